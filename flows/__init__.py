@@ -1,0 +1,1 @@
+"""The flows: the only place that knows Prefect and Dask."""

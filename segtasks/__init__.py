@@ -1,0 +1,1 @@
+"""Batch semantic segmentation of very large aerial images."""

@@ -1,0 +1,1 @@
+"""The dense CRF of Kraehenbuehl and Koltun, right on tiles."""

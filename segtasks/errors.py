@@ -1,0 +1,37 @@
+"""Every error a user can meet: one line that says what was wrong, the value, the bound and the mend."""
+
+
+class SegtasksError(Exception):
+    """Base of all errors below; the command line prints it without a traceback and exits with 1."""
+
+
+class JobError(SegtasksError):
+    """A setting is wrong or contradicts another one."""
+
+
+class SourceError(SegtasksError):
+    """The source raster cannot be opened or read, or does not fit the model."""
+
+
+class ModelError(SegtasksError):
+    """A model file or network name cannot be used."""
+
+
+class DestinationError(SegtasksError):
+    """The destination cannot be written, or holds something that must not be replaced."""
+
+
+class WorkspaceError(SegtasksError):
+    """The workspace belongs to another job, or is damaged."""
+
+
+class ResourceError(SegtasksError):
+    """Memory, disk or workers do not suffice."""
+
+
+class CrfError(SegtasksError):
+    """A CRF parameter or array that would crash or silently poison the filter."""
+
+
+class StageError(SegtasksError):
+    """Some tiles of a stage could not be done; what is done is kept and a rerun resumes."""

@@ -1,0 +1,1 @@
+"""Networks of the classic line, their registry, model files and receptive fields."""

@@ -1,0 +1,1 @@
+"""Training: windows of label rasters in, a model file out."""
