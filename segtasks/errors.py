@@ -1,4 +1,4 @@
-"""Every error a user can meet: one line that says what was wrong, the value, the bound and the mend."""
+"""Every error a user can meet: one line with what was wrong, value, bound and mend."""
 
 
 class SegtasksError(Exception):

@@ -1,0 +1,7 @@
+"""Settings shared by all tests."""
+
+from hypothesis import HealthCheck, settings
+
+# The machines this runs on are shared: a deadline per example would test their neighbours.
+settings.register_profile("segtasks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("segtasks")
