@@ -1,0 +1,257 @@
+"""The job: one model that is the command line, the YAML file and the form in Prefect's UI."""
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from segtasks.errors import JobError
+
+Auto = Literal["auto"]
+Pixels = Annotated[int, Field(ge=1, le=65536)]
+
+
+class Part(BaseModel):
+    """Base of the job's parts: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tiling(Part):
+    """How the raster is cut into tiles (units of work) and patches (inputs of the network)."""
+
+    tile_px: Pixels = Field(
+        2048, description="Side of a tile's core in pixels: what one task writes."
+    )
+    patch_px: Pixels | Auto = Field(
+        "auto",
+        description="Side of one network input in pixels, overlap included. auto: as large as "
+        "2 GiB of activations allow, since large patches waste less halo.",
+    )
+    overlap_px: Annotated[int, Field(ge=0, le=32768)] | Literal["auto", "exact"] = Field(
+        "auto",
+        description="Patch minus step in pixels (twice the halo). exact: the halo that equals a "
+        "whole-image forward. auto: exact where it costs little, else the measured effective "
+        "receptive field.",
+    )
+    stitch: Literal["auto", "crop", "blend"] = Field(
+        "auto",
+        description="crop keeps each patch's trusted centre; blend averages overlapping patches "
+        "with weights that vanish at their edges. auto: crop where the network has a finite halo.",
+    )
+
+
+class Crf(Part):
+    """Fully connected CRF (Kraehenbuehl and Koltun 2011) on the stitched probabilities."""
+
+    iterations: int = Field(5, ge=1, le=100, description="Mean-field iterations.")
+    pos_w: float = Field(3, ge=0, le=1000, description="Weight of the Gaussian (position) term.")
+    pos_xy_std: float = Field(3, gt=0, le=1000, description="Its standard deviation in pixels.")
+    bi_w: float = Field(10, ge=0, le=1000, description="Weight of the bilateral term.")
+    bi_xy_std: float = Field(
+        80,
+        gt=0,
+        le=1000,
+        description="Its spatial standard deviation in pixels; 20 to 50 often suits aerial images "
+        "and is faster.",
+    )
+    bi_rgb_std: float = Field(
+        13, gt=0, le=255, description="Its colour standard deviation, in 8-bit units (0..255)."
+    )
+    window_px: Annotated[int, Field(ge=64, le=16384)] = Field(
+        2048, description="Core side of a CRF window in pixels."
+    )
+    halo_px: Annotated[int, Field(ge=0, le=8192)] | Auto = Field(
+        "auto", description="Pixels read around the core. auto: 4 x the larger xy std at 5 it."
+    )
+
+    @field_validator("window_px")
+    @classmethod
+    def _whole_chunks(cls, value: int) -> int:
+        if value % 64:
+            below = value // 64 * 64
+            raise ValueError(f"{value} px is not a multiple of 64; use {below} or {below + 64}")
+        return value
+
+
+class Outputs(Part):
+    """What is written beside the mask."""
+
+    quicklook: bool = Field(True, description="quicklook.png: image and mask side by side.")
+
+
+class Compute(Part):
+    """Where tiles are computed."""
+
+    kind: Literal["auto", "inline", "local", "gpu", "address", "cluster"] = Field(
+        "auto",
+        description="inline: this process. local: Dask processes on this machine. gpu: one "
+        "process per GPU. address: a running Dask scheduler. cluster: any Dask cluster class "
+        "(Kubernetes, SLURM). auto: gpu where there is one, inline for small images, else local.",
+    )
+    workers: Annotated[int, Field(ge=1, le=10000)] | Auto = Field(
+        "auto", description="Worker processes. auto: one per core (or per GPU)."
+    )
+    batch: int = Field(1, ge=1, le=1024, description="Patches per forward; pays on a GPU only.")
+    address: str | None = Field(None, description="Scheduler address, tcp://host:port.")
+    cluster_class: str | None = Field(
+        None, description="Dotted name, e.g. dask_kubernetes.operator.KubeCluster."
+    )
+    cluster_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Its keyword arguments."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "address" and not self.address:
+            raise ValueError("kind is address: give address, e.g. tcp://127.0.0.1:8786")
+        if self.kind == "cluster" and not self.cluster_class:
+            raise ValueError("kind is cluster: give cluster_class, a dotted name")
+        return self
+
+
+class Limits(Part):
+    """Bounds that are checked before and while the job runs."""
+
+    worker_memory_gib: Annotated[float, Field(gt=0, le=4096)] | Auto = Field(
+        "auto", description="Memory of one worker in GiB. auto: the machine's, shared evenly."
+    )
+    attempts: int = Field(
+        3, ge=1, le=20, description="How often a tile may fail or kill its worker."
+    )
+    failed_tiles: int = Field(
+        10, ge=0, description="The stage stops at once when more tiles than this have failed."
+    )
+
+
+class Job(Part):
+    """Segment one raster: source in, PREFIX/mask.tif out."""
+
+    source: str = Field(
+        min_length=1,
+        description="The image: any raster GDAL opens; a path, s3://bucket/key or https://...",
+        examples=["s3://bucket/ortho.tif"],
+    )
+    to: str = Field(
+        min_length=1,
+        description="Prefix of the results, a folder or s3://bucket/prefix; the mask is "
+        "PREFIX/mask.tif.",
+        examples=["s3://bucket/ortho"],
+    )
+    model: str = Field(
+        "demo",
+        min_length=1,
+        description="A model file (path or url), or the name of a shipped one.",
+    )
+    bands: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None,
+        description="1-based source bands in the model's order; a band may be repeated. "
+        "Empty: the first bands that are not alpha.",
+    )
+    stretch: tuple[float, float] | Auto | None = Field(
+        None,
+        description="Raw values LOW, HIGH that become the model's 0 and full range, for sources "
+        "in other units than the model's; auto: 2 % and 98 % of sampled pixels.",
+    )
+    tiling: Tiling = Tiling()
+    crf: Crf | None = Field(Crf(), description="Dense CRF; none: the network's labels as they are.")
+    outputs: Outputs = Outputs()
+    workspace: str | None = Field(
+        None,
+        description="Folder or s3:// prefix for what rests between stages. "
+        "Empty: PREFIX/.workspace.",
+    )
+    keep_workspace: bool = Field(False, description="Keep it after success.")
+    fresh: bool = Field(False, description="Discard an unfinished workspace and start again.")
+    overwrite: bool = Field(False, description="Replace an existing mask.")
+    compute: Compute = Compute()
+    limits: Limits = Limits()
+
+    @field_validator("to", "workspace")
+    @classmethod
+    def _no_trailing_slash(cls, value: str | None) -> str | None:
+        return value if value is None else (value.rstrip("/") or "/")
+
+    @field_validator("stretch")
+    @classmethod
+    def _stretch_rises(cls, value: tuple[float, float] | Auto | None) -> Any:
+        if isinstance(value, tuple) and not value[0] < value[1]:
+            raise ValueError(f"stretch {value[0]:g},{value[1]:g}: LOW must be below HIGH")
+        return value
+
+    @property
+    def workspace_url(self) -> str:
+        """Where data rests between stages."""
+        return self.workspace or f"{self.to}/.workspace"
+
+
+def digest(*parts: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of ``parts`` as canonical JSON."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make_job(values: dict[str, Any]) -> Job:
+    """Validate ``values``.
+
+    Raises:
+        JobError: one line with the first fault, its key, and how many more there are.
+    """
+    try:
+        return Job.model_validate(values)
+    except ValidationError as error:
+        raise JobError(describe_fault(error, Job)) from None
+
+
+def read_job_file(path: str) -> dict[str, Any]:
+    """The values of a YAML (or JSON) job file.
+
+    Raises:
+        JobError: when it is missing, is not YAML or is not a mapping.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise JobError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise JobError(f"{path}: holds no mapping of settings; write lines such as 'source: a.tif'")
+    return values
+
+
+def describe_fault(error: ValidationError, model: type[BaseModel]) -> str:
+    """One line for the first fault of a validation."""
+    first, *others = error.errors()
+    # Members of a union appear in the location as type names, which a reader never wrote.
+    keys = [str(key) for key in first["loc"] if str(key).replace("_", "").isalnum()]
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(keys)}: unknown key{_nearest(keys[-1], model)}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    value = "" if first["type"] == "missing" else f" (got {first['input']!r:.80})"
+    return f"{'.'.join(keys) or 'job'}: {message}{value}{more}"
+
+
+def _nearest(key: str, model: type[BaseModel]) -> str:
+    known = sorted(_all_keys(model.model_json_schema()))
+    near = difflib.get_close_matches(key, known, n=1)
+    return (
+        f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(model.model_fields)}"
+    )
+
+
+def _all_keys(schema: dict[str, Any]) -> set[str]:
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return {key for part in parts for key in part.get("properties", {})}
