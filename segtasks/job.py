@@ -88,7 +88,7 @@ class Crf(Part):
 class Outputs(Part):
     """What is written beside the mask."""
 
-    quicklook: bool = Field(True, description="quicklook.png: image and mask side by side.")
+    quicklook: bool = Field(default=True, description="quicklook.png: image and mask side by side.")
 
 
 class Compute(Part):
@@ -172,9 +172,11 @@ class Job(Part):
         description="Folder or s3:// prefix for what rests between stages. "
         "Empty: PREFIX/.workspace.",
     )
-    keep_workspace: bool = Field(False, description="Keep it after success.")
-    fresh: bool = Field(False, description="Discard an unfinished workspace and start again.")
-    overwrite: bool = Field(False, description="Replace an existing mask.")
+    keep_workspace: bool = Field(default=False, description="Keep it after success.")
+    fresh: bool = Field(
+        default=False, description="Discard an unfinished workspace and start again."
+    )
+    overwrite: bool = Field(default=False, description="Replace an existing mask.")
     compute: Compute = Compute()
     limits: Limits = Limits()
 
@@ -185,7 +187,7 @@ class Job(Part):
 
     @field_validator("stretch")
     @classmethod
-    def _stretch_rises(cls, value: tuple[float, float] | Auto | None) -> Any:
+    def _stretch_rises(cls, value: tuple[float, float] | Auto | None) -> object:
         if isinstance(value, tuple) and not value[0] < value[1]:
             raise ValueError(f"stretch {value[0]:g},{value[1]:g}: LOW must be below HIGH")
         return value
@@ -196,7 +198,7 @@ class Job(Part):
         return self.workspace or f"{self.to}/.workspace"
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """16 hexadecimal digits of the SHA-256 of ``parts`` as canonical JSON."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,1 +1,20 @@
-"""Networks of the classic line, their registry, model files and receptive fields."""
+"""Networks of the classic line, their registry, model files and receptive fields.
+
+Nothing here imports torch at import time: the driver process lists networks and reads model cards
+without it. ``build`` imports torch (1.8 s, 300 MB) when it is called.
+"""
+
+from segtasks.networks.card import Card, ClassEntry, Normalisation
+from segtasks.networks.card_file import read_card
+from segtasks.networks.registry import NetworkEntry, build, entry, names
+
+__all__ = [
+    "Card",
+    "ClassEntry",
+    "NetworkEntry",
+    "Normalisation",
+    "build",
+    "entry",
+    "names",
+    "read_card",
+]
