@@ -1,0 +1,157 @@
+"""FCN-8s on VGG16. Long, Shelhamer & Darrell 2015, arXiv:1411.4038; net.py of voc-fcn8s.
+
+    input  conv1_1 pads 100     pool3 (1/8)   pool4 (1/16)   pool5 (1/32) -> fc6 7x7 -> fc7
+                                  |             |                                |
+                              score_pool3   score_pool4                      score_fr
+                                  |   crop 9    |   crop 5                       |
+    output <- crop 31 <- x8 <---- + <--- x2 --- + <------------ x2 --------------'
+
+Every image of H, W >= 1 gives logits of its own size. Units lie every 32 px from the origin:
+patches must start on multiples of 32.
+"""
+
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segtasks.networks.layers import bilinear_deconv, conv_relu, initialise, narrow, pad_to
+from segtasks.networks.vgg import VGG16
+
+
+class _FCN(VGG16):
+    """What all FCNs on VGG16 share: backbone, ceil pools, fully convolutional fc6 and fc7."""
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int,
+        width: float,
+        batch_norm: bool,
+        dropout: float,
+        first_padding: int,
+        fc6_padding: int,
+    ) -> None:
+        super().__init__(
+            bands=bands, width=width, batch_norm=batch_norm, first_padding=first_padding
+        )
+        pooled, units = narrow(512, width), narrow(4096, width)
+        self.pool1, self.pool2, self.pool3, self.pool4, self.pool5 = (
+            nn.MaxPool2d(2, stride=2, ceil_mode=True) for _ in range(5)
+        )
+        fc = partial(conv_relu, batch_norm=batch_norm)
+        self.fc6 = fc(pooled, units, kernel_size=7, padding=fc6_padding)
+        self.fc7 = fc(units, units, kernel_size=1)
+        self.dropout = nn.Dropout(dropout)
+        self.score_fr = nn.Conv2d(units, classes, 1)
+
+    def to_pool3(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 256, H/8, W/8)."""
+        x = self.pool1(self.block1(x))
+        x = self.pool2(self.block2(x))
+        y: Tensor = self.pool3(self.block3(x))
+        return y
+
+    def to_pool4(self, pool3: Tensor) -> Tensor:
+        """1/8 -> (N, 512, H/16, W/16)."""
+        y: Tensor = self.pool4(self.block4(pool3))
+        return y
+
+    def to_score(self, pool4: Tensor) -> Tensor:
+        """1/16 -> logits of the coarsest stream, (N, K, H/32, W/32)."""
+        x = self.pool5(self.block5(pool4))
+        x = self.dropout(self.fc6(x))
+        y: Tensor = self.score_fr(self.dropout(self.fc7(x)))
+        return y
+
+
+class FCN8s(_FCN):
+    """FCN-8s as published: pad 100, frozen bilinear deconvolutions, fixed crops 5, 9, 31.
+
+    State dict keys and shapes are those of the Caffe model and of wkentaro/pytorch-fcn.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int = 3,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(
+            classes=classes,
+            bands=bands,
+            width=width,
+            batch_norm=batch_norm,
+            dropout=dropout,
+            first_padding=100,
+            fc6_padding=0,
+        )
+        self.score_pool4 = nn.Conv2d(narrow(512, width), classes, 1)
+        self.score_pool3 = nn.Conv2d(narrow(256, width), classes, 1)
+        self.upscore2 = bilinear_deconv(classes, 2)
+        self.upscore_pool4 = bilinear_deconv(classes, 2)
+        self.upscore8 = bilinear_deconv(classes, 8)
+        initialise(self, score_prefixes=("score_",))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        pool3 = self.to_pool3(x)
+        pool4 = self.to_pool4(pool3)
+        coarse = self.upscore2(self.to_score(pool4))
+        middle = coarse + crop_like(self.score_pool4(pool4), coarse, 5)
+        middle = self.upscore_pool4(middle)
+        fine = middle + crop_like(self.score_pool3(pool3), middle, 9)
+        return crop_like(self.upscore8(fine), x, 31)
+
+
+class FCN8sLean(_FCN):
+    """FCN-8s without the frame: conv1_1 pads 1, fc6 pads 3, half-pixel bilinear, no crops.
+
+    The same units, receptive field and weights as `FCN8s` (which spends 71 % more on its frame of
+    zeros at 512 px); another answer within a receptive field of the image's border.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int = 3,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(
+            classes=classes,
+            bands=bands,
+            width=width,
+            batch_norm=batch_norm,
+            dropout=dropout,
+            first_padding=1,
+            fc6_padding=3,
+        )
+        self.score_pool4 = nn.Conv2d(narrow(512, width), classes, 1)
+        self.score_pool3 = nn.Conv2d(narrow(256, width), classes, 1)
+        initialise(self, score_prefixes=("score_",))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W); the input is padded to multiples of 32."""
+        pool3 = self.to_pool3(pad_to(x, 32, 0))
+        pool4 = self.to_pool4(pool3)
+        middle = self.score_pool4(pool4) + enlarge(self.to_score(pool4), 2.0)
+        fine = self.score_pool3(pool3) + enlarge(middle, 2.0)
+        return crop_like(enlarge(fine, 8.0), x, 0)
+
+
+def crop_like(x: Tensor, reference: Tensor, offset: int) -> Tensor:
+    """Cut H and W of ``reference`` out of ``x``, ``offset`` from the top and left."""
+    bottom, right = offset + reference.shape[2], offset + reference.shape[3]
+    return x[:, :, offset:bottom, offset:right]
+
+
+def enlarge(x: Tensor, factor: float) -> Tensor:
+    """Half-pixel bilinear upsampling; its source map does not depend on the size."""
+    return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

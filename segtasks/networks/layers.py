@@ -1,0 +1,121 @@
+"""Layers that several architectures share: convolution with ReLU, fixed bilinear deconvolution."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+
+def narrow(channels: int, width: float) -> int:
+    """Channel count of a layer at a width multiplier, at least 1."""
+    return max(1, round(channels * width))
+
+
+class ConvRelu(nn.Conv2d):
+    """Convolution with bias, then ReLU. (N, C, H, W) -> (N, D, H', W').
+
+    One module for both, so that state dicts keep the published flat names (``conv1_1.weight``).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and rectify; in place, for nobody else holds the convolution's output."""
+        return functional.relu_(self._conv_forward(x, self.weight, self.bias))
+
+
+class ConvBnRelu(nn.Conv2d):
+    """Convolution with bias, BatchNorm (Ioffe & Szegedy 2015), then ReLU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        padding: int = 0,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve, normalise and rectify."""
+        return functional.relu_(self.bn(self._conv_forward(x, self.weight, self.bias)))
+
+    def folded(self) -> ConvRelu:
+        """The same function in eval mode as one convolution."""
+        size = (self.kernel_size[0], self.kernel_size[1])
+        conv = ConvRelu(self.in_channels, self.out_channels, size)
+        conv.padding, conv.dilation = self.padding, self.dilation
+        mean, var = self.bn.running_mean, self.bn.running_var
+        assert mean is not None
+        assert var is not None
+        conv.weight, folded_bias = fuse_conv_bn_weights(
+            self.weight, self.bias, mean, var, self.bn.eps, self.bn.weight, self.bn.bias
+        )
+        conv.bias = folded_bias
+        return conv
+
+
+def conv_relu(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    batch_norm: bool,
+    padding: int = 0,
+    dilation: int = 1,
+) -> nn.Conv2d:
+    """A convolution with ReLU, with BatchNorm between the two where asked."""
+    layer = ConvBnRelu if batch_norm else ConvRelu
+    return layer(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
+
+
+def fold_batch_norm(module: nn.Module) -> None:
+    """Replace, in place, every ConvBnRelu below ``module`` by its folded convolution."""
+    for name, child in module.named_children():
+        if isinstance(child, ConvBnRelu):
+            setattr(module, name, child.folded())
+        else:
+            fold_batch_norm(child)
+
+
+def bilinear_deconv(classes: int, factor: int) -> nn.ConvTranspose2d:
+    """Frozen bilinear upsampling by an even factor, weight [C, C, 2f, 2f].
+
+    Long et al. 2015, sec. 3.3 and ``surgery.upsample_filt``: w = (1-|i-c|/f)(1-|j-c|/f) with
+    c = f - 0.5, on the diagonal; the off-diagonal is zero and nothing is learnt.
+    """
+    size = 2 * factor
+    deconv = nn.ConvTranspose2d(classes, classes, size, stride=factor, bias=False)
+    taps = 1 - (torch.arange(size) - (factor - 0.5)).abs() / factor
+    kernel = torch.outer(taps, taps)
+    deconv.weight = nn.Parameter(torch.eye(classes)[:, :, None, None] * kernel, requires_grad=False)
+    return deconv
+
+
+def initialise(module: nn.Module, *, score_prefixes: tuple[str, ...]) -> None:
+    """He-normal for all convolutions (He et al. 2015), N(0, 0.01) for the scoring layers, bias 0.
+
+    The papers start from ImageNet weights and add scoring layers of zeros (FCN) or N(0, 0.01)
+    (DeepLab). We use the latter for all, so that an untrained network's map is not constant.
+    """
+    for name, layer in module.named_modules():
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        if name.startswith(score_prefixes):
+            nn.init.normal_(layer.weight, std=0.01)
+        else:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def pad_to(x: Tensor, multiple: int, extra: int) -> Tensor:
+    """Zeros at the bottom and right until H and W are ``multiple * k + extra``.
+
+    Zero is the mean colour after normalisation. Patches begin on the lattice and end with the
+    raster or inside it, so a patch at the border is padded exactly as the whole image is.
+    """
+    down = (extra - x.shape[2]) % multiple
+    right = (extra - x.shape[3]) % multiple
+    return functional.pad(x, [0, right, 0, down])

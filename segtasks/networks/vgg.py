@@ -1,0 +1,76 @@
+"""The thirteen convolutions of VGG16. Simonyan & Zisserman 2015, arXiv:1409.1556, column D.
+
+Pooling is left to the architectures: FCN pools 2x2, DeepLab 3x3, and those differences are theirs.
+Names are Caffe's, flat at the top of the state dict, so published weights fit as they are.
+"""
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from segtasks.networks.layers import conv_relu, narrow
+
+
+class VGG16(nn.Module):
+    """Convolutions conv1_1 ... conv5_3, each 3x3 with ReLU; bands -> 512 * width channels.
+
+    Args:
+        bands: input channels.
+        width: multiplier of every channel count.
+        batch_norm: BatchNorm after each convolution; not in the published network, needed to
+            train narrow ones from scratch.
+        first_padding: zero padding of conv1_1, px (FCN pads 100).
+        last_dilation: dilation of conv5_x (DeepLab dilates by 2).
+    """
+
+    def __init__(
+        self,
+        *,
+        bands: int,
+        width: float,
+        batch_norm: bool,
+        first_padding: int = 1,
+        last_dilation: int = 1,
+    ) -> None:
+        super().__init__()
+        c1, c2, c3, c4 = (narrow(channels, width) for channels in (64, 128, 256, 512))
+        conv = partial(conv_relu, kernel_size=3, padding=1, batch_norm=batch_norm)
+        atrous = partial(conv, padding=last_dilation, dilation=last_dilation)
+        self.conv1_1 = conv(bands, c1, padding=first_padding)
+        self.conv1_2 = conv(c1, c1)
+        self.conv2_1 = conv(c1, c2)
+        self.conv2_2 = conv(c2, c2)
+        self.conv3_1 = conv(c2, c3)
+        self.conv3_2 = conv(c3, c3)
+        self.conv3_3 = conv(c3, c3)
+        self.conv4_1 = conv(c3, c4)
+        self.conv4_2 = conv(c4, c4)
+        self.conv4_3 = conv(c4, c4)
+        self.conv5_1 = atrous(c4, c4)
+        self.conv5_2 = atrous(c4, c4)
+        self.conv5_3 = atrous(c4, c4)
+
+    def block1(self, x: Tensor) -> Tensor:
+        """Two convolutions: bands -> 64."""
+        y: Tensor = self.conv1_2(self.conv1_1(x))
+        return y
+
+    def block2(self, x: Tensor) -> Tensor:
+        """Two convolutions: 64 -> 128."""
+        y: Tensor = self.conv2_2(self.conv2_1(x))
+        return y
+
+    def block3(self, x: Tensor) -> Tensor:
+        """Three convolutions: 128 -> 256."""
+        y: Tensor = self.conv3_3(self.conv3_2(self.conv3_1(x)))
+        return y
+
+    def block4(self, x: Tensor) -> Tensor:
+        """Three convolutions: 256 -> 512."""
+        y: Tensor = self.conv4_3(self.conv4_2(self.conv4_1(x)))
+        return y
+
+    def block5(self, x: Tensor) -> Tensor:
+        """Three convolutions: 512 -> 512."""
+        y: Tensor = self.conv5_3(self.conv5_2(self.conv5_1(x)))
+        return y
