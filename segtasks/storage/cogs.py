@@ -1,0 +1,164 @@
+"""Writing the mask: Zarr windows -> temporary GeoTIFF -> Cloud-Optimised GeoTIFF -> destination.
+
+Both files are streamed, so memory does not grow with the raster. The destination sees nothing
+until the COG is whole and has been read back; then it appears under its final name at once.
+"""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.shutil
+from rasterio.control import GroundControlPoint as RasterioGcp
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+from rasterio.windows import Window as RasterioWindow
+
+from segtasks.errors import ResourceError
+from segtasks.grid import Window
+from segtasks.raster import Raster
+from segtasks.storage import objects, rasters
+
+BLOCK_PX = 512
+NODATA = 255
+FINGERPRINT_TAG = "SEGTASKS_FINGERPRINT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legend:
+    """Class id, name and colour (#rrggbb) of each class."""
+
+    entries: tuple[tuple[int, str, str], ...]
+
+    @property
+    def colormap(self) -> dict[int, tuple[int, int, int, int]]:
+        """GDAL colour table; nodata is transparent."""
+        table = {i: (*bytes.fromhex(color[1:]), 255) for i, _, color in self.entries}
+        return {i: (r, g, b, a) for i, (r, g, b, a) in table.items()} | {NODATA: (0, 0, 0, 0)}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Class names, one by one and as JSON."""
+        names = {str(i): name for i, name, _ in self.entries}
+        return {f"CLASS_{i}": name for i, name in names.items()} | {
+            "SEGTASKS_CLASSES": json.dumps(names)
+        }
+
+
+def write_mask(
+    url: str,
+    raster: Raster,
+    legend: Legend,
+    tags: Mapping[str, str],
+    parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
+) -> int:
+    """Write ``parts`` (windows that cover the raster) as a COG at ``url``; its size in bytes.
+
+    Raises:
+        ResourceError: when the disk is full or the result cannot be read back.
+    """
+    with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
+        plain, cog = Path(folder, "plain.tif"), Path(folder, "mask.tif")
+        try:
+            with rasterio.Env(**rasters.gdal_options()), warnings.catch_warnings():
+                # Said once, when the source was described.
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                _write_plain(plain, raster, legend, tags, parts)
+                _write_cog(plain, cog)
+                _check(cog, raster, tags)
+            objects.put_file(cog, url)
+        except (OSError, RasterioError) as error:
+            raise ResourceError(
+                f"{url}: cannot be written ({' '.join(str(error).split())}); is the disk full? "
+                "Free some space and rerun: what is done is kept"
+            ) from error
+        return cog.stat().st_size
+
+
+def _write_plain(
+    path: Path,
+    raster: Raster,
+    legend: Legend,
+    tags: Mapping[str, str],
+    parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
+) -> None:
+    with rasterio.open(path, "w", **_profile(raster)) as dataset:
+        _place(dataset, raster)
+        dataset.write_colormap(1, legend.colormap)
+        dataset.colorinterp = (ColorInterp.palette,)
+        dataset.set_band_description(1, "class")
+        dataset.update_tags(**legend.tags, **tags)
+        for window, mask in parts:
+            area = RasterioWindow(window.col, window.row, window.width, window.height)
+            dataset.write(mask, 1, window=area)
+
+
+def _profile(raster: Raster) -> dict[str, Any]:
+    return {
+        "driver": "GTiff",
+        "height": raster.height,
+        "width": raster.width,
+        "count": 1,
+        "dtype": "uint8",
+        "nodata": NODATA,
+        "tiled": True,
+        "blockxsize": BLOCK_PX,
+        "blockysize": BLOCK_PX,
+        "compress": "zstd",
+        "zstd_level": 1,
+        "bigtiff": "if_safer",
+    }
+
+
+def _place(dataset: Any, raster: Raster) -> None:  # noqa: ANN401 - rasterio ships no types
+    if raster.gcps:
+        points = [RasterioGcp(p.row, p.col, p.x, p.y, p.z) for p in raster.gcps]
+        dataset.gcps = (points, raster.crs_wkt or "")
+        return
+    if raster.crs_wkt:
+        dataset.crs = raster.crs_wkt
+    if raster.transform:
+        dataset.transform = Affine(*raster.transform)
+
+
+def _write_cog(plain: Path, cog: Path) -> None:
+    rasterio.shutil.copy(
+        plain,
+        cog,
+        driver="COG",
+        blocksize=BLOCK_PX,
+        compress="deflate",
+        level=6,
+        # The most frequent class, not a mean of ids.
+        overview_resampling="mode",
+        bigtiff="if_safer",
+        num_threads="all_cpus",
+    )
+
+
+def _check(cog: Path, raster: Raster, tags: Mapping[str, str]) -> None:
+    """Read the file's layout and last block back: a truncated file fails here."""
+    with rasterio.open(cog) as dataset:
+        shape, kept = dataset.shape, dataset.tags()
+        dataset.read(1, window=RasterioWindow(raster.width - 1, raster.height - 1, 1, 1))
+    lost = [key for key in tags if key not in kept]
+    if shape != (raster.height, raster.width) or lost:
+        raise ResourceError(f"{cog.name}: is {shape} with tags {lost} missing; rerun to write it")
+
+
+def read_tag(url: str, key: str) -> str | None:
+    """A tag of an existing raster, ``None`` when it has no such tag or is no raster."""
+    try:
+        with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as mask:
+            value: str | None = mask.tags().get(key)
+            return value
+    except RasterioError:
+        return None

@@ -1,0 +1,65 @@
+"""Receipts: proof that a tile is done, one small object each, written after the tile's data.
+
+Data first, receipt after: a process killed between the two does the tile again, with the same
+bytes. Receipts lie under the fingerprint of their stage, so those of other settings never match.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from segtasks.grid import Tile
+from segtasks.storage import objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What one tile of one stage did.
+
+    Attributes:
+        histogram: pixels per class id, when the stage wrote a mask.
+        valid_px: pixels that are not nodata.
+        seconds: time per part of the work (read, compute, write).
+        worker: host and process that did it.
+    """
+
+    stage: str
+    row: int
+    col: int
+    valid_px: int
+    worker: str
+    histogram: dict[int, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def _folder(workspace: str, fingerprint: str, stage: str) -> str:
+    return f"{workspace}/receipts/{fingerprint}/{stage}"
+
+
+def is_done(workspace: str, fingerprint: str, stage: str, tile: Tile) -> bool:
+    """Whether the tile has its receipt."""
+    return objects.exists(f"{_folder(workspace, fingerprint, stage)}/{tile.row}_{tile.col}.json")
+
+
+def done(workspace: str, fingerprint: str, stage: str) -> set[Tile]:
+    """The tiles that have a receipt: one listing."""
+    names = objects.names(_folder(workspace, fingerprint, stage))
+    stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    return {Tile(*map(int, stem.split("_"))) for stem in stems if not stem.startswith(".")}
+
+
+def write(workspace: str, fingerprint: str, receipt: Receipt) -> None:
+    """Write the receipt, whole or not at all; only after the tile's data is durable."""
+    url = f"{_folder(workspace, fingerprint, receipt.stage)}/{receipt.row}_{receipt.col}.json"
+    objects.write_bytes(url, json.dumps(asdict(receipt)).encode())
+
+
+def read_all(workspace: str, fingerprint: str, stage: str) -> list[Receipt]:
+    """All receipts of a stage."""
+    texts = objects.read_all(_folder(workspace, fingerprint, stage))
+    receipts = [Receipt(**json.loads(text)) for text in texts if text]
+    return [_with_int_keys(receipt) for receipt in receipts]
+
+
+def _with_int_keys(receipt: Receipt) -> Receipt:
+    histogram = {int(key): count for key, count in receipt.histogram.items()}
+    return Receipt(**(asdict(receipt) | {"histogram": histogram}))

@@ -1,0 +1,128 @@
+"""The workspace: one Zarr v3 group per job, where data rests between stages.
+
+    image          (C, H, W) source dtype     written by ingest
+    valid          (H, W)    bool             written by ingest
+    probabilities  (K, H, W) float16          written by predict, when a CRF follows
+    mask           (H, W)    uint8, 255       written by refine, or by predict without a CRF
+
+A shard (one object) is written whole by one task; chunks inside it are what is read.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, gcd
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import ZstdCodec
+
+from segtasks.errors import ResourceError, WorkspaceError
+from segtasks.grid import Window
+from segtasks.storage import objects
+
+CHUNK_PX = 512
+MANIFEST = "job.json"
+NODATA = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArraySpec:
+    """Template of one array: the axes before (H, W), its dtype, shard side and fill."""
+
+    leading: tuple[int, ...]
+    dtype: str
+    shard_px: int
+    fill: int
+    level: int = 1
+
+
+def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) -> None:
+    """Create the group and every array once, before any worker starts; existing ones stay."""
+    group = zarr.open_group(url, mode="a")
+    for name, spec in specs.items():
+        if name not in group:
+            _create_array(group, name, spec, (height, width))
+
+
+def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[int, int]) -> None:
+    chunk = gcd(spec.shard_px, CHUNK_PX)
+    # A raster smaller than a shard gets a shard just large enough for it.
+    shard = min(spec.shard_px, ceil(max(shape) / chunk) * chunk)
+    group.create_array(
+        name,
+        shape=(*spec.leading, *shape),
+        chunks=(*spec.leading, chunk, chunk),
+        shards=(*spec.leading, shard, shard),
+        dtype=spec.dtype,
+        fill_value=spec.fill,
+        compressors=ZstdCodec(level=spec.level),
+        # Without this a shard that equals the fill value is not stored, and never looks done.
+        config={"write_empty_chunks": True},
+    )
+
+
+@lru_cache(maxsize=64)
+def _array(url: str, name: str) -> zarr.Array[Any]:
+    """The array, opened once per process."""
+    array = zarr.open_group(url, mode="r+")[name]
+    if not isinstance(array, zarr.Array):
+        raise WorkspaceError(f"{url}/{name}: is not an array; start again with --fresh")
+    return array
+
+
+def read(url: str, name: str, window: Window) -> npt.NDArray[Any]:
+    """A window (..., h, w) of an array."""
+    data: Any = _array(url, name)[(..., *window.slices)]
+    return np.asarray(data)
+
+
+def write(url: str, name: str, window: Window, data: npt.NDArray[Any]) -> None:
+    """Write a window that is whole shards, in one assignment.
+
+    Raises:
+        ResourceError: when the disk is full.
+    """
+    try:
+        _array(url, name)[(..., *window.slices)] = data
+    except OSError as error:
+        raise ResourceError(
+            f"{url}/{name}: cannot be written ({error.strerror or error}); free some space and "
+            "rerun: what is done is kept"
+        ) from error
+
+
+def forget() -> None:
+    """Drop cached handles, after a workspace was removed or created anew."""
+    _array.cache_clear()
+
+
+def read_manifest(url: str) -> dict[str, Any] | None:
+    """What the workspace was made for, or ``None`` when there is none.
+
+    Raises:
+        WorkspaceError: when the manifest is not JSON.
+    """
+    path = f"{url}/{MANIFEST}"
+    if not objects.exists(path):
+        return None
+    try:
+        manifest: dict[str, Any] = json.loads(objects.read_bytes(path))
+    except json.JSONDecodeError:
+        raise WorkspaceError(f"{path}: is damaged; start again with --fresh") from None
+    return manifest
+
+
+def write_manifest(url: str, manifest: Mapping[str, Any]) -> None:
+    """Record what the workspace is made for."""
+    objects.write_bytes(f"{url}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
+
+
+def remove(url: str) -> None:
+    """Remove the whole workspace; the manifest goes first, so that a half-removed one is none."""
+    objects.remove_tree(f"{url}/{MANIFEST}")
+    objects.remove_tree(url)
+    forget()
