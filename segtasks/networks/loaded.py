@@ -1,0 +1,30 @@
+"""The network of a worker process: loaded once, by the hash of its weights, and kept."""
+
+from functools import lru_cache
+
+import torch
+
+from segtasks.errors import ModelError
+from segtasks.networks.model_file import load
+from segtasks.networks.runtime import Runtime, prepare, tune_malloc
+
+
+@lru_cache(maxsize=2)
+def network(path: str, weights_sha256: str, batch: int) -> Runtime:
+    """The network of a local model file, ready on this process's device.
+
+    One thread per process on a CPU: two processes of one thread are as fast as one of two, and
+    the thread count changes the last bits of a convolution.
+
+    Raises:
+        ModelError: when the file's weights are not those the job was planned with.
+    """
+    tune_malloc()
+    torch.set_num_threads(1)
+    module, card = load(path)
+    if card.weights_sha256 != weights_sha256:
+        raise ModelError(
+            f"{path}: weights {card.weights_sha256[:12]} are not those of the plan "
+            f"({weights_sha256[:12]}); rerun, so that every worker uses one file"
+        )
+    return prepare(module, device="cuda" if torch.cuda.is_available() else "cpu", batch=batch)

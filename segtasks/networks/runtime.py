@@ -1,0 +1,199 @@
+"""Run a network as fast as this machine can, and always the same way.
+
+Folded BatchNorm, channels_last and a tuned malloc are worth 3 to 4 times the plain loop on a CPU.
+"""
+
+import ctypes
+import platform
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segtasks.errors import ModelError, ResourceError
+from segtasks.networks.card import Card
+from segtasks.networks.layers import fold_batch_norm
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+Patches = NDArray[np.float32]
+
+_DTYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass
+class Runtime:
+    """A network made ready on a device.
+
+    Attributes:
+        batch: patches per forward on CUDA; halved for good when memory runs out.
+    """
+
+    module: nn.Module
+    device: torch.device
+    precision: Precision
+    batch: int
+
+    def __call__(self, patches: Tensor) -> Tensor:
+        """One forward pass: (N, C, H, W) on any device -> logits (N, K, H, W), float32."""
+        x = patches.to(self.device, _DTYPES[self.precision], memory_format=torch.channels_last)
+        tf32 = self.precision == "tf32"
+        # TF32 is torch's silent default for convolutions and changes labels; here it is a choice.
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=tf32, benchmark=False):
+            logits: Tensor = self.module(x)
+        return logits.float()
+
+
+def prepare(
+    module: nn.Module,
+    *,
+    device: str = "cpu",
+    precision: Precision = "float32",
+    batch: int = 8,
+) -> Runtime:
+    """A copy of ``module`` in the fastest form that gives the same answer.
+
+    Args:
+        module: any network; left as it is.
+        device: ``cpu``, ``cuda`` or ``cuda:<n>``.
+        precision: float32 is exact; bfloat16 and float16 are faster and change some labels; tf32
+            exists on CUDA only.
+        batch: most patches per forward on CUDA. No meaning on a CPU, where they run one by one.
+
+    Raises:
+        ModelError: no such precision, or the device is not there.
+    """
+    if precision not in _DTYPES:
+        raise ModelError(f"precision {precision!r} is unknown; choose one of {', '.join(_DTYPES)}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"device {device!r} is not available here; choose cpu")
+    ready = deepcopy(module).eval().requires_grad_(requires_grad=False)
+    fold_batch_norm(ready)
+    ready = ready.to(torch.device(device), _DTYPES[precision])
+    ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub gap
+    return Runtime(ready, torch.device(device), precision, max(1, batch))
+
+
+def forward_patches(net: Runtime, patches: Patches) -> Patches:
+    """Logits of normalised patches: (N, C, H, W) -> (N, K, H, W), float32.
+
+    The same bytes for every batch setting on a CPU: oneDNN's results differ in the last bits
+    between batch sizes, and batches never pay there, so patches run one by one.
+
+    Raises:
+        ResourceError: a single patch does not fit the GPU.
+    """
+    return _run(net, patches, _unchanged)
+
+
+def forward_probabilities(net: Runtime, patches: Patches) -> Patches:
+    """As `forward_patches`, with the softmax over classes taken on the device."""
+    return _run(net, patches, _softmax)
+
+
+def _unchanged(logits: Tensor) -> Tensor:
+    return logits
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    return logits.softmax(dim=1)
+
+
+def _run(net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Patches:
+    """Forward all patches, piece by piece, into one array."""
+    pieces = _one_by_one if net.device.type == "cpu" else _in_batches
+    return np.concatenate([piece.cpu().numpy() for piece in pieces(net, patches, finish)])
+
+
+def _one_by_one(
+    net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]
+) -> Iterator[Tensor]:
+    """One forward per patch."""
+    for patch in patches:
+        yield finish(net(torch.from_numpy(patch[None])))
+
+
+def _in_batches(
+    net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]
+) -> Iterator[Tensor]:
+    """Batches as large as memory lets them be: halved when it does not, and not raised again."""
+    start = 0
+    while start < len(patches):
+        piece = torch.from_numpy(patches[start : start + net.batch])
+        try:
+            done = finish(net(piece))
+        except torch.cuda.OutOfMemoryError as error:
+            _halve(net, patches, error)
+            continue
+        yield done
+        start += len(piece)
+
+
+def _halve(net: Runtime, patches: Patches, error: Exception) -> None:
+    """Halve the batch and give cached blocks back, so that the smaller one finds room."""
+    if net.batch == 1:
+        side = f"{patches.shape[2]} x {patches.shape[3]} px"
+        raise ResourceError(
+            f"one patch of {side} does not fit {net.device}; halve the patch size"
+        ) from error
+    net.batch //= 2
+    torch.cuda.empty_cache()
+
+
+def tune_malloc() -> bool:
+    """Keep freed activations instead of giving them back to the kernel; False where not glibc.
+
+    Each layer's output is a fresh block of 16-64 MB, which glibc maps, the kernel zeroes and glibc
+    unmaps: a third of the time. One arena, no mmap and no trimming are 1.5 to 2 times faster. The
+    environment variables do not suffice: threads have arenas of their own, whose blocks end at
+    64 MB, and Dask sets MALLOC_TRIM_THRESHOLD_ for its workers.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, mmap_max, arena_max = -1, -4, -8  # malloc.h
+    done = [mallopt(mmap_max, 0), mallopt(trim_threshold, 2**31 - 1), mallopt(arena_max, 1)]
+    return all(done)
+
+
+class _FromRaw(nn.Module):
+    """Normalisation before a network and softmax behind it, for programs without our card."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, module: nn.Module, card: Card, activation: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.activation = activation
+        self.register_buffer("mean", torch.tensor(card.normalisation.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(card.normalisation.std)[:, None, None])
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Raw (N, C, H, W) of any dtype -> (N, K, H, W), float32."""
+        y: Tensor = self.activation(self.module((raw.float() - self.mean) / self.std))
+        return y
+
+
+def export_torchscript(module: nn.Module, card: Card, path: str, *, softmax: bool) -> None:
+    """Write a TorchScript file that takes raw pixels and needs nothing of ours.
+
+    Args:
+        module: the network; left as it is.
+        card: its card, for the normalisation.
+        path: local path.
+        softmax: probabilities out instead of logits.
+    """
+    ready = deepcopy(module).cpu().eval()
+    fold_batch_norm(ready)
+    activation = nn.Softmax(dim=1) if softmax else nn.Identity()
+    torch.jit.save(torch.jit.script(_FromRaw(ready, card, activation).eval()), path)

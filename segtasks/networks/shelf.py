@@ -1,0 +1,15 @@
+"""The models that ship with the package, by name."""
+
+from pathlib import Path
+
+SHELF = Path(__file__).parents[1] / "models"
+
+
+def names() -> tuple[str, ...]:
+    """Names of the shipped models."""
+    return tuple(sorted(path.stem for path in SHELF.glob("*.safetensors")))
+
+
+def resolve(model: str) -> str:
+    """The file of a shipped model, or ``model`` itself when it is a path or url."""
+    return str(SHELF / f"{model}.safetensors") if model in names() else model
