@@ -1,1 +1,1 @@
-"""Training: windows of label rasters in, a model file out."""
+"""Training and evaluation: pairs of image and label rasters in, model file or scores out."""

@@ -1,0 +1,96 @@
+"""Random crops of the training pairs: where, turned how, in what light. Drawn from one seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from segtasks.grid import Window
+from segtasks.networks.card import Normalisation
+from segtasks.training.job import Augmentation, TrainJob
+from segtasks.training.pairs import Pair
+
+Crop = tuple[Tensor, Tensor]
+"""Image (C, h, w), normalised, 0 where invalid; labels (h, w), int64."""
+
+
+@dataclass(frozen=True)
+class Cropper:
+    """Makes batches of crops from pairs; a pair is drawn in proportion to its area."""
+
+    pairs: Sequence[Pair]
+    normalisation: Normalisation
+    job: TrainJob
+
+    def batches(self, rng: np.random.Generator) -> Iterator[Crop]:
+        """Yield (N, C, h, w) and (N, h, w), ``job.iterations`` times."""
+        for _ in range(self.job.iterations):
+            crops = [self._crop(rng) for _ in range(self.job.batch)]
+            images, labels = zip(*crops, strict=True)
+            yield torch.stack(images), torch.stack(labels)
+
+    def _crop(self, rng: np.random.Generator) -> Crop:
+        area = np.array([pair.pixels for pair in self.pairs], np.float64)
+        pair = self.pairs[int(rng.choice(len(area), p=area / area.sum()))]
+        least, greatest = self.job.augmentation.scale
+        side = max(1, round(self.job.crop_px / rng.uniform(least, greatest)))
+        image, labels = read_normalised(pair, _window(pair, side, rng), self.normalisation)
+        crop = _resized(_padded((image, labels), side, pair.ignore), self.job.crop_px)
+        return relit(turned(crop, self.job.augmentation, rng), self.job.augmentation, rng)
+
+
+def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) -> Crop:
+    """Return a window with (raw - mean) / std per band, and 0, the mean colour, where no data is."""
+    image, valid, labels = pair.read(window)
+    mean = np.array(normalisation.mean, np.float32)[:, None, None]
+    std = np.array(normalisation.std, np.float32)[:, None, None]
+    image = np.where(valid, (image - mean) / std, np.float32(0))
+    return torch.from_numpy(image), torch.from_numpy(labels).long()
+
+
+def _window(pair: Pair, side: int, rng: np.random.Generator) -> Window:
+    """Return a window of ``side`` anywhere in the pair, smaller where the pair is."""
+    height, width = min(side, pair.image.height), min(side, pair.image.width)
+    row = int(rng.integers(pair.image.height - height + 1))
+    col = int(rng.integers(pair.image.width - width + 1))
+    return Window(row, col, height, width)
+
+
+def _padded(crop: Crop, side: int, ignore: int) -> Crop:
+    """Return the crop at side x side px or more: mean colour, ignored, at the bottom and right."""
+    image, labels = crop
+    border = [0, side - labels.shape[1], 0, side - labels.shape[0]]
+    return functional.pad(image, border), functional.pad(labels, border, value=ignore)
+
+
+def _resized(crop: Crop, side: int) -> Crop:
+    """Return the crop at side x side px: bilinear image, nearest labels."""
+    image, labels = crop
+    if image.shape[-1] == side:
+        return crop
+    size = (side, side)
+    smooth = functional.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+    nearest = functional.interpolate(labels[None, None].float(), size=size, mode="nearest-exact")
+    return smooth, nearest[0, 0].long()
+
+
+def turned(crop: Crop, augmentation: Augmentation, rng: np.random.Generator) -> Crop:
+    """Return one of the eight flips and quarter turns (the group D4), image and labels alike."""
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    if not augmentation.turns:
+        return crop
+    image, labels = (torch.rot90(part, turns, (-2, -1)) for part in crop)
+    return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
+
+
+def relit(crop: Crop, ways: Augmentation, rng: np.random.Generator) -> Crop:
+    """Return the crop in another light: contrast x, brightness and bands +, normalised units."""
+    image, labels = crop
+    contrast = 1 + rng.uniform(-ways.contrast, ways.contrast)
+    brightness = 2 * rng.uniform(-ways.brightness, ways.brightness)
+    bands = 2 * rng.uniform(-ways.colour, ways.colour, image.shape[0])
+    shift = torch.from_numpy(brightness + bands).float()[:, None, None]
+    return image * contrast + shift, labels

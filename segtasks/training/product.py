@@ -1,0 +1,54 @@
+"""The model file training leaves: weights, card, and where they came from."""
+
+import torch
+from torch import nn
+
+from segtasks.networks.card import Card, Normalisation
+from segtasks.networks.model_file import make_card, save
+from segtasks.training.job import PairSource, TrainJob
+from segtasks.training.metrics import Scores
+
+_RGB = ("red", "green", "blue")
+
+
+def write_model(
+    job: TrainJob, module: nn.Module, normalisation: Normalisation, iteration: int, scores: Scores
+) -> Card:
+    """Write ``job.out``; return the card as written."""
+    count = len(normalisation.mean)
+    names = _RGB if count == len(_RGB) else tuple(f"band {i}" for i in range(1, count + 1))
+    card = make_card(
+        module.cpu().eval(),
+        network=job.network,
+        classes=job.legend,
+        bands=names,
+        normalisation=normalisation,
+        licence=job.licence,
+        width=job.width,
+        variant=job.variant,
+        ground_resolution_m=job.ground_resolution_m,
+        provenance=_provenance(job, iteration, scores),
+    )
+    return save(job.out, module, card, dtype=job.weights_dtype)
+
+
+def _provenance(job: TrainJob, iteration: int, scores: Scores) -> dict[str, str | int | float | None]:
+    names = [entry.name for entry in job.legend]
+    return {
+        "sources": _listed(job.sources),
+        "validation": _listed(job.validation),
+        "note": job.note,
+        "seed": job.seed,
+        "iterations": job.iterations,
+        "best_iteration": iteration,
+        "optimizer": job.optimizer,
+        "learning_rate": job.learning_rate,
+        "crop_px": job.crop_px,
+        "batch": job.batch,
+        "torch": torch.__version__,
+        **{f"validation_{key}": value for key, value in scores.table(names).items()},
+    }
+
+
+def _listed(sources: tuple[PairSource, ...]) -> str:
+    return ", ".join(source.image for source in sources)
