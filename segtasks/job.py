@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,7 +20,19 @@ from pydantic import (
 from segtasks.errors import JobError
 
 Auto = Literal["auto"]
+CHUNK_MULTIPLE_PX = 64
 Pixels = Annotated[int, Field(ge=1, le=65536)]
+
+
+def _whole_chunks(value: int) -> int:
+    """Tiles and windows are whole chunks, and on the lattice of every network of the line."""
+    if value % CHUNK_MULTIPLE_PX:
+        below = value // CHUNK_MULTIPLE_PX * CHUNK_MULTIPLE_PX
+        raise ValueError(
+            f"{value} px is off the lattice, not a multiple of {CHUNK_MULTIPLE_PX}; "
+            f"use {below} or {below + CHUNK_MULTIPLE_PX}"
+        )
+    return value
 
 
 class Part(BaseModel):
@@ -31,7 +44,7 @@ class Part(BaseModel):
 class Tiling(Part):
     """How the raster is cut into tiles (units of work) and patches (inputs of the network)."""
 
-    tile_px: Pixels = Field(
+    tile_px: Annotated[int, Field(ge=64, le=65536), AfterValidator(_whole_chunks)] = Field(
         2048, description="Side of a tile's core in pixels: what one task writes."
     )
     patch_px: Pixels | Auto = Field(
@@ -69,20 +82,12 @@ class Crf(Part):
     bi_rgb_std: float = Field(
         13, gt=0, le=255, description="Its colour standard deviation, in 8-bit units (0..255)."
     )
-    window_px: Annotated[int, Field(ge=64, le=16384)] = Field(
+    window_px: Annotated[int, Field(ge=64, le=16384), AfterValidator(_whole_chunks)] = Field(
         2048, description="Core side of a CRF window in pixels."
     )
     halo_px: Annotated[int, Field(ge=0, le=8192)] | Auto = Field(
         "auto", description="Pixels read around the core. auto: 4 x the larger xy std at 5 it."
     )
-
-    @field_validator("window_px")
-    @classmethod
-    def _whole_chunks(cls, value: int) -> int:
-        if value % 64:
-            below = value // 64 * 64
-            raise ValueError(f"{value} px is not a multiple of 64; use {below} or {below + 64}")
-        return value
 
 
 class Outputs(Part):

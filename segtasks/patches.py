@@ -23,6 +23,9 @@ from segtasks.grid import Grid, Window
 Stitch = Literal["crop", "blend"]
 FloatArray = npt.NDArray[np.float32]
 
+STEPS_PX = (2048, 1024, 512, 256, 128, 64)
+FORWARD_BUDGET_BYTES = 2 * 2**30
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:
@@ -108,3 +111,19 @@ class Lattice:
         distance = np.minimum(position, side - position)
         width = max(2 * self.reach_px, 1)
         return np.asarray(np.sin(np.pi / 2 * np.clip(distance / width, 0, 1)) ** 2)
+
+
+def halo_factor(step_px: int, margin_px: int) -> float:
+    """Pixels forwarded per pixel kept, inside a large raster."""
+    return ((step_px + 2 * margin_px) / step_px) ** 2
+
+
+def largest_step(forward_bytes_per_px: int, margin_px: int) -> int:
+    """The largest step whose forward fits the budget.
+
+    The budget is a constant and not the machine's memory, so that the mask is the same anywhere.
+    """
+    for step in STEPS_PX:
+        if (step + 2 * margin_px) ** 2 * forward_bytes_per_px <= FORWARD_BUDGET_BYTES:
+            return step
+    return STEPS_PX[-1]

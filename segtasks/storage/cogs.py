@@ -162,3 +162,12 @@ def read_tag(url: str, key: str) -> str | None:
             return value
     except RasterioError:
         return None
+
+
+def read_small(url: str, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The mask decimated to ``shape`` (h, w), read from its overviews."""
+    with rasterio.Env(**rasters.gdal_options()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(rasters.gdal_path(url)) as dataset:
+            mask: npt.NDArray[np.uint8] = dataset.read(1, out_shape=shape)
+            return mask

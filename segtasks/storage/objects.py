@@ -1,5 +1,6 @@
 """Objects by url: local files and s3:// alike, whole or not at all."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -153,3 +154,16 @@ def _mend(prefix: str) -> str:
             "other servers than AWS, AWS_ENDPOINT_URL_S3 are set"
         )
     return "choose a folder you may write to"
+
+
+def local_copy(url: str) -> Path:
+    """A local file with the object's bytes, fetched once per machine and version."""
+    if not is_remote(url):
+        return local_path(url)
+    fs, path = filesystem(url)
+    key = hashlib.sha256(f"{url};{identity(url)}".encode()).hexdigest()[:16]
+    copy = Path(tempfile.gettempdir(), f"segtasks-{os.getuid()}", key, path.rsplit("/", 1)[-1])
+    if not copy.exists():
+        with replacing(copy) as temporary:
+            fs.get_file(path, str(temporary))
+    return copy

@@ -5,6 +5,8 @@ bytes. Receipts lie under the fingerprint of their stage, so those of other sett
 """
 
 import json
+import os
+import socket
 from dataclasses import asdict, dataclass, field
 
 from segtasks.grid import Tile
@@ -29,6 +31,11 @@ class Receipt:
     worker: str
     histogram: dict[int, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+def worker_name() -> str:
+    """Host and process, as receipts name them."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _folder(workspace: str, fingerprint: str, stage: str) -> str:

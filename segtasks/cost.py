@@ -1,0 +1,127 @@
+"""What a plan costs: pixels forwarded per pixel kept, bytes in memory, bytes in the workspace."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from segtasks.crf.parameters import bytes_per_px
+from segtasks.grid import Grid
+from segtasks.patches import Lattice
+from segtasks.plan import Plan
+
+PROCESS_BYTES = 700 * 2**20  # Python, torch, GDAL and their caches, measured on an idle worker
+TILES_IN_FLIGHT = 2  # one computes while the other is read ahead or written behind
+FLOAT_BYTES, HALF_BYTES = 4, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Figures of a plan.
+
+    Attributes:
+        forward_factor: pixels through the network per pixel of the raster.
+        crf_factor: pixels through the CRF per pixel of the raster; 0 without a CRF.
+        worker_bytes: peak memory of one worker process per stage.
+        workspace_bytes: what the workspace holds before compression.
+    """
+
+    tiles: int
+    windows: int
+    forward_factor: float
+    crf_factor: float
+    worker_bytes: dict[str, int]
+    workspace_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """Peak memory of one worker process."""
+        return max(self.worker_bytes.values())
+
+
+def estimate(plan: Plan) -> Cost:
+    """The cost of ``plan``."""
+    return Cost(
+        tiles=len(plan.tiles),
+        windows=len(plan.windows) if plan.windows else 0,
+        forward_factor=_forward_factor(plan.tiles, plan.lattice),
+        crf_factor=_crf_factor(plan),
+        worker_bytes={
+            "ingest": PROCESS_BYTES
+            + TILES_IN_FLIGHT * 2 * plan.tiles.core_px**2 * _pixel_bytes(plan),
+            "predict": PROCESS_BYTES + _predict_bytes(plan),
+            "refine": PROCESS_BYTES + _refine_bytes(plan),
+        },
+        workspace_bytes=plan.raster.pixels * _stored_bytes(plan),
+    )
+
+
+def _pixel_bytes(plan: Plan) -> int:
+    """Bytes of one pixel of the image and its validity."""
+    return len(plan.bands) * np.dtype(plan.raster.dtype).itemsize + 1
+
+
+def _stored_bytes(plan: Plan) -> int:
+    probabilities = len(plan.card.classes) * HALF_BYTES if plan.windows else 0
+    return _pixel_bytes(plan) + probabilities + 1
+
+
+def _forward_factor(tiles: Grid, lattice: Lattice) -> float:
+    """Windows of patches are products of intervals, so the sum splits into rows times columns."""
+    along = [
+        _forwarded(length, tiles.core_px, lattice) for length in (lattice.height, lattice.width)
+    ]
+    return along[0] * along[1] / (lattice.height * lattice.width)
+
+
+def _forwarded(length: int, core_px: int, lattice: Lattice) -> int:
+    total = 0
+    for start in range(0, length, core_px):
+        first = max(0, start - lattice.reach_px) // lattice.step_px
+        stop = min(start + core_px, length)
+        last = (min(stop + lattice.reach_px, length) - 1) // lattice.step_px
+        for cell in range(first, last + 1):
+            low = max(0, cell * lattice.step_px - lattice.margin_px)
+            total += min(length, (cell + 1) * lattice.step_px + lattice.margin_px) - low
+    return total
+
+
+def _predict_bytes(plan: Plan) -> int:
+    """One forward, and twice what a tile reads and makes."""
+    classes, lattice = len(plan.card.classes), plan.lattice
+    side = min(lattice.patch_px, max(lattice.height, lattice.width))
+    patch_px = side**2
+    core_px = min(plan.tiles.core_px, max(lattice.height, lattice.width)) ** 2
+    read_px = max(core_px, patch_px) + 4 * lattice.margin_px * plan.tiles.core_px
+    forward = patch_px * (
+        plan.card.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + classes)
+    )
+    tile = read_px * _pixel_bytes(plan) + core_px * (
+        classes * (FLOAT_BYTES + HALF_BYTES) + FLOAT_BYTES
+    )
+    return forward + TILES_IN_FLIGHT * tile
+
+
+def _refine_bytes(plan: Plan) -> int:
+    if plan.windows is None or plan.crf is None:
+        return 0
+    side = min(
+        plan.windows.core_px + 2 * plan.crf_halo_px, max(plan.raster.height, plan.raster.width)
+    )
+    classes = len(plan.card.classes)
+    colours = len(plan.bands) * FLOAT_BYTES
+    held = classes * (HALF_BYTES + FLOAT_BYTES) + _pixel_bytes(plan) + colours
+    return side**2 * (bytes_per_px(classes) + TILES_IN_FLIGHT * held)
+
+
+def _crf_factor(plan: Plan) -> float:
+    if plan.windows is None:
+        return 0.0
+    rows = _read(plan.raster.height, plan.windows.core_px, plan.crf_halo_px)
+    cols = _read(plan.raster.width, plan.windows.core_px, plan.crf_halo_px)
+    return rows * cols / plan.raster.pixels
+
+
+def _read(length: int, core_px: int, halo_px: int) -> int:
+    starts = [index * core_px for index in range(ceil(length / core_px))]
+    return sum(min(length, start + core_px + halo_px) - max(0, start - halo_px) for start in starts)

@@ -1,0 +1,41 @@
+"""The quicklook: image, mask and, where known, labels side by side, as one PNG."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+GAP_PX = 8
+PERCENTILES = (2, 98)
+Rgba = tuple[int, int, int, int]
+
+
+def draw(
+    image: npt.NDArray[Any],
+    mask: npt.NDArray[np.uint8],
+    colormap: Mapping[int, Rgba],
+    *more: npt.NDArray[np.uint8],
+) -> bytes:
+    """PNG of ``image`` (C, h, w), ``mask`` (h, w) and ``more`` masks, left to right."""
+    table = np.zeros((256, 3), np.uint8)
+    for class_id, rgba in colormap.items():
+        table[class_id] = rgba[:3]
+    panels = [_visible(image), *(table[each] for each in (mask, *more))]
+    gap = np.full((mask.shape[0], GAP_PX, 3), 255, np.uint8)
+    row = [part for panel in panels for part in (panel, gap)][:-1]
+    out = io.BytesIO()
+    Image.fromarray(np.concatenate(row, axis=1)).save(out, "PNG")
+    return out.getvalue()
+
+
+def _visible(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """The first three bands (or the only one) as 8-bit RGB (h, w, 3)."""
+    bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]  # noqa: PLR2004 - RGB
+    if bands.dtype == np.uint8:
+        return np.moveaxis(bands, 0, -1)
+    low, high = np.percentile(bands.astype(np.float64), PERCENTILES)
+    scaled = (bands.astype(np.float64) - low) * (255 / max(high - low, 1e-9))
+    return np.moveaxis(np.clip(scaled, 0, 255).astype(np.uint8), 0, -1)

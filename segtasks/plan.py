@@ -1,0 +1,251 @@
+"""The plan: job, raster header and model card become pure values that say what will be done.
+
+Nothing is computed or written here; a plan that cannot work is refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from segtasks.crf.parameters import CrfParameters
+from segtasks.errors import JobError, SourceError
+from segtasks.grid import Grid, Tile, Window
+from segtasks.job import Job, digest
+from segtasks.networks import shelf
+from segtasks.networks.card import Card
+from segtasks.networks.card_file import read_card
+from segtasks.patches import Lattice, halo_factor, largest_step
+from segtasks.raster import Raster
+from segtasks.storage import objects, rasters
+
+Stage = Literal["ingest", "predict", "refine"]
+Range = tuple[float, float]
+
+FORMAT = 1
+FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
+STRETCH_PERCENTILES = (2, 98)
+CHEAP_HALO_FACTOR = 1.25
+THUMBNAIL_PX = 1536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a stage needs to do a tile, small enough to travel with each task.
+
+    Attributes:
+        bands: source bands in the model's order.
+        model_range: raw values that become the model's 0 and full range; ``None``: as they are.
+        colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
+        windows: the CRF's own grid; ``None`` without a CRF.
+        thumbnail_step: every how manieth pixel goes into the quicklook.
+        fingerprints: per stage and for the whole job ("mask"): what the data depends on.
+    """
+
+    job: Job
+    raster: Raster
+    card: Card
+    bands: tuple[int, ...]
+    model_range: Range | None
+    colour_range: Range
+    tiles: Grid
+    lattice: Lattice
+    windows: Grid | None
+    crf: CrfParameters | None
+    crf_halo_px: int
+    thumbnail_step: int
+    warnings: tuple[str, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The tiled stages, in order."""
+        return ("ingest", "predict", "refine") if self.windows else ("ingest", "predict")
+
+    @property
+    def mask_grid(self) -> Grid:
+        """The grid whose cores are the shards of the mask."""
+        return self.windows or self.tiles
+
+    def grid(self, stage: Stage) -> Grid:
+        """The grid of a stage."""
+        return self.mask_grid if stage == "refine" else self.tiles
+
+    def read_window(self, stage: Stage, tile: Tile) -> Window:
+        """What a stage reads to do ``tile``."""
+        if stage == "refine":
+            return self.mask_grid.read_window(tile, self.crf_halo_px)
+        core = self.tiles.core(tile)
+        return self.lattice.read_window(core) if stage == "predict" else core
+
+    def needs(self, stage: Stage, tile: Tile) -> Iterator[Tile]:
+        """The tiles of the stage before that ``tile`` reads."""
+        if stage == "ingest":
+            return iter(())
+        return self.tiles.touching(self.read_window(stage, tile))
+
+
+def make_plan(job: Job) -> Plan:
+    """Read the source's header and the model's card, and decide everything.
+
+    Raises:
+        SourceError: the source cannot be read or does not fit the model.
+        ModelError: the model file cannot be used.
+        JobError: settings off the lattice, or that contradict the model.
+    """
+    card = read_card(objects.local_copy(shelf.resolve(job.model)))
+    raster = rasters.describe(job.source)
+    bands = _bands(job, raster, card)
+    model_range = _model_range(job, raster, card, bands)
+    crf = CrfParameters(**job.crf.model_dump(exclude={"window_px", "halo_px"})) if job.crf else None
+    plan = Plan(
+        job=job,
+        raster=raster,
+        card=card,
+        bands=bands,
+        model_range=model_range,
+        colour_range=model_range or _colour_range(raster, bands, needed=crf is not None),
+        tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
+        lattice=_lattice(job, raster, card),
+        windows=Grid(raster.height, raster.width, job.crf.window_px) if job.crf else None,
+        crf=crf,
+        crf_halo_px=_crf_halo(job, crf),
+        thumbnail_step=_thumbnail_step(raster),
+        warnings=raster.warnings,
+    )
+    return _with_fingerprints(plan)
+
+
+def _bands(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
+    wanted = len(card.bands)
+    bands = job.bands or raster.bands[:wanted]
+    names = ", ".join(card.bands)
+    if len(bands) != wanted:
+        given = f"{len(raster.bands)} colour band(s)" if not job.bands else f"{len(bands)} chosen"
+        example = ",".join(
+            str(band) for band in (*raster.bands, *[raster.bands[-1]] * wanted)[:wanted]
+        )
+        raise SourceError(
+            f"{job.source}: {given}, but the model needs {wanted} ({names}); "
+            f"choose them, e.g. --bands {example}"
+        )
+    absent = [band for band in bands if band > max(raster.bands)]
+    if absent:
+        raise SourceError(
+            f"{job.source}: has no band {absent[0]}; its colour bands are "
+            f"{', '.join(map(str, raster.bands))}"
+        )
+    return tuple(bands)
+
+
+def _model_range(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Range | None:
+    if job.stretch == "auto":
+        return _percentiles(raster, bands)
+    if job.stretch is not None:
+        return job.stretch
+    if raster.dtype != card.normalisation.dtype:
+        raise SourceError(
+            f"{job.source}: pixels are {raster.dtype}, the model was trained on "
+            f"{card.normalisation.dtype}; give --stretch LOW,HIGH (raw values that become its "
+            "0 and full range) or --stretch auto"
+        )
+    return None
+
+
+def _colour_range(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> Range:
+    """Eight-bit colours are what they are; all else is stretched once for the whole mosaic."""
+    if raster.dtype == "uint8" or not needed:
+        return (0.0, 255.0)
+    return _percentiles(raster, bands)
+
+
+def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
+    pixels = rasters.sample(raster, bands)
+    if pixels.size == 0:
+        raise SourceError(
+            f"{raster.url}: no valid pixel in 25 sampled windows; give --stretch LOW,HIGH"
+        )
+    low, high = np.percentile(pixels.astype(np.float64), STRETCH_PERCENTILES)
+    return (float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def _lattice(job: Job, raster: Raster, card: Card) -> Lattice:
+    stitch = job.tiling.stitch
+    if stitch == "auto":
+        stitch = "blend" if card.halo_px is None else "crop"
+    margin = _margin(job, card)
+    step = _step(job, card, margin)
+    return Lattice(raster.height, raster.width, step, margin, stitch, card.lattice_px)
+
+
+def _margin(job: Job, card: Card) -> int:
+    """Half the overlap: what of a patch's rim is not trusted."""
+    overlap = job.tiling.overlap_px
+    if overlap == "exact":
+        if card.halo_px is None:
+            raise JobError(f"overlap exact: {card.network} pools globally, it has no exact halo")
+        return card.halo_px
+    if overlap == "auto":
+        return _auto_margin(job, card)
+    if overlap % 2:
+        raise JobError(f"overlap {overlap} px is odd; use {overlap - 1} or {overlap + 1}")
+    return overlap // 2
+
+
+def _auto_margin(job: Job, card: Card) -> int:
+    """The exact halo where it costs little, else the effective receptive field."""
+    unit = card.lattice_px
+    effective = -(-card.effective_halo_px // unit) * unit
+    exact = effective if card.halo_px is None else card.halo_px
+    if job.tiling.patch_px != "auto":
+        affordable = job.tiling.patch_px // 4 // unit * unit  # at most half the patch is overlap
+        return min(effective, affordable)
+    step = largest_step(card.forward_bytes_per_px, exact)
+    return exact if halo_factor(step, exact) <= CHEAP_HALO_FACTOR else effective
+
+
+def _step(job: Job, card: Card, margin: int) -> int:
+    if job.tiling.patch_px == "auto":
+        return largest_step(card.forward_bytes_per_px, margin)
+    return job.tiling.patch_px - 2 * margin
+
+
+def _crf_halo(job: Job, crf: CrfParameters | None) -> int:
+    if job.crf is None or crf is None:
+        return 0
+    return crf.halo_px() if job.crf.halo_px == "auto" else job.crf.halo_px
+
+
+def _thumbnail_step(raster: Raster) -> int:
+    """A power of two up to 64, which divides every tile."""
+    step = 1
+    while step < 64 and max(raster.height, raster.width) > step * THUMBNAIL_PX:  # noqa: PLR2004 - see above
+        step *= 2
+    return step
+
+
+def _with_fingerprints(plan: Plan) -> Plan:
+    """A stage's data depends on the stage before and on its own settings, and on nothing else."""
+    raster, card, lattice = plan.raster, plan.card, plan.lattice
+    ingest = digest(
+        FORMAT,
+        raster.identity,
+        raster.height,
+        raster.width,
+        raster.dtype,
+        plan.bands,
+        plan.tiles.core_px,
+    )
+    predict = digest(
+        ingest,
+        card.weights_sha256,
+        card.normalisation.model_dump(),
+        plan.model_range,
+        (lattice.step_px, lattice.margin_px, lattice.stitch),
+        plan.windows is None,
+    )
+    refine = digest(predict, plan.job.crf and plan.job.crf.model_dump(), plan.colour_range)
+    mask = digest(refine, [entry.model_dump() for entry in card.classes])
+    prints = {"ingest": ingest, "predict": predict, "refine": refine, "mask": mask}
+    return replace(plan, fingerprints=prints)

@@ -1,0 +1,4 @@
+"""The stages, in the order of the route: ingest, predict, refine, write.
+
+Each tile of a stage is a pure function of (plan, tile): read a window, compute, write a window.
+"""

@@ -1,0 +1,78 @@
+"""Refine: a window of ``probabilities`` and ``image`` -> dense CRF -> ``mask``.
+
+The windows are the CRF's own grid, larger than tiles: it reads the stitched probabilities, so the
+network's patches are already joined, and its halo grows with the reach of its kernels.
+"""
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks import labels
+from segtasks.crf.certainty import is_certain
+from segtasks.crf.mean_field import refine
+from segtasks.grid import Tile, Window
+from segtasks.plan import Plan
+from segtasks.slot import SLOT
+from segtasks.storage import workspace
+from segtasks.storage.receipts import Receipt, worker_name
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+
+def run(plan: Plan, tile: Tile) -> Receipt:
+    """Do one CRF window; where its core is all nodata or certain, nothing can change."""
+    times = [time.perf_counter()]
+    url, core = plan.job.workspace_url, plan.mask_grid.core(tile)
+    window = plan.read_window("refine", tile)
+    valid = workspace.read(url, "valid", window)
+    probabilities = workspace.read(url, "probabilities", window).astype(np.float32)
+    times.append(time.perf_counter())
+    with SLOT:
+        times.append(time.perf_counter())
+        marginals = _marginals(plan, core, window, probabilities, valid)
+    times.append(time.perf_counter())
+    inner = core.within(window)
+    mask = labels.most_likely(marginals)
+    mask[~valid[inner]] = labels.NODATA
+    workspace.write(url, "mask", core, mask)
+    times.append(time.perf_counter())
+    parts = ("read", "wait", "compute", "write")
+    return Receipt(
+        stage="refine",
+        row=tile.row,
+        col=tile.col,
+        valid_px=int(np.count_nonzero(valid[inner])),
+        worker=worker_name(),
+        histogram=labels.histogram(mask),
+        seconds=dict(zip(parts, np.diff(times).tolist(), strict=True)),
+    )
+
+
+def _marginals(
+    plan: Plan, core: Window, window: Window, probabilities: Floats, valid: Bools
+) -> Floats:
+    """Marginals (K, h, w) of the core."""
+    inner = core.within(window)
+    own = probabilities[(..., *inner)]
+    if plan.crf is None or is_certain(own, valid[inner]):
+        return own
+    image = workspace.read(plan.job.workspace_url, "image", window)
+    marginals = refine(
+        probabilities,
+        _colours(plan, image),
+        valid,
+        row=window.row,
+        col=window.col,
+        parameters=plan.crf,
+    )
+    return marginals[(..., *inner)]
+
+
+def _colours(plan: Plan, image: npt.NDArray[np.generic]) -> Floats:
+    """The image in 8-bit units, the units of ``bi_rgb_std``: one range for the whole mosaic."""
+    low, high = plan.colour_range
+    colours = (image.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    return np.asarray(np.clip(colours, 0, 255))

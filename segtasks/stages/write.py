@@ -1,0 +1,94 @@
+"""Write: the finished ``mask`` -> COG at the destination, and a quicklook beside it."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks import labels
+from segtasks.errors import DestinationError
+from segtasks.grid import Window
+from segtasks.outputs import quicklook
+from segtasks.plan import Plan
+from segtasks.storage import cogs, objects, workspace
+
+OnProgress = Callable[[int, int], None]
+
+
+def mask_url(plan: Plan) -> str:
+    """Where the mask goes."""
+    return f"{plan.job.to}/mask.tif"
+
+
+def is_published(plan: Plan) -> bool:
+    """Whether the destination holds the mask of this very job.
+
+    Raises:
+        DestinationError: when it holds something else and may not be replaced.
+    """
+    url = mask_url(plan)
+    if not objects.exists(url):
+        return False
+    if cogs.read_tag(url, cogs.FINGERPRINT_TAG) == plan.fingerprints["mask"]:
+        return True
+    if plan.job.overwrite:
+        return False
+    raise DestinationError(
+        f"{url}: is there already, made by another job; choose another --to or give --overwrite"
+    )
+
+
+def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
+    """Publish the mask and what goes with it; the urls by name."""
+    urls = {"mask": mask_url(plan)}
+    cogs.write_mask(urls["mask"], plan.raster, legend(plan), _tags(plan), _parts(plan, on_progress))
+    if plan.job.outputs.quicklook:
+        urls["quicklook"] = f"{plan.job.to}/quicklook.png"
+        objects.write_bytes(urls["quicklook"], _quicklook(plan))
+    return urls
+
+
+def legend(plan: Plan) -> cogs.Legend:
+    """The model's legend as the mask carries it."""
+    return cogs.Legend(entries=tuple((c.id, c.name, c.color) for c in plan.card.classes))
+
+
+def _parts(plan: Plan, on_progress: OnProgress) -> Iterator[tuple[Window, npt.NDArray[np.uint8]]]:
+    grid = plan.mask_grid
+    for count, tile in enumerate(grid.tiles(), start=1):
+        core = grid.core(tile)
+        yield core, workspace.read(plan.job.workspace_url, "mask", core)
+        on_progress(count, len(grid))
+
+
+def _tags(plan: Plan) -> dict[str, str]:
+    """Provenance: enough to make the same mask again."""
+    return {
+        "TIFFTAG_SOFTWARE": f"segtasks {version('segtasks')}",
+        "TIFFTAG_IMAGEDESCRIPTION": f"Class ids; {labels.NODATA} is nodata",
+        cogs.FINGERPRINT_TAG: plan.fingerprints["mask"],
+        "SEGTASKS_SOURCE": plan.job.source,
+        "SEGTASKS_SOURCE_IDENTITY": plan.raster.identity,
+        "SEGTASKS_MODEL": plan.job.model,
+        "SEGTASKS_NETWORK": plan.card.network,
+        "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,
+        "SEGTASKS_STITCH": json.dumps(
+            {
+                "stitch": plan.lattice.stitch,
+                "patch_px": plan.lattice.patch_px,
+                "overlap_px": 2 * plan.lattice.margin_px,
+            }
+        ),
+        "SEGTASKS_CRF": json.dumps(plan.job.crf and plan.job.crf.model_dump()),
+    }
+
+
+def _quicklook(plan: Plan) -> bytes:
+    """Picture of image and mask, from pixels kept while ingesting and from the COG's overviews."""
+    step = plan.thumbnail_step
+    small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
+    image = workspace.read(plan.job.workspace_url, "thumbnail", small)
+    mask = cogs.read_small(mask_url(plan), small.shape)
+    return quicklook.draw(image, mask, legend(plan).colormap)
