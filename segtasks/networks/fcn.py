@@ -111,8 +111,8 @@ class FCN8s(_FCN):
 class FCN8sLean(_FCN):
     """FCN-8s without the frame: conv1_1 pads 1, fc6 pads 3, half-pixel bilinear, no crops.
 
-    The same units, receptive field and weights as `FCN8s` (which spends 71 % more on its frame of
-    zeros at 512 px); another answer within a receptive field of the image's border.
+    The weights and receptive field of `FCN8s`, which spends 71 % more on its frame of zeros at
+    512 px. Its units lie 3 px from those of `FCN8s`, so the two answers differ a little everywhere.
     """
 
     def __init__(

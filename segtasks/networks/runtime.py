@@ -84,7 +84,7 @@ def prepare(
 
 
 def forward_patches(net: Runtime, patches: Patches) -> Patches:
-    """Logits of normalised patches: (N, C, H, W) -> (N, K, H, W), float32.
+    """Logits of normalised patches: (N, C, H, W), N >= 1 -> (N, K, H, W), float32, C order.
 
     The same bytes for every batch setting on a CPU: oneDNN's results differ in the last bits
     between batch sizes, and batches never pay there, so patches run one by one.
@@ -111,7 +111,15 @@ def _softmax(logits: Tensor) -> Tensor:
 def _run(net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Patches:
     """Forward all patches, piece by piece, into one array."""
     pieces = _one_by_one if net.device.type == "cpu" else _in_batches
-    return np.concatenate([piece.cpu().numpy() for piece in pieces(net, patches, finish)])
+    out = np.empty((0,), np.float32)
+    done = 0
+    for piece in pieces(net, patches, finish):
+        if not done:
+            out = np.empty((len(patches), *piece.shape[1:]), np.float32)
+        # Written in place: the network's own layout is channels last, numpy's readers want C order.
+        out[done : done + len(piece)] = piece.cpu().numpy()
+        done += len(piece)
+    return out
 
 
 def _one_by_one(

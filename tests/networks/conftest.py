@@ -1,0 +1,46 @@
+"""Fixtures for the tests of networks."""
+
+import pytest
+import torch
+from torch import nn
+
+from segtasks.networks import Card, ClassEntry, Normalisation, build
+from segtasks.networks.model_file import make_card
+
+CLASSES = (
+    ClassEntry(id=0, name="ground", color="#808080"),
+    ClassEntry(id=1, name="water", color="#0000ff"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """The machine is shared, and sums must not depend on the number of threads."""
+    torch.set_num_threads(1)
+
+
+def narrow_largefov() -> nn.Module:
+    torch.manual_seed(0)
+    return build("largefov", classes=2, width=1 / 64, batch_norm=True).eval()
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    """A fresh narrow LargeFOV with BatchNorm, always of the same weights."""
+    return narrow_largefov()
+
+
+@pytest.fixture(scope="session")
+def card() -> Card:
+    """The card of ``network``."""
+    return make_card(
+        narrow_largefov(),
+        network="largefov",
+        width=1 / 64,
+        variant={"batch_norm": True},
+        classes=CLASSES,
+        bands=("red", "green", "blue"),
+        normalisation=Normalisation(mean=(100, 110, 120), std=(50, 50, 50)),
+        licence="CC0-1.0",
+        ground_resolution_m=0.3,
+    )

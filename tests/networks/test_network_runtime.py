@@ -1,0 +1,155 @@
+"""The runtime: the same answer as the plain network, whatever the batch, in its own thread."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segtasks.errors import ModelError, ResourceError
+from segtasks.networks import Card, build
+from segtasks.networks.runtime import (
+    Patches,
+    Runtime,
+    export_torchscript,
+    forward_patches,
+    forward_probabilities,
+    prepare,
+    tune_malloc,
+)
+
+# TorchScript is deprecated and is what the rivals read.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+
+
+def narrow_network(name: str = "largefov") -> nn.Module:
+    torch.manual_seed(0)
+    return build(name, classes=2, width=1 / 64, batch_norm=True).eval()
+
+
+def patches(count: int) -> Patches:
+    return np.random.default_rng(0).standard_normal((count, 3, 48, 64)).astype(np.float32)
+
+
+def test_logits_are_those_of_the_plain_narrow_network() -> None:
+    with torch.inference_mode():
+        expected = narrow_network()(torch.from_numpy(patches(2))).numpy()
+    found = forward_patches(prepare(narrow_network()), patches(2))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_each_patch_gets_the_same_bytes_in_every_company() -> None:
+    runtime = prepare(narrow_network(), batch=4)
+    together = forward_patches(runtime, patches(5))
+    alone = [forward_patches(runtime, patch[None])[0] for patch in patches(5)]
+    assert together.tobytes() == np.stack(alone).tobytes()
+
+
+def test_probabilities_are_the_softmax_of_the_logits() -> None:
+    runtime = prepare(narrow_network())
+    logits = torch.from_numpy(forward_patches(runtime, patches(1)))
+    found = forward_probabilities(runtime, patches(1))
+    np.testing.assert_allclose(found, logits.softmax(dim=1).numpy(), rtol=1e-6)
+
+
+def test_preparing_leaves_the_network_alone() -> None:
+    module = narrow_network().train()
+    keys = list(module.state_dict())
+    prepare(module)
+    assert module.training
+    assert list(module.state_dict()) == keys
+
+
+def test_bfloat16_is_near_and_comes_back_as_float32() -> None:
+    exact = forward_patches(prepare(narrow_network()), patches(1))
+    near = forward_patches(prepare(narrow_network(), precision="bfloat16"), patches(1))
+    assert near.dtype == np.float32
+    assert 0 < np.abs(near - exact).max() < 0.1 * np.abs(exact).max()
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ModelError, match="precision 'int8' is unknown; choose one of float32"):
+        prepare(narrow_network(), precision="int8")  # type: ignore[arg-type]  # the point of the test
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_refused() -> None:
+    with pytest.raises(ModelError, match="device 'cuda' is not available"):
+        prepare(narrow_network(), device="cuda")
+
+
+class Hungry(nn.Module):
+    """Runs out of memory for more than ``room`` patches at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.room:
+            raise torch.cuda.OutOfMemoryError
+        self.seen.append(len(x))
+        return x
+
+
+class AwayFromCpu(Runtime):
+    """Batches as on a GPU, computes here."""
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        return torch.as_tensor(self.module(batch))
+
+
+def hungry(room: int) -> tuple[Hungry, Runtime]:
+    module = Hungry(room)
+    return module, AwayFromCpu(module, torch.device("cuda"), "float32", 8)
+
+
+def test_a_batch_too_large_is_halved_and_the_half_remembered() -> None:
+    module, runtime = hungry(3)
+    found = forward_patches(runtime, patches(9))
+    assert module.seen == [2, 2, 2, 2, 1]
+    assert runtime.batch == 2
+    np.testing.assert_array_equal(found, patches(9))
+
+
+def test_a_patch_too_large_is_refused_with_the_mend() -> None:
+    with pytest.raises(ResourceError, match="one patch of 48 x 64 px does not fit cuda; halve"):
+        forward_patches(hungry(0)[1], patches(2))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_logits_of_the_cpu() -> None:
+    exact = forward_patches(prepare(narrow_network()), patches(5))
+    found = forward_patches(prepare(narrow_network(), device="cuda", batch=2), patches(5))
+    np.testing.assert_allclose(found, exact, atol=1e-5 * np.abs(exact).max())
+
+
+def test_malloc_can_be_tuned_from_a_thread_and_again() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(tune_malloc).result() == tune_malloc()
+
+
+@pytest.mark.parametrize("name", ["fcn8s", "fcn8s_lean", "largefov"])
+def test_torchscript_takes_raw_pixels_of_any_size(name: str, card: Card, tmp_path: Path) -> None:
+    module = narrow_network(name)
+    path = str(tmp_path / "model.ts")
+    export_torchscript(module, card, path, softmax=True)
+    raw = torch.randint(0, 255, (1, 3, 45, 70), dtype=torch.uint8)
+    mean, std = (torch.tensor(v)[:, None, None] for v in (card.normalisation.mean, (50.0,) * 3))
+    with torch.inference_mode():
+        expected = module((raw - mean) / std).softmax(dim=1)
+        found = torch.jit.load(path)(raw)  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_torchscript_gives_logits_where_asked(card: Card, tmp_path: Path) -> None:
+    path = str(tmp_path / "model.ts")
+    export_torchscript(narrow_network(), card, path, softmax=False)
+    with torch.inference_mode():
+        found = torch.jit.load(path)(torch.zeros(1, 3, 9, 9))  # type: ignore[no-untyped-call]
+    assert (found.sum(dim=1) - 1).abs().max() > 1e-3
