@@ -114,6 +114,12 @@ def remove_tree(prefix: str) -> None:
         fs.rm(path, recursive=True)
 
 
+def remove_empty_folder(url: str) -> None:
+    """Remove a local folder that holds nothing; object stores have no folders."""
+    if not is_remote(url) and local_path(url).is_dir() and not any(local_path(url).iterdir()):
+        local_path(url).rmdir()
+
+
 def identity(url: str) -> str:
     """What changes when the object changes: ETag, or size and time of modification."""
     fs, path = filesystem(url)

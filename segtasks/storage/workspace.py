@@ -27,6 +27,7 @@ from segtasks.storage import objects
 CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
+ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,10 @@ class ArraySpec:
 
 
 def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) -> None:
-    """Create the group and every array once, before any worker starts; existing ones stay."""
+    """Create the group and every array once, before any worker starts."""
     group = zarr.open_group(url, mode="a")
     for name, spec in specs.items():
-        if name not in group:
-            _create_array(group, name, spec, (height, width))
+        _create_array(group, name, spec, (height, width))
 
 
 def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[int, int]) -> None:
@@ -58,6 +58,7 @@ def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[in
         chunks=(*spec.leading, chunk, chunk),
         shards=(*spec.leading, shard, shard),
         dtype=spec.dtype,
+        overwrite=True,
         fill_value=spec.fill,
         compressors=ZstdCodec(level=spec.level),
         # Without this a shard that equals the fill value is not stored, and never looks done.
@@ -121,8 +122,12 @@ def write_manifest(url: str, manifest: Mapping[str, Any]) -> None:
     objects.write_bytes(f"{url}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
 
 
-def remove(url: str) -> None:
-    """Remove the whole workspace; the manifest goes first, so that a half-removed one is none."""
-    objects.remove_tree(f"{url}/{MANIFEST}")
-    objects.remove_tree(url)
+def clear(url: str) -> None:
+    """Remove all that is ours, and the folder if nothing else is in it.
+
+    The manifest goes first: a half-cleared workspace has none, and is cleared again.
+    """
+    for name in (MANIFEST, "receipts", "zarr.json", *ARRAYS):
+        objects.remove_tree(f"{url}/{name}")
+    objects.remove_empty_folder(url)
     forget()

@@ -1,0 +1,132 @@
+"""What runs tiles: an executor per stage, in this process or on a Dask cluster."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from segtasks import malloc
+from segtasks.cost import TILES_IN_FLIGHT
+from segtasks.errors import ResourceError
+from segtasks.plan import Plan, Stage
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+NO_WORKERS_SECONDS = 120.0
+QUEUED = 2  # tiles waiting at the scheduler per tile being done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What runs tiles.
+
+    Attributes:
+        executor: the executor for a stage; ``submit`` gives a ``concurrent.futures.Future``.
+        in_flight: how many tiles of one stage may be submitted at a time.
+        worker_bytes: memory of the smallest worker process.
+        check: raises ResourceError when there is nobody left to work.
+        killed: the error of a tile that killed its worker on every attempt.
+    """
+
+    name: str
+    executor: Callable[[Stage], Executor]
+    in_flight: int
+    worker_bytes: int
+    check: Callable[[], None] = lambda: None
+    killed: tuple[type[BaseException], ...] = ()
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether the tile was tried again already."""
+        return isinstance(error, self.killed)
+
+    def explain(self, error: BaseException) -> str:
+        """One line for the user."""
+        if self.is_final(error):
+            return "killed its worker at every attempt (out of memory, or a crash in a library)"
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def engine(plan: Plan) -> Iterator[Engine]:
+    """The engine of ``plan``'s job; everything it started ends with the block."""
+    kind = kind_of(plan)
+    if kind == "inline":
+        malloc.tune()
+        with ThreadPoolExecutor(TILES_IN_FLIGHT, "tile") as pool:
+            yield _inline(pool)
+    else:
+        from flows.cluster import client  # noqa: PLC0415 - 0.7 s that inline jobs need not wait for
+
+        with client(plan, kind) as connected:
+            yield _dask(connected)
+
+
+def kind_of(plan: Plan) -> str:
+    """The kind of engine that ``auto`` stands for: no processes are worth starting for one tile."""
+    kind = plan.job.compute.kind
+    if kind != "auto":
+        return kind
+    if len(plan.tiles) == 1:
+        return "inline"
+    from flows.cluster import gpus  # noqa: PLC0415 - see engine
+
+    return "gpu" if gpus() else "local"
+
+
+def _inline(pool: Executor) -> Engine:
+    return Engine(
+        name="this process",
+        executor=lambda _: pool,
+        in_flight=TILES_IN_FLIGHT,
+        worker_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    )
+
+
+def _dask(client: "Client") -> Engine:
+    from distributed import KilledWorker  # noqa: PLC0415 - see engine
+
+    client.wait_for_workers(1, timeout=300)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    has_gpus = any("GPU" in worker["resources"] for worker in workers)
+    executors: dict[str, Executor] = {
+        stage: client.get_executor(pure=False, resources=_resources(stage, has_gpus=has_gpus))
+        for stage in ("ingest", "predict", "refine")
+    }
+    return Engine(
+        name=f"Dask, {len(workers)} processes",
+        executor=lambda stage: executors[stage],
+        in_flight=(1 + QUEUED) * sum(worker["nthreads"] for worker in workers),
+        worker_bytes=min(worker["memory_limit"] for worker in workers),
+        check=_Watch(client).check,
+        killed=(KilledWorker,),
+    )
+
+
+def _resources(stage: Stage, *, has_gpus: bool) -> dict[str, float] | None:
+    """Half a unit each: two tiles per process, one computing and one at the storage."""
+    if not has_gpus:
+        return None
+    return {"GPU" if stage == "predict" else "CPU": 1 / TILES_IN_FLIGHT}
+
+
+@dataclass
+class _Watch:
+    """Looks whether a silent cluster still has workers."""
+
+    client: "Client"
+    last_seen: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Raise ResourceError when there has been no worker for two minutes."""
+        now = time.monotonic()
+        if self.client.scheduler_info(n_workers=-1)["workers"]:
+            self.last_seen = now
+        elif now - self.last_seen > NO_WORKERS_SECONDS:
+            raise ResourceError(
+                f"no Dask worker for {NO_WORKERS_SECONDS:.0f} s; start workers and rerun: what is "
+                "done is kept"
+            )

@@ -1,0 +1,155 @@
+"""THE ROUTE of one raster: ingest -> predict -> refine -> write.
+
+Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
+``segment``), the engine runs the tiles.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from flows.board import Board
+from flows.engine import Engine, engine
+from flows.stage import OnProgress, StageRun
+from segtasks.errors import StageError
+from segtasks.job import Job
+from segtasks.plan import Plan, Stage, make_plan
+from segtasks.prepare import check_memory, done, prepare
+from segtasks.stages import write
+from segtasks.storage import receipts, workspace
+
+Work = Callable[[], Any]
+
+
+class Running(Protocol):
+    """A stage that was started."""
+
+    def result(self) -> Any:  # noqa: ANN401 - whatever the stage returns
+        """Wait for it; raises what it raised."""
+
+
+Start = Callable[[str, Work], Running]
+
+
+class Result(BaseModel):
+    """What a run did.
+
+    Attributes:
+        urls: what was written, by name.
+        tiles_done: tiles done in this run per stage; the others had their receipt.
+        class_px: pixels per class name.
+        seconds: wall time of this run.
+    """
+
+    status: str
+    source: str
+    urls: dict[str, str]
+    height: int
+    width: int
+    tiles: dict[str, int] = {}
+    tiles_done: dict[str, int] = {}
+    class_px: dict[str, int] = {}
+    seconds: float = 0.0
+    mpx_per_second: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
+    """Do whatever of ``job`` is not done yet.
+
+    Raises:
+        SegtasksError: bad input before any work, or tiles that could not be done.
+    """
+    started = time.perf_counter()
+    plan = make_plan(job)
+    if write.is_published(plan):
+        workspace.clear(job.workspace_url)
+        return _result(plan, "was done already", {"mask": write.mask_url(plan)}, started)
+    prepare(plan)
+    tiles_done = _run_stages(plan, start, on_progress)
+    urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()
+    result = _result(plan, "done", urls, started, tiles_done)
+    if not job.keep_workspace:
+        workspace.clear(job.workspace_url)
+    return result
+
+
+def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
+    """The route without Prefect: stages are threads of this process."""
+    with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
+        return route(job, lambda _, work: pool.submit(work), on_progress)
+
+
+def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> dict[str, int]:
+    """All tiled stages at once: a tile goes on as soon as what it reads is there."""
+    board = Board(plan, done(plan))
+    if all(len(board.done(stage)) == len(plan.grid(stage)) for stage in plan.stages):
+        return dict.fromkeys(plan.stages, 0)
+    with engine(plan) as tiles:
+        check_memory(plan, tiles.worker_bytes)
+        try:
+            running = {
+                stage: start(stage, _stage(plan, stage, tiles, board, on_progress))
+                for stage in plan.stages
+            }
+            return _join(running)
+        finally:
+            # Also on Ctrl-C and cancel: no stage submits another tile.
+            board.stop()
+
+
+def _join(running: dict[Stage, Running]) -> dict[str, int]:
+    """Wait for every stage, also when one has failed tiles: the others go on without them."""
+    counts: dict[str, int] = {}
+    errors = []
+    for stage, run in running.items():
+        try:
+            counts[stage] = run.result()
+        except StageError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return counts
+
+
+def _stage(plan: Plan, stage: Stage, tiles: Engine, board: Board, on_progress: OnProgress) -> Work:
+    run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
+    return run.run
+
+
+def _result(
+    plan: Plan,
+    status: str,
+    urls: dict[str, str],
+    started: float,
+    tiles_done: dict[str, int] | None = None,
+) -> Result:
+    seconds = time.perf_counter() - started
+    return Result(
+        status=status,
+        source=plan.job.source,
+        urls=urls,
+        height=plan.raster.height,
+        width=plan.raster.width,
+        tiles={stage: len(plan.grid(stage)) for stage in plan.stages},
+        tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
+        class_px=_class_px(plan) if tiles_done else {},
+        seconds=round(seconds, 2),
+        mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
+        warnings=plan.warnings,
+    )
+
+
+def _class_px(plan: Plan) -> dict[str, int]:
+    """The report is the sum of the receipts: no second pass over the mask."""
+    last = plan.stages[-1]
+    names = {entry.id: entry.name for entry in plan.card.classes}
+    total = dict.fromkeys(names.values(), 0)
+    for receipt in receipts.read_all(plan.job.workspace_url, plan.fingerprints[last], last):
+        for class_id, count in receipt.histogram.items():
+            total[names[class_id]] += count
+    return total

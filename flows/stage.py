@@ -1,0 +1,118 @@
+"""One stage: its tiles in order, a bounded number in flight, each as soon as its input is there."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+
+from flows.board import Board
+from flows.engine import Engine
+from segtasks import task
+from segtasks.errors import StageError
+from segtasks.grid import Tile
+from segtasks.plan import Plan, Stage
+
+logger = logging.getLogger("segtasks")
+
+POLL_SECONDS = 0.05  # how soon a stage sees that the one before has finished a tile
+WATCH_SECONDS = 20.0  # how often a silent cluster is looked at
+LISTED = 5
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(kw_only=True)
+class StageRun:
+    """The state of one stage while it runs."""
+
+    plan: Plan
+    stage: Stage
+    engine: Engine
+    board: Board
+    on_progress: OnProgress
+    todo: deque[Tile] = field(default_factory=deque)
+    live: dict[Future[bool], Tile] = field(default_factory=dict)
+    attempts: Counter[Tile] = field(default_factory=Counter)
+    failures: int = 0
+
+    def run(self) -> int:
+        """Do every tile without a receipt; how many were done.
+
+        Raises:
+            StageError: some tiles could not be done; the rest is done and kept.
+        """
+        done = self.board.done(self.stage)
+        grid = self.plan.grid(self.stage)
+        self.todo.extend(tile for tile in grid.tiles() if tile not in done)
+        count = len(self.todo)
+        self._report()
+        while (self.todo or self.live) and not self.board.stopped:
+            self._submit()
+            self._settle()
+        self._raise_failures()
+        return count
+
+    def _submit(self) -> None:
+        """Fill the window with tiles whose input is there."""
+        while self.todo and len(self.live) < self.engine.in_flight:
+            tile = self.todo[0]
+            if self.board.is_blocked(self.stage, tile):
+                self.board.give_up(self.stage, self.todo.popleft(), "its input is missing")
+            elif self.board.missing(self.stage, tile):
+                return
+            else:
+                self._start(self.todo.popleft())
+
+    def _start(self, tile: Tile) -> None:
+        self.attempts[tile] += 1
+        executor = self.engine.executor(self.stage)
+        self.live[executor.submit(task.run, self.plan, self.stage, tile)] = tile
+
+    def _settle(self) -> None:
+        """Wait for a tile of ours, or for the stage before."""
+        waiting = bool(self.todo) and len(self.live) < self.engine.in_flight
+        if not self.live:
+            self.board.wait(POLL_SECONDS)
+            return
+        timeout = POLL_SECONDS if waiting else WATCH_SECONDS
+        finished = wait(self.live, timeout, FIRST_COMPLETED).done
+        for future in finished:
+            self._take(future, self.live.pop(future))
+        if not finished and not waiting:
+            self.engine.check()
+
+    def _take(self, future: Future[bool], tile: Tile) -> None:
+        error = future.exception()
+        if error is None:
+            self.board.finish(self.stage, tile)
+            self._report()
+        elif self.engine.is_final(error) or self.attempts[tile] >= self.plan.job.limits.attempts:
+            self._give_up(tile, error)
+        else:
+            logger.warning("%s tile %s failed, trying again: %s", self.stage, tile, error)
+            self._start(tile)
+
+    def _give_up(self, tile: Tile, error: BaseException) -> None:
+        reason = self.engine.explain(error)
+        logger.error("%s tile row %d, column %d: %s", self.stage, tile.row, tile.col, reason)
+        self.board.give_up(self.stage, tile, reason)
+        self.failures += 1
+        if self.failures > self.plan.job.limits.failed_tiles:
+            self.board.stop()
+
+    def _report(self) -> None:
+        done = len(self.board.done(self.stage))
+        self.on_progress(self.stage, done, len(self.plan.grid(self.stage)))
+
+    def _raise_failures(self) -> None:
+        failed = self.board.failed(self.stage)
+        if not failed:
+            return
+        first = list(failed.items())[:LISTED]
+        shown = "; ".join(f"({tile.row}, {tile.col}) {reason}" for tile, reason in first)
+        more = f" and {len(failed) - LISTED} more" if len(failed) > LISTED else ""
+        raise StageError(
+            f"{self.stage}: {len(failed)} of {len(self.plan.grid(self.stage))} tiles failed: "
+            f"{shown}{more}; all others are done and kept, rerun to try these again"
+        )
