@@ -1,11 +1,12 @@
 """Buildings: per cell a turned rectangle with a wing; works share one over 3 x 3 cells."""
+# ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from segtasks.scenes.cells import Cells
-from segtasks.scenes.noise import Bools, Floats, Ints, uniform
+from segtasks.scenes.noise import Bools, Floats, Ints, Reals, uniform
 from segtasks.scenes.world import (
     CELL_PX,
     HOUSES,
@@ -83,7 +84,7 @@ def buildings_of(world: World, cells: Cells) -> Buildings:
     )
 
 
-def _float(values: Floats | Ints) -> Floats:
+def _float(values: Reals | Ints) -> Floats:
     return np.asarray(values, np.float32)
 
 

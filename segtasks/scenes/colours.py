@@ -1,4 +1,5 @@
 """Surface colours in full sun, (3, H, W) grey levels: chosen to overlap between the classes."""
+# ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
 
@@ -55,8 +56,9 @@ def ground_colour(place: Place) -> Floats:
     lawn = np.clip(paved, 0, 1).astype(np.float32)
     table = np.stack([lawn * p + (1 - lawn) * g for p, g in zip(PAVED, LAWN, strict=True)])
     town = table[:, place.at] + 16 * (place.coarse - np.float32(0.5))
-    colour = np.where((use >= HOUSES)[place.at], town, country)
-    return colour * (np.float32(0.82) + np.float32(0.36) * place.fine)
+    colour: Floats = np.where((use >= HOUSES)[place.at], town, country)
+    colour *= np.float32(0.82) + np.float32(0.36) * place.fine
+    return colour
 
 
 def field_colour(place: Place) -> Floats:
@@ -70,9 +72,10 @@ def field_colour(place: Place) -> Floats:
     along = np.where((turned < 0.5)[place.at], place.streets.lu, place.streets.lv)
     phase = along * per_px[place.at]
     wave = np.abs(phase - np.floor(phase) - np.float32(0.5)) * 4 - 1
-    colour = CROPS[(crop * len(CROPS)).astype(np.int64)].T[:, place.at]
+    colour: Floats = CROPS[(crop * len(CROPS)).astype(np.int64)].T[:, place.at]
     ripple = wave * (np.float32(0.03) + np.float32(0.13) * depth)[place.at]
-    return colour * (np.float32(0.80) + 0.2 * place.coarse + 0.2 * place.fine + ripple)
+    colour *= np.float32(0.80) + 0.2 * place.coarse + 0.2 * place.fine + ripple
+    return colour
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def _markings(lane: Lane) -> Bools:
     """Return dashes on the axis and lines along both sides of main roads."""
     axis = (lane.half - lane.depth < 1.2) & (lane.way - np.floor(lane.way / 16) * 16 < 8)
     sides = (lane.depth > 2) & (lane.depth < 3.3)
-    return (lane.half == HIGHWAY_HALF_PX) & (axis | sides) & ~lane.crossing
+    marked: Bools = (lane.half == HIGHWAY_HALF_PX) & (axis | sides) & ~lane.crossing
+    return marked
 
 
 def _cars(place: Place, lane: Lane) -> Floats:

@@ -57,7 +57,8 @@ def develop(world: World, surface: Floats, shaded: Bools, rows: Ints, cols: Ints
         lit = surface[band] * light * np.where(shaded, np.float32(SHADE[band]), np.float32(1))
         tint = np.float32(gain[3] * (0.8 + 0.2 * gain[band]))
         bands.append(_lens(lit) * tint + (grain[band] + np.float32(AIRLIGHT[band])))
-    return np.clip(np.stack(bands), 0, 255).astype(np.uint8)
+    image: Bytes = np.clip(np.stack(bands), 0, 255).astype(np.uint8)
+    return image
 
 
 def _lens(band: Floats) -> Floats:

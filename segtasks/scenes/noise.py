@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+Reals = NDArray[np.floating]
+"""Street coordinates: float64, for they reach 2^30."""
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -58,7 +59,7 @@ def grid_noise(seed: int, salt: int, rows: Ints, cols: Ints, cell_px: int) -> Fl
     i, j = i - knots_i[0], j - knots_j[0]
     lines = knots[i] + (knots[i + 1] - knots[i]) * f[:, None]
     steps = lines[:, 1:] - lines[:, :-1]
-    noise = np.take(steps, j, axis=1)
+    noise: Floats = np.take(steps, j, axis=1)
     noise *= g
     noise += np.take(lines, j, axis=1)
     return noise

@@ -1,9 +1,9 @@
 """Any window of an endless aerial scene: an image and its exact labels, from a seed alone."""
+# ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segtasks.errors import JobError
 from segtasks.scenes.buildings import Roofs, buildings_of, roofs_of
@@ -21,8 +21,8 @@ from segtasks.scenes.colours import (
     lane_of,
     road_colour,
 )
-from segtasks.scenes.light import LENS_PX, MARGIN_PX, REACH_PX, develop, shadows
-from segtasks.scenes.noise import Bools, Bytes, Floats
+from segtasks.scenes.light import MARGIN_PX, REACH_PX, develop, shadows
+from segtasks.scenes.noise import Bools, Bytes, Floats, Ints
 from segtasks.scenes.trees import Crowns, crowns_of
 from segtasks.scenes.world import FIELD, WATER_NOISES, World, streets_of_grid, water_level
 
@@ -54,21 +54,22 @@ class _Layers:
 
     @property
     def wet(self) -> Bools:
-        return self.level > 0
+        wet: Bools = self.level > 0
+        return wet
 
     @property
     def paved(self) -> Bools:
         """Roads; only main roads cross water."""
-        return (self.lane.depth > 0) & (~self.wet | (self.lane.half == HIGHWAY_HALF_PX))
+        bridge = self.lane.half == HIGHWAY_HALF_PX
+        paved: Bools = (self.lane.depth > 0) & (~self.wet | bridge)
+        return paved
 
     @property
     def leafy(self) -> Bools:
         return self.crowns.inside & ~self.wet & ~self.roofs.inside
 
 
-def scene_window(
-    seed: int, row: int, col: int, height: int, width: int
-) -> tuple[Bytes, NDArray[np.uint8]]:
+def scene_window(seed: int, row: int, col: int, height: int, width: int) -> tuple[Bytes, Bytes]:
     """Return a window of the endless scene ``seed``; overlapping windows agree to the bit.
 
     Args:
@@ -105,7 +106,7 @@ def _check(row: int, col: int, height: int, width: int) -> None:
         raise JobError(f"scene window at {row}, {col} lies beyond {FAR_PX} px; stay nearer to 0")
 
 
-def _layers(world: World, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> _Layers:
+def _layers(world: World, rows: Ints, cols: Ints) -> _Layers:
     streets = streets_of_grid(world, rows, cols)
     cells, at = cells_of(world, streets)
     place = Place(
@@ -164,4 +165,5 @@ def _leaf_colour(layers: _Layers) -> Floats:
 def _roof_colour(layers: _Layers) -> Floats:
     roofs = layers.roofs
     slope = 1 + 0.17 * roofs.tilt - 0.12 * (roofs.edge < 1.6)
-    return roofs.colour * (slope * (0.92 + 0.16 * layers.place.fine))
+    colour: Floats = roofs.colour * (slope * (0.92 + 0.16 * layers.place.fine))
+    return colour

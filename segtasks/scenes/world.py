@@ -9,6 +9,7 @@ world's angle and bent by smooth noise, so that straight streets come out curved
     |  one     +----------+----------+----------+----------+----------+
     |  house   |          |          |          |          |          |
 """
+# ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 import math
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from segtasks.scenes.noise import Bools, Doubles, Floats, Ints, grid_noise, point_noise, uniform
+from segtasks.scenes.noise import Bools, Floats, Ints, Reals, grid_noise, point_noise, uniform
 
 CELL_PX = 64
 BLOCK_U, BLOCK_V = 6, 3
@@ -87,10 +88,10 @@ def _streets(world: World, rows: Ints, cols: Ints, bends: list[Floats]) -> Stree
     return Streets(iu.astype(np.int64), iv.astype(np.int64), lu, lv)
 
 
-def pixel_of(world: World, u: Doubles, v: Doubles) -> tuple[Ints, Ints]:
+def pixel_of(world: World, u: Reals | Ints, v: Reals | Ints) -> tuple[Ints, Ints]:
     """Return the pixels (rows, cols) at street coordinates; two rounds of undoing the bend."""
     sin, cos = math.sin(world.angle), math.cos(world.angle)
-    straight_u, straight_v = u, v
+    straight_u, straight_v = u + 0.0, v + 0.0
     for _ in range(3):
         rows = np.floor(straight_u * sin + straight_v * cos).astype(np.int64)
         cols = np.floor(straight_u * cos - straight_v * sin).astype(np.int64)

@@ -43,7 +43,7 @@ class Cropper:
 
 
 def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) -> Crop:
-    """Return a window with (raw - mean) / std per band, and 0, the mean colour, where no data is."""
+    """Return a window as (raw - mean) / std per band, and 0, the mean colour, without data."""
     image, valid, labels = pair.read(window)
     mean = np.array(normalisation.mean, np.float32)[:, None, None]
     std = np.array(normalisation.std, np.float32)[:, None, None]

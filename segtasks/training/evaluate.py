@@ -41,7 +41,9 @@ def evaluate_rasters(
     return Scores(total)
 
 
-def _read_classes(raster: Raster, window: Window, ignore: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _read_classes(
+    raster: Raster, window: Window, ignore: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     classes, valid = rasters.read(raster, (1,), window)
     return np.where(valid, classes[0], np.uint8(ignore))
 

@@ -1,10 +1,20 @@
 """A training job: everything that decides what comes out, and nothing else."""
 
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
+from segtasks.errors import JobError
+from segtasks.job import describe_fault
 from segtasks.networks.card import ClassEntry
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -54,7 +64,7 @@ class TrainJob(BaseModel):
     out: str = Field(min_length=1, description="model file to write, .safetensors")
     network: str = "fcn8s_lean"
     width: PositiveFloat = 0.25
-    variant: dict[str, bool | int | float | str] = Field(default_factory=lambda: {"batch_norm": True})
+    variant: dict[str, bool | int | float | str] = Field(default={"batch_norm": True})
     bands: tuple[PositiveInt, ...] | None = Field(
         default=None, description="bands of the file, 1-based; all but alpha by default"
     )
@@ -68,7 +78,9 @@ class TrainJob(BaseModel):
     learning_rate: PositiveFloat = 0.01
     power: PositiveFloat = Field(default=0.9, description="poly policy: rate x (1 - done)^power")
     weight_decay: float = Field(default=5e-4, ge=0)
-    gradient_norm: PositiveFloat = Field(default=5.0, description="longer gradients are cut to this")
+    gradient_norm: PositiveFloat = Field(
+        default=5.0, description="longer gradients are cut to this"
+    )
     class_weights: Literal["equal", "median_frequency"] = "equal"
     augmentation: Augmentation = Augmentation()
     validate_every: PositiveInt = Field(default=250, description="iterations")
@@ -95,3 +107,15 @@ class TrainJob(BaseModel):
         if PurePath(self.out).suffix != ".safetensors":
             raise ValueError(f"out is {self.out!r}; end it with .safetensors")
         return self
+
+
+def make_train_job(values: dict[str, Any]) -> TrainJob:
+    """Validate ``values``.
+
+    Raises:
+        JobError: one line with the first fault, its key, and how many more there are.
+    """
+    try:
+        return TrainJob.model_validate(values)
+    except ValidationError as error:
+        raise JobError(describe_fault(error, TrainJob)) from None

@@ -56,7 +56,8 @@ class Scores:
         both = np.diag(self.counts)
         either = self.counts.sum(0) + self.counts.sum(1) - both
         empty = np.full(both.shape, np.nan)
-        return np.divide(both, either, out=empty, where=either > 0)
+        iou: NDArray[np.float64] = np.divide(both, either, out=empty, where=either > 0)
+        return iou
 
     @property
     def mean_iou(self) -> float:

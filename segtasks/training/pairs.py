@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from glob import glob, has_magic
-from pathlib import PurePosixPath
+from glob import has_magic
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,26 +45,34 @@ class Pair:
         """
         image, valid = rasters.read(self.image, self.bands, window)
         labels, known = rasters.read(self.labels, (1,), window)
-        known = np.where(valid & known, labels[0], np.uint8(self.ignore))
-        return image.astype(np.float32), valid, known
+        classes = np.where(valid & known, labels[0], np.uint8(self.ignore))
+        return image.astype(np.float32), valid, classes
 
 
 def open_pairs(sources: Sequence[PairSource], job: TrainJob) -> list[Pair]:
     """Return the pairs of ``sources``, in order; globs sorted.
 
     Raises:
-        JobError: a glob finds nothing, or pairs differ in bands.
+        JobError: a glob finds nothing, or a band is not there.
         SourceError: a file is missing, or labels do not fit their image.
     """
-    pairs = [_open(image, labels, job) for image, labels in find_pairs(sources)]
+    return [_open(image, labels, job) for image, labels in find_pairs(sources)]
+
+
+def check_alike(pairs: Sequence[Pair]) -> None:
+    """Refuse pairs that one network cannot take.
+
+    Raises:
+        JobError: images differ in number of bands or dtype.
+    """
     first = pairs[0]
     for pair in pairs:
         if (len(pair.bands), pair.image.dtype) != (len(first.bands), first.image.dtype):
             raise JobError(
                 f"{pair.image.url} has {len(pair.bands)} bands of {pair.image.dtype}, "
-                f"{first.image.url} {len(first.bands)} of {first.image.dtype}; set `bands`, or convert"
+                f"{first.image.url} {len(first.bands)} of {first.image.dtype}; "
+                "set `bands`, or convert"
             )
-    return pairs
 
 
 def find_pairs(sources: Sequence[PairSource]) -> list[tuple[str, str]]:
@@ -77,7 +85,9 @@ def find_pairs(sources: Sequence[PairSource]) -> list[tuple[str, str]]:
     labels = {name for _, name in found}
     pairs = [pair for pair in found if pair[0] not in labels]
     if not pairs:
-        raise JobError(f"no images at {', '.join(source.image for source in sources)}; check the glob")
+        raise JobError(
+            f"no images at {', '.join(source.image for source in sources)}; check the glob"
+        )
     return pairs
 
 
@@ -85,7 +95,13 @@ def _expand(source: PairSource) -> list[tuple[str, str]]:
     remote = "://" in source.image
     if remote or not has_magic(source.image):
         return [(source.image, _labels_of(source.image, source.labels))]
-    return [(name, _labels_of(name, source.labels)) for name in sorted(glob(source.image))]
+    names = sorted(str(path) for path in _glob(Path(source.image)))
+    return [(name, _labels_of(name, source.labels)) for name in names]
+
+
+def _glob(pattern: Path) -> Iterator[Path]:
+    """All files a pattern fits; ``Path.glob`` itself takes relative ones only."""
+    return Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
 
 
 def _labels_of(image: str, template: str) -> str:
@@ -98,6 +114,8 @@ def _open(image_url: str, labels_url: str, job: TrainJob) -> Pair:
     image, labels = rasters.describe(image_url), class_raster(labels_url)
     check_sizes(image, labels)
     bands = job.bands or image.bands
+    if not set(bands) <= set(image.bands):
+        raise JobError(f"{image.url} has no bands {bands}; set `bands` to some of {image.bands}")
     return Pair(image, labels, bands, job.ignore)
 
 

@@ -32,7 +32,9 @@ def write_model(
     return save(job.out, module, card, dtype=job.weights_dtype)
 
 
-def _provenance(job: TrainJob, iteration: int, scores: Scores) -> dict[str, str | int | float | None]:
+def _provenance(
+    job: TrainJob, iteration: int, scores: Scores
+) -> dict[str, str | int | float | None]:
     names = [entry.name for entry in job.legend]
     return {
         "sources": _listed(job.sources),

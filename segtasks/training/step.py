@@ -58,10 +58,14 @@ def take_step(
         logits = module(images)
     loss = loss_of(logits.float(), labels, weights.to(job.device), job.ignore)
     value = loss.item()
-    if not math.isfinite(value):
-        raise ModelError(f"loss is {value}: training diverged; lower learning_rate")
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(module.parameters(), job.gradient_norm)
+    length = float(nn.utils.clip_grad_norm_(module.parameters(), job.gradient_norm))
+    if not math.isfinite(value + length):
+        # oneDNN's bfloat16 gradient of dilated convolutions can be NaN at a sound loss.
+        raise ModelError(
+            f"loss is {value:.3g}, gradient {length:.3g}: training diverged; lower learning_rate"
+            f"{', or use precision float32' if job.precision != 'float32' else ''}"
+        )
     optimizer.step()
     return value

@@ -1,0 +1,199 @@
+"""Training: it learns, it repeats itself, it refuses before it works."""
+
+import hashlib
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from conftest import Jobs
+from pydantic import ValidationError
+
+from segtasks.errors import JobError, ModelError, SegtasksError, SourceError
+from segtasks.grid import Window
+from segtasks.networks.model_file import load
+from segtasks.scenes import label_path, write_scene
+from segtasks.training.crops import turned
+from segtasks.training.job import Augmentation, PairSource
+from segtasks.training.loop import Progress, train
+from segtasks.training.pairs import band_moments, class_pixels, find_pairs, open_pairs
+from segtasks.training.step import loss_of
+
+LEAN = {"network": "fcn8s_lean", "width": 0.06, "variant": {"batch_norm": True, "dropout": 0.0}}
+
+
+def test_a_network_learns_a_tiny_scene_by_heart(jobs: Jobs) -> None:
+    still = Augmentation(turns=False, brightness=0, contrast=0, colour=0)
+    job = jobs(
+        **LEAN,
+        crop_px=96,
+        iterations=120,
+        optimizer="adamw",
+        learning_rate=0.02,
+        validate_every=60,
+        augmentation=still,
+    )
+    seen: list[Progress] = []
+    result = train(job, seen.append)
+    assert result.scores.mean_iou > 0.6
+    assert [p.iteration for p in seen if p.scores] == [60, 120]
+    assert seen[0].learning_rate > seen[-1].learning_rate > 0
+
+
+def test_the_same_job_gives_the_same_bytes(jobs: Jobs) -> None:
+    digests = []
+    for seed in (1, 1, 2):
+        job = jobs(**LEAN, iterations=2, seed=seed)
+        train(job)
+        digests.append(hashlib.sha256(Path(job.out).read_bytes()).hexdigest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_training_leaves_the_callers_random_numbers_alone(jobs: Jobs) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(jobs())
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+def test_the_card_says_where_the_weights_come_from(jobs: Jobs, scene: Path) -> None:
+    job = jobs(note="make model", licence="CC0-1.0", ground_resolution_m=0.3, seed=4)
+    result = train(job)
+    module, card = load(job.out)
+    assert card == result.card
+    assert (card.licence, card.ground_resolution_m) == ("CC0-1.0", 0.3)
+    assert card.bands == ("red", "green", "blue")
+    assert card.provenance["sources"] == str(scene)
+    assert card.provenance["seed"] == 4
+    assert card.provenance["note"] == "make model"
+    assert card.provenance["validation_mean_iou"] == round(result.scores.mean_iou, 4)
+    assert "validation_iou_road" in card.provenance
+    assert module(torch.zeros(1, 3, 8, 8)).shape == (1, 6, 8, 8)
+
+
+def test_normalisation_is_the_mean_and_deviation_of_the_image(jobs: Jobs, scene: Path) -> None:
+    job = jobs()
+    mean, std = band_moments(open_pairs(job.sources, job))
+    with rasterio.open(scene) as source:
+        pixels = source.read().reshape(3, -1).astype(float)
+    np.testing.assert_allclose(mean, pixels.mean(1))
+    np.testing.assert_allclose(std, pixels.std(1))
+
+
+def test_rare_classes_weigh_more_when_asked(jobs: Jobs) -> None:
+    results = [train(jobs(class_weights=weights)) for weights in ("equal", "median_frequency")]
+    assert results[0].card.weights_sha256 != results[1].card.weights_sha256
+
+
+def test_turning_moves_labels_with_their_pixels() -> None:
+    labels = torch.arange(12).reshape(3, 4)
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(100):
+        image, after = turned((labels[None].float(), labels), Augmentation(), rng)
+        assert torch.equal(image[0].long(), after)
+        seen.add((*after.shape, *after.flatten().tolist()))
+    assert len(seen) == 8
+
+
+def test_loss_is_cross_entropy_over_labelled_pixels() -> None:
+    logits, labels = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    labels[0, 0] = 255
+    expected = torch.nn.functional.cross_entropy(logits, labels, ignore_index=255)
+    torch.testing.assert_close(loss_of(logits, labels, torch.ones(3), 255), expected)
+
+
+def test_a_crop_without_labels_costs_nothing() -> None:
+    labels = torch.full((1, 4, 4), 255)
+    assert loss_of(torch.randn(1, 3, 4, 4), labels, torch.ones(3), 255) == 0
+
+
+def test_globs_do_not_take_labels_for_images(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_scene(tmp_path / f"s{seed}.tif", seed, 8, 8)
+    source = PairSource(image=f"{tmp_path}/*.tif", labels="{parent}/{stem}_label.tif")
+    images = [tmp_path / "s1.tif", tmp_path / "s2.tif"]
+    assert find_pairs([source]) == [(str(path), str(label_path(path))) for path in images]
+
+
+def test_transparent_pixels_are_not_learnt_from(jobs: Jobs, scene: Path) -> None:
+    holed = scene.with_name("holed.tif")
+    with rasterio.open(scene) as source:
+        profile, image = source.profile | {"count": 4}, source.read()
+    alpha = np.full(image.shape[1:], 255, np.uint8)
+    alpha[:, 20:] = 0
+    with rasterio.open(holed, "w", **profile) as target:
+        target.write(np.concatenate([image, alpha[None]]))
+    job = jobs(sources=(PairSource(image=str(holed), labels=str(label_path(scene))),))
+    (pair,) = open_pairs(job.sources, job)
+    assert pair.bands == (1, 2, 3)
+    assert class_pixels([pair], 6).sum() == 96 * 20
+    _, valid, labels = pair.read(Window(0, 0, 96, 128))
+    assert (labels[:, 20:] == 255).all()
+    assert not valid[:, 20:].any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        # No labels file: the pair is named before anything is read.
+        ({"labels": "absent.tif"}, SourceError, r"absent\.tif: no such file"),
+        ({"image": "absent_*.tif"}, JobError, "no images at .*absent"),
+        # Labels of another scene, of another size.
+        ({"labels": "other_label.tif"}, SourceError, "is 40 x 50 px, .* 96 x 128; resample"),
+        # An image is no class raster: its ids are colours.
+        ({"labels": "colours.tif"}, SourceError, "is not in the legend"),
+    ],
+)
+def test_unfit_pairs_are_refused_before_work(
+    jobs: Jobs, scene: Path, changes: dict[str, str], error: type[SegtasksError], message: str
+) -> None:
+    write_scene(scene.with_name("other.tif"), 1, 40, 50)
+    copyfile(scene, scene.with_name("colours.tif"))
+    names = {"image": "scene.tif", "labels": "scene_label.tif"} | changes
+    places = {key: str(scene.with_name(name)) for key, name in names.items()}
+    job = jobs(sources=(PairSource(**places),))
+    with pytest.raises(error, match=message):
+        train(job, _fail)
+    assert not Path(job.out).exists()
+
+
+def _fail(_: Progress) -> None:
+    raise AssertionError("training started")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bands": (1, 5)}, r"has no bands \(1, 5\); set `bands` to some of \(1, 2, 3\)"),
+        ({"device": "cuda"}, "torch sees no GPU"),
+    ],
+)
+def test_impossible_jobs_are_refused(jobs: Jobs, changes: dict[str, Any], message: str) -> None:
+    if changes.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(JobError, match=message):
+        train(jobs(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ignore": 3}, "ignore is 3, a class; choose 6 … 255"),
+        ({"out": "model.pt"}, "end it with .safetensors"),
+        ({"augmentation": {"scale": (2, 1)}}, "put the least magnification first"),
+        ({"legend": [{"id": 1, "name": "a", "color": "#000000"}] * 2}, "number them 0 … 1"),
+    ],
+)
+def test_contradictions_are_refused(jobs: Jobs, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        jobs(**changes)
+
+
+def test_divergence_is_said_in_one_line(jobs: Jobs) -> None:
+    with pytest.raises(ModelError, match="training diverged; lower learning_rate"):
+        train(jobs(learning_rate=1e38, iterations=8))
