@@ -90,6 +90,7 @@ def _dask(client: "Client") -> Engine:
     from distributed import KilledWorker  # noqa: PLC0415 - see engine
 
     client.wait_for_workers(1, timeout=300)
+    client.forward_logging("segtasks")
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     has_gpus = any("GPU" in worker["resources"] for worker in workers)
     executors: dict[str, Executor] = {

@@ -57,6 +57,18 @@ class Result(BaseModel):
     mpx_per_second: float = 0.0
     warnings: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """The result for people."""
+        total = max(sum(self.class_px.values()), 1)
+        shares = [f"{name} {100 * px / total:.1f} %" for name, px in self.class_px.items()]
+        tiles = [f"{stage} {n} of {self.tiles[stage]}" for stage, n in self.tiles_done.items()]
+        rows = [f"{name:<10} {url}" for name, url in self.urls.items()]
+        if shares:
+            rows.append(f"classes    {', '.join(shares)}")
+        rows.append(f"tiles      {', '.join(tiles)} done in this run")
+        speed = f"{self.mpx_per_second:.2f} MPx/s" if self.class_px else self.status
+        return [*rows, f"time       {self.seconds:.1f} s, {speed}"]
+
 
 def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     """Do whatever of ``job`` is not done yet.
@@ -117,8 +129,9 @@ def _join(running: dict[Stage, Running]) -> dict[str, int]:
 
 
 def _stage(plan: Plan, stage: Stage, tiles: Engine, board: Board, on_progress: OnProgress) -> Work:
-    run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
-    return run.run
+    state = {"plan": plan, "stage": stage, "engine": tiles, "board": board}
+    # Made anew for each attempt: a Prefect task may be retried.
+    return lambda: StageRun(**state, on_progress=on_progress).run()
 
 
 def _result(

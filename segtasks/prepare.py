@@ -26,13 +26,13 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     if need[stage] <= worker_bytes:
         return
     mend = {
-        "ingest": "a smaller --tile",
-        "predict": "a smaller --patch or --tile",
-        "refine": "a smaller --crf-window or bi_xy_std",
+        "ingest": "a smaller --tile-px",
+        "predict": "a smaller --patch-px or --tile-px",
+        "refine": "a smaller --crf-window-px or --crf-bi-xy-std",
     }[stage]
     raise ResourceError(
         f"{stage} needs {need[stage] / 2**30:.1f} GiB per worker, a worker has "
-        f"{worker_bytes / 2**30:.1f} GiB; use fewer --workers, {mend}, or a higher --worker-memory"
+        f"{worker_bytes / 2**30:.1f} GiB; use fewer --workers, {mend}, or a higher --worker-memory-gib"
     )
 
 

@@ -1,18 +1,18 @@
 """One tile of one stage, as a worker does it: skip what is done, do it, then write the receipt."""
 
-from collections.abc import Callable, Mapping
+import logging
+import time
+from collections.abc import Callable
+from importlib import import_module
 
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
-from segtasks.stages import ingest, predict, refine
 from segtasks.storage import receipts
 from segtasks.storage.receipts import Receipt
 
-STAGES: Mapping[Stage, Callable[[Plan, Tile], Receipt]] = {
-    "ingest": ingest.run,
-    "predict": predict.run,
-    "refine": refine.run,
-}
+logger = logging.getLogger("segtasks")
+# On a worker the default level would drop what the run's log is to show.
+logger.setLevel(logging.INFO)
 
 
 def run(plan: Plan, stage: Stage, tile: Tile) -> bool:
@@ -20,5 +20,14 @@ def run(plan: Plan, stage: Stage, tile: Tile) -> bool:
     url, fingerprint = plan.job.workspace_url, plan.fingerprints[stage]
     if receipts.is_done(url, fingerprint, stage, tile):
         return False
-    receipts.write(url, fingerprint, STAGES[stage](plan, tile))
+    started = time.perf_counter()
+    receipts.write(url, fingerprint, _stage(stage)(plan, tile))
+    seconds = time.perf_counter() - started
+    logger.info("%s tile (%d, %d) done in %.2f s", stage, tile.row, tile.col, seconds)
     return True
+
+
+def _stage(stage: Stage) -> Callable[[Plan, Tile], Receipt]:
+    # By name: the process that submits tiles shall not wait for the import of torch.
+    run_tile: Callable[[Plan, Tile], Receipt] = import_module(f"segtasks.stages.{stage}").run
+    return run_tile

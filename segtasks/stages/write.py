@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks import labels
-from segtasks.errors import DestinationError
+from segtasks.errors import DestinationError, StageError
 from segtasks.grid import Window
 from segtasks.outputs import quicklook
 from segtasks.plan import Plan
-from segtasks.storage import cogs, objects, workspace
+from segtasks.storage import cogs, objects, receipts, workspace
 
+SOURCE_TAG, IDENTITY_TAG = "SEGTASKS_SOURCE", "SEGTASKS_SOURCE_IDENTITY"
 OnProgress = Callable[[int, int], None]
 
 
@@ -40,14 +41,32 @@ def is_published(plan: Plan) -> bool:
     )
 
 
+def is_outdated(plan: Plan) -> bool:
+    """Whether the destination holds our mask of an earlier state of the same source."""
+    url = mask_url(plan)
+    if not objects.exists(url) or cogs.read_tag(url, SOURCE_TAG) != plan.job.source:
+        return False
+    return cogs.read_tag(url, IDENTITY_TAG) != plan.raster.identity
+
+
 def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     """Publish the mask and what goes with it; the urls by name."""
+    _require_finished(plan)
     urls = {"mask": mask_url(plan)}
     cogs.write_mask(urls["mask"], plan.raster, legend(plan), _tags(plan), _parts(plan, on_progress))
     if plan.job.outputs.quicklook:
         urls["quicklook"] = f"{plan.job.to}/quicklook.png"
         objects.write_bytes(urls["quicklook"], _quicklook(plan))
     return urls
+
+
+def _require_finished(plan: Plan) -> None:
+    """No receipt, no mask: a hole must never look like a result."""
+    last = plan.stages[-1]
+    done = receipts.done(plan.job.workspace_url, plan.fingerprints[last], last)
+    missing = len(plan.mask_grid) - len(done)
+    if missing:
+        raise StageError(f"write: {missing} of {len(plan.mask_grid)} tiles are not done; rerun")
 
 
 def legend(plan: Plan) -> cogs.Legend:
@@ -69,8 +88,8 @@ def _tags(plan: Plan) -> dict[str, str]:
         "TIFFTAG_SOFTWARE": f"segtasks {version('segtasks')}",
         "TIFFTAG_IMAGEDESCRIPTION": f"Class ids; {labels.NODATA} is nodata",
         cogs.FINGERPRINT_TAG: plan.fingerprints["mask"],
-        "SEGTASKS_SOURCE": plan.job.source,
-        "SEGTASKS_SOURCE_IDENTITY": plan.raster.identity,
+        SOURCE_TAG: plan.job.source,
+        IDENTITY_TAG: plan.raster.identity,
         "SEGTASKS_MODEL": plan.job.model,
         "SEGTASKS_NETWORK": plan.card.network,
         "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,

@@ -30,6 +30,7 @@ from segtasks.storage import objects, rasters
 BLOCK_PX = 512
 NODATA = 255
 FINGERPRINT_TAG = "SEGTASKS_FINGERPRINT"
+CLASSES_TAG = "SEGTASKS_CLASSES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,7 @@ class Legend:
     def tags(self) -> dict[str, str]:
         """Class names, one by one and as JSON."""
         names = {str(i): name for i, name, _ in self.entries}
-        return {f"CLASS_{i}": name for i, name in names.items()} | {
-            "SEGTASKS_CLASSES": json.dumps(names)
-        }
+        return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
 
 
 def write_mask(

@@ -173,3 +173,11 @@ def local_copy(url: str) -> Path:
         with replacing(copy) as temporary:
             fs.get_file(path, str(temporary))
     return copy
+
+
+def find(pattern: str) -> list[str]:
+    """Urls of the objects that match a glob, sorted."""
+    fs, path = filesystem(pattern)
+    fs.invalidate_cache()
+    paths = sorted(name for name in fs.glob(path) if fs.isfile(name))
+    return [fs.unstrip_protocol(name) if is_remote(pattern) else name for name in paths]

@@ -1,0 +1,28 @@
+"""The flow that trains: label rasters in, a model file out."""
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from segtasks.training.job import TrainJob
+
+
+@flow(name="train", persist_result=False)
+def train(job: TrainJob) -> dict[str, Any]:
+    """Train a network on pairs of image and label rasters and write a model file.
+
+    Args:
+        job: The pairs, the network, and how to train it.
+    """
+    from segtasks.training.loop import Progress  # noqa: PLC0415 - torch, for deploying not needed
+    from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
+
+    logger = get_run_logger()
+
+    def tell(progress: Progress) -> None:
+        if progress.scores is not None:
+            logger.info("iteration %d: mIoU %.4f", progress.iteration, progress.scores.mean_iou)
+
+    result = start(job, tell)
+    names = [entry.name for entry in job.legend]
+    return {"model": result.out, "iteration": result.iteration, **result.scores.table(names)}

@@ -1,0 +1,142 @@
+"""One command for a whole installation: server, work pool, deployments and worker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+
+import click
+
+from segtasks.errors import ResourceError
+
+POOL = "segtasks"
+STARTING_SECONDS, ENDING_SECONDS = 120.0, 15.0
+
+
+def up(host: str, port: int) -> None:
+    """Start everything, print the address, and end everything on Ctrl-C or SIGTERM.
+
+    Raises:
+        ResourceError: a part does not start; what was started is ended.
+    """
+    home = project_folder()
+    environment = environment_of(host, port, home)
+    url = f"http://{host}:{port}"
+    with ExitStack() as stack:
+        stack.enter_context(_interruptible())
+        server = stack.enter_context(_child(["server", "start"], environment, home))
+        _wait_for(url, server)
+        _prefect(
+            ["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment, home
+        )
+        _prefect(["deploy", "--all", "--prefect-file", "prefect.yaml"], environment, home)
+        worker = stack.enter_context(
+            _child(["worker", "start", "--pool", POOL, "--type", "process"], environment, home)
+        )
+        click.echo(f"segtasks is up: {url}\nEnd it with Ctrl-C.")
+        _watch({"server": server, "worker": worker})
+
+
+def project_folder() -> Path:
+    """The folder that holds ``prefect.yaml``: the checkout, else the current folder."""
+    for folder in (Path(__file__).resolve().parents[1], Path.cwd()):
+        if (folder / "prefect.yaml").exists():
+            return folder
+    raise ResourceError("prefect.yaml: not found here; run `segtasks up` in a checkout of segtasks")
+
+
+def environment_of(host: str, port: int, home: Path) -> dict[str, str]:
+    """The environment of server, worker and flow runs."""
+    return {
+        **os.environ,
+        "PREFECT_API_URL": f"http://{host}:{port}/api",
+        "PREFECT_SERVER_API_HOST": host,
+        # The option --port alone leaves the UI pointing at 4200.
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_CLI_PROMPT": "false",
+        "DO_NOT_TRACK": "1",
+        "SEGTASKS_HOME": str(home),
+    }
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM end us as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _child(
+    words: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A prefect command in a session of its own, ended with all that it started."""
+    process = subprocess.Popen(  # noqa: S603 - fixed words
+        [sys.executable, "-m", "prefect", *words],
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(ENDING_SECONDS)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Until the server answers."""
+    end = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise ResourceError(f"{url}: the server ended at once; is the port taken? Try --port")
+        try:
+            with urllib.request.urlopen(f"{url}/api/health", timeout=5):  # noqa: S310 - our own http
+                return
+        except (URLError, OSError):
+            time.sleep(0.25)
+    raise ResourceError(f"{url}: no answer in {STARTING_SECONDS:.0f} s; see the server's output")
+
+
+def _prefect(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
+    done = subprocess.run(  # noqa: S603 - fixed words
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().split("\n")[-1]
+        raise ResourceError(
+            f"prefect {' '.join(words)} failed ({last}); run it by hand to see more"
+        )
+
+
+def _watch(children: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    while True:
+        for name, process in children.items():
+            if process.poll() is not None:
+                raise ResourceError(f"the {name} ended with {process.returncode}; see its output")
+        time.sleep(1)

@@ -1,0 +1,36 @@
+"""The command line: parse -> Job -> flow. Heavy imports wait until a command needs them."""
+
+import sys
+
+import click
+
+from segtasks.cli.jobs import plan, run, up
+from segtasks.cli.models import evaluate, model, scene, train
+from segtasks.errors import SegtasksError
+
+FAILED, INTERRUPTED = 1, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="segtasks")
+def cli() -> None:
+    """Batch semantic segmentation of very large aerial images."""
+
+
+for command in (run, plan, up, train, evaluate, scene, model):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; an error a user can mend is one line and a non-zero exit."""
+    try:
+        cli(standalone_mode=False)
+    except SegtasksError as error:
+        click.echo(f"segtasks: {error}", err=True)
+        sys.exit(FAILED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("segtasks: interrupted; what is done is kept, run again to resume", err=True)
+        sys.exit(INTERRUPTED)

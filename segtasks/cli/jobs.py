@@ -1,0 +1,85 @@
+"""Commands that take a job: run, plan; and up, which serves them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from segtasks import options
+from segtasks.job import Job, make_job, read_job_file
+
+job_options = [
+    click.argument("source", required=False),
+    click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win."),
+    click.option("--no-crf", is_flag=True, help="Keep the network's labels as they are."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
+    options.options(Job, without=frozenset({"source"})),
+]
+
+
+def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a job."""
+    for option in reversed(job_options):
+        command = option(command)
+    return command
+
+
+def job_of(source: str | None, job_file: str | None, given: dict[str, Any], *, no_crf: bool) -> Job:
+    """The job from file and options."""
+    values = read_job_file(job_file) if job_file else {}
+    values = options.merged(values, options.nested(Job, given))
+    if source is not None:
+        values["source"] = source
+    if no_crf:
+        values["crf"] = None
+    return make_job(values)
+
+
+@click.command()
+@with_job
+def run(
+    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: Any
+) -> None:
+    """Segment SOURCE; the mask is PREFIX/mask.tif. Run again after a kill: it resumes."""
+    from flows.route import segment  # noqa: PLC0415 - the same
+    from segtasks.progress import shown_progress  # noqa: PLC0415 - 1 s that --help need not wait for
+
+    job = job_of(source, job_file, given, no_crf=no_crf)
+    with shown_progress() as on_progress:
+        result = segment(job, on_progress)
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if as_json:
+        click.echo(result.model_dump_json())
+    else:
+        click.echo("\n".join(result.lines()))
+
+
+@click.command()
+@with_job
+def plan(
+    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: Any
+) -> None:
+    """Say what `run` with the same arguments would do and need; do nothing."""
+    from segtasks import report  # noqa: PLC0415 - see run
+    from segtasks.plan import make_plan  # noqa: PLC0415 - see run
+    from segtasks.stages.write import is_published  # noqa: PLC0415 - see run
+
+    made = make_plan(job_of(source, job_file, given, no_crf=no_crf))
+    published = is_published(made)
+    if as_json:
+        click.echo(json.dumps(report.figures(made) | {"done_already": published}))
+    else:
+        click.echo("\n".join(report.lines(made)))
+        click.echo("state      " + ("done already" if published else "to do"))
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=4200, show_default=True, type=click.IntRange(1, 65535))
+def up(host: str, port: int) -> None:
+    """Start Prefect's server, a work pool, a worker and the deployments; Ctrl-C ends them all."""
+    from flows.up import up as start  # noqa: PLC0415 - see run
+
+    start(host, port)

@@ -1,0 +1,108 @@
+"""A plan in words and figures, before anything is done."""
+
+from typing import Any
+
+from segtasks import cost
+from segtasks.plan import Plan
+
+GIB = 2**30
+
+
+def figures(plan: Plan) -> dict[str, Any]:
+    """What will be done and what it takes, for machines."""
+    need, lattice = cost.estimate(plan), plan.lattice
+    return {
+        "source": plan.raster.url,
+        "height": plan.raster.height,
+        "width": plan.raster.width,
+        "dtype": plan.raster.dtype,
+        "bands": list(plan.bands),
+        "model_range": plan.model_range,
+        "network": plan.card.network,
+        "classes": [entry.name for entry in plan.card.classes],
+        "stitch": lattice.stitch,
+        "patch_px": lattice.patch_px,
+        "overlap_px": 2 * lattice.margin_px,
+        "exact_halo_px": plan.card.halo_px,
+        "is_exact": lattice.stitch == "crop"
+        and lattice.margin_px >= (plan.card.halo_px or 0)
+        and plan.card.halo_px is not None,
+        "tile_px": plan.tiles.core_px,
+        "tiles": need.tiles,
+        "forward_px_per_px": round(need.forward_factor, 3),
+        "gmac": round(plan.card.gmac_per_mpx * plan.raster.pixels / 1e6 * need.forward_factor, 1),
+        "crf": plan.job.crf.model_dump() if plan.job.crf else None,
+        "crf_windows": need.windows,
+        "crf_halo_px": plan.crf_halo_px,
+        "crf_px_per_px": round(need.crf_factor, 3),
+        "worker_bytes": need.worker_bytes,
+        "workspace_bytes": need.workspace_bytes,
+        "workspace": plan.job.workspace_url,
+        "mask": f"{plan.job.to}/mask.tif",
+        "fingerprint": plan.fingerprints["mask"],
+        "warnings": [*plan.warnings, *_advice(plan, need)],
+    }
+
+
+def lines(plan: Plan) -> list[str]:
+    """The same for people."""
+    shown = figures(plan)
+    rows = [
+        (
+            f"source     {shown['source']}: {shown['height']} x {shown['width']} px, {shown['dtype']}, "
+            f"bands {', '.join(map(str, plan.bands))}"
+        ),
+        (
+            f"model      {plan.card.network}, {len(plan.card.classes)} classes: "
+            f"{', '.join(shown['classes'])}"
+        ),
+        f"tiles      {shown['tiles']} of {shown['tile_px']} px",
+        (
+            f"patches    {shown['patch_px']} px, overlap {shown['overlap_px']} px, {_stitching(plan)}; "
+            f"{shown['forward_px_per_px']} px forwarded per px"
+        ),
+        _crf_line(plan, shown),
+        "memory     "
+        + ", ".join(
+            f"{k} {v / GIB:.1f} GiB" for k, v in shown["worker_bytes"].items() if k in plan.stages
+        )
+        + " per worker",
+        f"workspace  {shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB before compression",
+        f"writes     {shown['mask']}",
+    ]
+    return rows + [f"warning    {warning}" for warning in shown["warnings"]]
+
+
+def _stitching(plan: Plan) -> str:
+    lattice, halo = plan.lattice, plan.card.halo_px
+    if lattice.stitch == "blend":
+        return "blended with weights"
+    if halo is not None and lattice.margin_px >= halo:
+        return "cropped, exact: as the whole image in one forward"
+    return (
+        f"cropped at the effective receptive field (exact would be {2 * (halo or 0)} px); "
+        "labels near patch borders may differ from a whole-image forward"
+    )
+
+
+def _crf_line(plan: Plan, shown: dict[str, Any]) -> str:
+    if not plan.windows:
+        return "crf        none"
+    return (
+        f"crf        {shown['crf_windows']} windows of {plan.windows.core_px} px, halo "
+        f"{shown['crf_halo_px']} px; {shown['crf_px_per_px']} px filtered per px"
+    )
+
+
+WASTEFUL_FACTOR = 2.5
+
+
+def _advice(plan: Plan, need: cost.Cost) -> list[str]:
+    if need.forward_factor <= WASTEFUL_FACTOR:
+        return []
+    return [
+        (
+            f"{need.forward_factor:.1f} px are forwarded per px kept; a --tile-px that is a multiple of "
+            f"{plan.lattice.step_px} wastes less"
+        )
+    ]
