@@ -1,11 +1,13 @@
 """Run a network as fast as this machine can, and always the same way.
 
-Folded BatchNorm, channels_last and a tuned malloc are worth 3 to 4 times the plain loop on a CPU.
+Folded BatchNorm, channels_last, packed weights and a tuned malloc are worth 3 to 5 times the plain
+loop on a CPU.
 """
 
 import ctypes
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from segtasks.errors import ModelError, ResourceError
 from segtasks.networks.card import Card
 from segtasks.networks.layers import fold_batch_norm
+from segtasks.networks.packed import can_pack, pack
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Patches = NDArray[np.float32]
@@ -46,11 +49,20 @@ class Runtime:
     def __call__(self, patches: Tensor) -> Tensor:
         """One forward pass: (N, C, H, W) on any device -> logits (N, K, H, W), float32."""
         x = patches.to(self.device, _DTYPES[self.precision], memory_format=torch.channels_last)
-        tf32 = self.precision == "tf32"
-        # TF32 is torch's silent default for convolutions and changes labels; here it is a choice.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=tf32, benchmark=False):
+        with torch.inference_mode(), _cudnn(tf32=self.precision == "tf32"):
             logits: Tensor = self.module(x)
         return logits.float()
+
+
+def _cudnn(*, tf32: bool) -> AbstractContextManager[None]:
+    """CuDNN with algorithms that repeat themselves.
+
+    TF32 is torch's silent default for convolutions and changes labels; here it is a choice.
+    ``enabled`` must be said: the context manager's own default is off.
+    """
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
+    )
 
 
 def prepare(
@@ -80,6 +92,8 @@ def prepare(
     fold_batch_norm(ready)
     ready = ready.to(torch.device(device), _DTYPES[precision])
     ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub gap
+    if device == "cpu" and can_pack(_DTYPES[precision]):
+        pack(ready)
     return Runtime(ready, torch.device(device), precision, max(1, batch))
 
 

@@ -13,8 +13,9 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from segtasks.errors import ModelError
-from segtasks.networks import Card, build, read_card
-from segtasks.networks.model_file import load, save, weights_sha256
+from segtasks.networks import Card, ClassEntry, build, read_card
+from segtasks.networks.model_file import load, make_card, save
+from segtasks.networks.weights import weights_sha256
 
 METADATA = "segtasks"
 
@@ -180,3 +181,19 @@ def test_weights_that_do_not_fit_are_not_written(
     with pytest.raises(ModelError, match=f"'fc8.bias' hold values that are not finite in {dtype}"):
         save(tmp_path / "m", network, card, dtype=dtype)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_card_for_another_network_is_refused(network: nn.Module, card: Card) -> None:
+    with pytest.raises(
+        ModelError, match=r"this module: fc8\.weight is \(2, .* needs \(3, 16, 1, 1\)"
+    ):
+        make_card(
+            network,
+            network="largefov",
+            width=1 / 64,
+            variant={"batch_norm": True},
+            classes=(*card.classes, ClassEntry(id=2, name="road", color="#ffffff")),
+            bands=card.bands,
+            normalisation=card.normalisation,
+            licence="CC0-1.0",
+        )

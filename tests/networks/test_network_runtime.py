@@ -12,6 +12,7 @@ from segtasks.errors import ModelError, ResourceError
 from segtasks.networks import Card, build
 from segtasks.networks.runtime import (
     Patches,
+    Precision,
     Runtime,
     export_torchscript,
     forward_patches,
@@ -119,6 +120,25 @@ def test_a_batch_too_large_is_halved_and_the_half_remembered() -> None:
 def test_a_patch_too_large_is_refused_with_the_mend() -> None:
     with pytest.raises(ResourceError, match="one patch of 48 x 64 px does not fit cuda; halve"):
         forward_patches(hungry(0)[1], patches(2))
+
+
+class CudnnState(nn.Module):
+    """Notes under which cuDNN settings it was run."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        cudnn = torch.backends.cudnn
+        self.found = (cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32)
+        return x
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])
+def test_cudnn_repeats_itself_and_uses_tf32_only_where_asked(
+    precision: Precision,
+    tf32: bool,  # noqa: FBT001 a row of the table
+) -> None:
+    runtime = prepare(CudnnState(), precision=precision)
+    forward_patches(runtime, patches(1))
+    assert runtime.module.found == (True, True, False, tf32)
 
 
 @pytest.mark.gpu
