@@ -129,9 +129,12 @@ def _join(running: dict[Stage, Running]) -> dict[str, int]:
 
 
 def _stage(plan: Plan, stage: Stage, tiles: Engine, board: Board, on_progress: OnProgress) -> Work:
-    state = {"plan": plan, "stage": stage, "engine": tiles, "board": board}
-    # Made anew for each attempt: a Prefect task may be retried.
-    return lambda: StageRun(**state, on_progress=on_progress).run()
+    def work() -> int:
+        # Made anew for each attempt: a Prefect task may be retried.
+        run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
+        return run.run()
+
+    return work
 
 
 def _result(

@@ -17,8 +17,8 @@ class BatchJob(Job):
 
     source: str = Field(
         min_length=1,
-        description="A folder or prefix (all rasters below it), a glob with * or **, or a manifest: "
-        "a .txt file with one path or url per line.",
+        description="A folder or prefix (all rasters below it), a glob with * or **, or a "
+        "manifest: a .txt file with one path or url per line.",
         examples=["s3://bucket/incoming/"],
     )
     to: str = Field(

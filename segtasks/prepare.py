@@ -32,7 +32,8 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     }[stage]
     raise ResourceError(
         f"{stage} needs {need[stage] / 2**30:.1f} GiB per worker, a worker has "
-        f"{worker_bytes / 2**30:.1f} GiB; use fewer --workers, {mend}, or a higher --worker-memory-gib"
+        f"{worker_bytes / 2**30:.1f} GiB; use fewer --workers, {mend}, "
+        "or a higher --worker-memory-gib"
     )
 
 

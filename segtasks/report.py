@@ -6,6 +6,7 @@ from segtasks import cost
 from segtasks.plan import Plan
 
 GIB = 2**30
+WASTEFUL_FACTOR = 2.5
 
 
 def figures(plan: Plan) -> dict[str, Any]:
@@ -47,30 +48,22 @@ def figures(plan: Plan) -> dict[str, Any]:
 def lines(plan: Plan) -> list[str]:
     """The same for people."""
     shown = figures(plan)
-    rows = [
-        (
-            f"source     {shown['source']}: {shown['height']} x {shown['width']} px, {shown['dtype']}, "
-            f"bands {', '.join(map(str, plan.bands))}"
-        ),
-        (
-            f"model      {plan.card.network}, {len(plan.card.classes)} classes: "
-            f"{', '.join(shown['classes'])}"
-        ),
-        f"tiles      {shown['tiles']} of {shown['tile_px']} px",
-        (
-            f"patches    {shown['patch_px']} px, overlap {shown['overlap_px']} px, {_stitching(plan)}; "
-            f"{shown['forward_px_per_px']} px forwarded per px"
-        ),
-        _crf_line(plan, shown),
-        "memory     "
-        + ", ".join(
-            f"{k} {v / GIB:.1f} GiB" for k, v in shown["worker_bytes"].items() if k in plan.stages
-        )
-        + " per worker",
-        f"workspace  {shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB before compression",
-        f"writes     {shown['mask']}",
-    ]
-    return rows + [f"warning    {warning}" for warning in shown["warnings"]]
+    size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
+    memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
+    rows = {
+        "source": f"{shown['source']}: {size}, bands {', '.join(map(str, plan.bands))}",
+        "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
+        "tiles": f"{shown['tiles']} of {shown['tile_px']} px",
+        "patches": f"{shown['patch_px']} px, overlap {shown['overlap_px']} px, "
+        f"{shown['forward_px_per_px']} px forwarded per px",
+        "stitching": _stitching(plan),
+        "crf": _crf_line(plan, shown),
+        "memory": f"{', '.join(memory)} per worker",
+        "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
+        "writes": shown["mask"],
+    }
+    found = [f"{name:<10} {text}" for name, text in rows.items()]
+    return found + [f"warning    {warning}" for warning in shown["warnings"]]
 
 
 def _stitching(plan: Plan) -> str:
@@ -80,29 +73,22 @@ def _stitching(plan: Plan) -> str:
     if halo is not None and lattice.margin_px >= halo:
         return "cropped, exact: as the whole image in one forward"
     return (
-        f"cropped at the effective receptive field (exact would be {2 * (halo or 0)} px); "
-        "labels near patch borders may differ from a whole-image forward"
+        f"cropped at the effective receptive field (exact: overlap {2 * (halo or 0)} px); "
+        "a few labels near patch borders differ from a whole-image forward"
     )
 
 
 def _crf_line(plan: Plan, shown: dict[str, Any]) -> str:
     if not plan.windows:
-        return "crf        none"
+        return "none"
     return (
-        f"crf        {shown['crf_windows']} windows of {plan.windows.core_px} px, halo "
+        f"{shown['crf_windows']} windows of {plan.windows.core_px} px, halo "
         f"{shown['crf_halo_px']} px; {shown['crf_px_per_px']} px filtered per px"
     )
-
-
-WASTEFUL_FACTOR = 2.5
 
 
 def _advice(plan: Plan, need: cost.Cost) -> list[str]:
     if need.forward_factor <= WASTEFUL_FACTOR:
         return []
-    return [
-        (
-            f"{need.forward_factor:.1f} px are forwarded per px kept; a --tile-px that is a multiple of "
-            f"{plan.lattice.step_px} wastes less"
-        )
-    ]
+    better = f"a --tile-px that is a multiple of {plan.lattice.step_px} wastes less"
+    return [f"{need.forward_factor:.1f} px are forwarded per px kept; {better}"]

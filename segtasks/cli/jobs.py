@@ -1,7 +1,7 @@
 """Commands that take a job: run, plan; and up, which serves them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -25,7 +25,9 @@ def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def job_of(source: str | None, job_file: str | None, given: dict[str, Any], *, no_crf: bool) -> Job:
+def job_of(
+    source: str | None, job_file: str | None, given: Mapping[str, object], *, no_crf: bool
+) -> Job:
     """The job from file and options."""
     values = read_job_file(job_file) if job_file else {}
     values = options.merged(values, options.nested(Job, given))
@@ -39,7 +41,7 @@ def job_of(source: str | None, job_file: str | None, given: dict[str, Any], *, n
 @click.command()
 @with_job
 def run(
-    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: Any
+    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
 ) -> None:
     """Segment SOURCE; the mask is PREFIX/mask.tif. Run again after a kill: it resumes."""
     from flows.route import segment  # noqa: PLC0415 - the same
@@ -59,7 +61,7 @@ def run(
 @click.command()
 @with_job
 def plan(
-    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: Any
+    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
 ) -> None:
     """Say what `run` with the same arguments would do and need; do nothing."""
     from segtasks import report  # noqa: PLC0415 - see run

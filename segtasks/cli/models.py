@@ -1,6 +1,7 @@
 """Commands around models: train, evaluate, scene, model show."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from segtasks.storage import cogs, objects
 from segtasks.training.job import TrainJob, make_train_job
 
 COLORS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
-PAIR = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
+PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 
 
 @click.command()
@@ -25,7 +26,7 @@ PAIR = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
-def train(job_file: str | None, *, as_json: bool, **given: Any) -> None:
+def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     """Train a network on pairs of image and label rasters and write a model file."""
     from segtasks.progress import shown_training  # noqa: PLC0415 - torch, which --help need not
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
@@ -43,7 +44,7 @@ def train(job_file: str | None, *, as_json: bool, **given: Any) -> None:
         click.echo("\n".join(_rows(table)))
 
 
-def _lists(given: dict[str, Any]) -> dict[str, Any]:
+def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
     """What options of one value each cannot say."""
     values: dict[str, Any] = {}
     for key, name in (("sources", "pairs"), ("validation", "validation")):
