@@ -174,3 +174,9 @@ def test_an_option_of_another_type_is_refused() -> None:
 def test_impossible_numbers_are_refused(numbers: dict[str, int], match: str) -> None:
     with pytest.raises(ModelError, match=match):
         build("linear", **numbers)
+
+
+def test_the_average_pool_of_largefov_counts_its_padding_as_caffe_does() -> None:
+    pool = narrow_network("largefov").get_submodule("pool5a")
+    corner = pool(torch.ones(1, 1, 3, 3))[0, 0, 0, 0]
+    assert corner.item() == pytest.approx(4 / 9)
