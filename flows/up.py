@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
@@ -41,7 +41,9 @@ def up(host: str, port: int) -> None:
             _child(["worker", "start", "--pool", POOL, "--type", "process"], environment, home)
         )
         click.echo(f"segtasks is up: {url}\nEnd it with Ctrl-C.")
-        _watch({"server": server, "worker": worker})
+        with suppress(KeyboardInterrupt):
+            _watch({"server": server, "worker": worker})
+    click.echo("segtasks is down")
 
 
 def project_folder() -> Path:

@@ -109,5 +109,5 @@ def _quicklook(plan: Plan) -> bytes:
     step = plan.thumbnail_step
     small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
-    mask = cogs.read_small(mask_url(plan), small.shape)
+    mask = cogs.read_small(mask_url(plan), small.shape)[0]
     return quicklook.draw(image, mask, legend(plan).colormap)

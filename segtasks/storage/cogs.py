@@ -163,10 +163,9 @@ def read_tag(url: str, key: str) -> str | None:
         return None
 
 
-def read_small(url: str, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """The mask decimated to ``shape`` (h, w), read from its overviews."""
+def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
+    """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
     with rasterio.Env(**rasters.gdal_options()), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(rasters.gdal_path(url)) as dataset:
-            mask: npt.NDArray[np.uint8] = dataset.read(1, out_shape=shape)
-            return mask
+            return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))

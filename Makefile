@@ -1,0 +1,38 @@
+# make demo    install, make a scene, segment it, show where the mask is
+# make test    the whole suite that needs no GPU
+# make lint    ruff, mypy, import-linter, codespell
+# make bench   the figures of docs/benchmarks.md
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-all lint bench clean
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) torch
+	$(PIP) -e ".[dev]"
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/python -m flows.demo demo
+
+test: .venv/ready lint
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-all: .venv/ready lint
+	$(BIN)/pytest -m "not gpu"
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/route.py
+
+clean:
+	rm -rf .venv demo
