@@ -20,6 +20,7 @@ from segtasks.scenes import write_scene
 from segtasks.stages.write import legend
 from segtasks.storage import cogs, rasters, workspace
 from segtasks.training.metrics import Scores, confusion
+from segtasks.training.pairs import class_raster
 
 SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024
 
@@ -28,6 +29,7 @@ def demo(folder: Path) -> None:
     """Make the scene, run the route on a local Dask cluster, print what came out and where."""
     scene = folder / "scene.tif"
     truth = scene.with_name("scene_label.tif")
+    folder.mkdir(parents=True, exist_ok=True)
     if not truth.exists():
         click.echo(f"making a scene of {SCENE_PX} x {SCENE_PX} px", err=True)
         write_scene(scene, SEED, SCENE_PX, SCENE_PX)
@@ -47,7 +49,7 @@ def _scores(plan: Plan, truth_url: str) -> tuple[Scores, Scores]:
     """Scores of the network's own labels and of the mask."""
     classes, url = len(plan.card.classes), plan.job.workspace_url
     counts: list[Any] = [0, 0]
-    truth_raster = rasters.describe(truth_url)
+    truth_raster = class_raster(truth_url)
     for tile in plan.tiles.tiles():
         core = plan.tiles.core(tile)
         truth = rasters.read(truth_raster, (1,), core)[0][0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flows.board import Board
 from flows.engine import Engine
 from segtasks import task
-from segtasks.errors import StageError
+from segtasks.errors import JobError, ModelError, StageError
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
 
@@ -18,6 +18,7 @@ logger = logging.getLogger("segtasks")
 POLL_SECONDS = 0.05  # how soon a stage sees that the one before has finished a tile
 WATCH_SECONDS = 20.0  # how often a silent cluster is looked at
 LISTED = 5
+HOPELESS = (ModelError, JobError)  # every other tile would meet it too
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -87,15 +88,19 @@ class StageRun:
         if error is None:
             self.board.finish(self.stage, tile)
             self._report()
+        elif isinstance(error, HOPELESS):
+            self.board.stop()
+            raise error
         elif self.engine.is_final(error) or self.attempts[tile] >= self.plan.job.limits.attempts:
             self._give_up(tile, error)
         else:
-            logger.warning("%s tile %s failed, trying again: %s", self.stage, tile, error)
+            place = f"({tile.row}, {tile.col})"
+            logger.warning("%s tile %s failed, trying again: %s", self.stage, place, error)
             self._start(tile)
 
     def _give_up(self, tile: Tile, error: BaseException) -> None:
         reason = self.engine.explain(error)
-        logger.error("%s tile row %d, column %d: %s", self.stage, tile.row, tile.col, reason)
+        logger.error("%s tile (%d, %d) given up: %s", self.stage, tile.row, tile.col, reason)
         self.board.give_up(self.stage, tile, reason)
         self.failures += 1
         if self.failures > self.plan.job.limits.failed_tiles:
@@ -109,10 +114,10 @@ class StageRun:
         failed = self.board.failed(self.stage)
         if not failed:
             return
-        first = list(failed.items())[:LISTED]
-        shown = "; ".join(f"({tile.row}, {tile.col}) {reason}" for tile, reason in first)
+        shown = ", ".join(f"({tile.row}, {tile.col})" for tile in list(failed)[:LISTED])
         more = f" and {len(failed) - LISTED} more" if len(failed) > LISTED else ""
+        reasons = "; ".join(list(dict.fromkeys(failed.values()))[:LISTED])
         raise StageError(
-            f"{self.stage}: {len(failed)} of {len(self.plan.grid(self.stage))} tiles failed: "
-            f"{shown}{more}; all others are done and kept, rerun to try these again"
+            f"{self.stage}: {len(failed)} of {len(self.plan.grid(self.stage))} tiles failed, (row, "
+            f"column) {shown}{more}: {reasons}. What is done is kept; rerun to try these again"
         )
