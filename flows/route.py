@@ -79,15 +79,19 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     started = time.perf_counter()
     plan = make_plan(job)
     if write.is_published(plan):
-        workspace.clear(job.workspace_url)
+        _clean_up(job)
         return _result(plan, "was done already", {"mask": write.mask_url(plan)}, started)
     prepare(plan)
     tiles_done = _run_stages(plan, start, on_progress)
     urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()
     result = _result(plan, "done", urls, started, tiles_done)
+    _clean_up(job)
+    return result
+
+
+def _clean_up(job: Job) -> None:
     if not job.keep_workspace:
         workspace.clear(job.workspace_url)
-    return result
 
 
 def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:

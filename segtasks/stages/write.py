@@ -24,7 +24,7 @@ def mask_url(plan: Plan) -> str:
 
 
 def is_published(plan: Plan) -> bool:
-    """Whether the destination holds the mask of this very job.
+    """Whether the destination holds the mask of this very job (which ``fresh`` makes again).
 
     Raises:
         DestinationError: when it holds something else and may not be replaced.
@@ -33,7 +33,7 @@ def is_published(plan: Plan) -> bool:
     if not objects.exists(url):
         return False
     if cogs.read_tag(url, cogs.FINGERPRINT_TAG) == plan.fingerprints["mask"]:
-        return True
+        return not plan.job.fresh
     if plan.job.overwrite:
         return False
     raise DestinationError(
