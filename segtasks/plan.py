@@ -226,26 +226,37 @@ def _thumbnail_step(raster: Raster) -> int:
 
 
 def _with_fingerprints(plan: Plan) -> Plan:
-    """A stage's data depends on the stage before and on its own settings, and on nothing else."""
-    raster, card, lattice = plan.raster, plan.card, plan.lattice
-    ingest = digest(
-        FORMAT,
-        raster.identity,
-        raster.height,
-        raster.width,
-        raster.dtype,
-        plan.bands,
-        plan.tiles.core_px,
-    )
-    predict = digest(
-        ingest,
+    """A stage's data depends on the stage before and on its own settings, and on nothing else.
+
+    The mask does not depend on the tiles, so neither does its fingerprint.
+    """
+    source, network, crf = _source_digest(plan), _network_digest(plan), _crf_digest(plan)
+    ingest = digest(FORMAT, source, plan.tiles.core_px)
+    predict = digest(ingest, network, plan.windows is None)
+    prints = {
+        "ingest": ingest,
+        "predict": predict,
+        "refine": digest(predict, crf),
+        "mask": digest(FORMAT, source, network, crf),
+    }
+    return replace(plan, fingerprints=prints)
+
+
+def _source_digest(plan: Plan) -> str:
+    raster = plan.raster
+    return digest(raster.identity, raster.height, raster.width, raster.dtype, plan.bands)
+
+
+def _network_digest(plan: Plan) -> str:
+    card, lattice = plan.card, plan.lattice
+    return digest(
         card.weights_sha256,
         card.normalisation.model_dump(),
+        [entry.model_dump() for entry in card.classes],
         plan.model_range,
         (lattice.step_px, lattice.margin_px, lattice.stitch),
-        plan.windows is None,
     )
-    refine = digest(predict, plan.job.crf and plan.job.crf.model_dump(), plan.colour_range)
-    mask = digest(refine, [entry.model_dump() for entry in card.classes])
-    prints = {"ingest": ingest, "predict": predict, "refine": refine, "mask": mask}
-    return replace(plan, fingerprints=prints)
+
+
+def _crf_digest(plan: Plan) -> str:
+    return digest(plan.job.crf and plan.job.crf.model_dump(), plan.crf_halo_px, plan.colour_range)
