@@ -89,7 +89,7 @@ def _streets(world: World, rows: Ints, cols: Ints, bends: list[Floats]) -> Stree
 
 
 def pixel_of(world: World, u: Reals | Ints, v: Reals | Ints) -> tuple[Ints, Ints]:
-    """Return the pixels (rows, cols) at street coordinates; two rounds of undoing the bend."""
+    """Return the pixels (rows, cols) at street coordinates; three rounds of undoing the bend."""
     sin, cos = math.sin(world.angle), math.cos(world.angle)
     straight_u, straight_v = u + 0.0, v + 0.0
     for _ in range(3):

@@ -17,8 +17,10 @@ def write_model(
     """Write ``job.out``; return the card as written."""
     count = len(normalisation.mean)
     names = _RGB if count == len(_RGB) else tuple(f"band {i}" for i in range(1, count + 1))
+    # safetensors writes numpy arrays in the order of memory, so channels_last must end here.
+    module.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     card = make_card(
-        module.cpu().eval(),
+        module,
         network=job.network,
         classes=job.legend,
         bands=names,

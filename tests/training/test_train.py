@@ -17,6 +17,7 @@ from segtasks.grid import Window
 from segtasks.networks.model_file import load
 from segtasks.scenes import label_path, write_scene
 from segtasks.training.crops import turned
+from segtasks.training.evaluate import evaluate_network
 from segtasks.training.job import Augmentation, PairSource
 from segtasks.training.loop import Progress, train
 from segtasks.training.pairs import band_moments, class_pixels, find_pairs, open_pairs
@@ -50,6 +51,15 @@ def test_the_same_job_gives_the_same_bytes(jobs: Jobs) -> None:
         train(job)
         digests.append(hashlib.sha256(Path(job.out).read_bytes()).hexdigest())
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_file_holds_the_network_that_was_validated(jobs: Jobs) -> None:
+    job = jobs(**LEAN, iterations=4, validation_px=96)
+    result = train(job)
+    module, card = load(job.out)
+    pairs = open_pairs(job.validation, job)
+    scores = evaluate_network(module, pairs, card.normalisation, classes=6, window_px=96)
+    np.testing.assert_array_equal(scores.counts, result.scores.counts)
 
 
 def test_training_leaves_the_callers_random_numbers_alone(jobs: Jobs) -> None:
