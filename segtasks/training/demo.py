@@ -19,6 +19,10 @@ from segtasks.training.loop import Progress, Result, train
 TRAINING_SEEDS, VALIDATION_SEEDS = range(1, 13), range(101, 104)
 """Tests and the demo run on others."""
 SCENE_PX = 2048
+COMMAND = (
+    "nice -n 10 python -m segtasks.training.demo segtasks/models/demo.safetensors "
+    "(scenes of seeds 1-12, validation 101-103; 1 torch thread)"
+)
 NAMES = [name for name, _ in LEGEND]
 
 
@@ -45,7 +49,7 @@ def demo_job(folder: Path, out: Path) -> TrainJob:
         validate_every=200,
         ground_resolution_m=PIXEL_M,
         licence="Apache-2.0 (procedural imagery, made by segtasks.scenes)",
-        note="python -m segtasks.training.demo, 1 torch thread",
+        note=COMMAND,
     )
 
 
