@@ -65,6 +65,9 @@ class TrainJob(BaseModel):
     network: str = "fcn8s_lean"
     width: PositiveFloat = 0.25
     variant: dict[str, bool | int | float | str] = Field(default={"batch_norm": True})
+    start: str | None = Field(
+        default=None, description="model file whose weights to begin from; none: random weights"
+    )
     bands: tuple[PositiveInt, ...] | None = Field(
         default=None, description="bands of the file, 1-based; all but alpha by default"
     )

@@ -41,6 +41,7 @@ def _provenance(
     return {
         "sources": _listed(job.sources),
         "validation": _listed(job.validation),
+        "start": job.start,
         "note": job.note,
         "seed": job.seed,
         "iterations": job.iterations,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from segtasks.errors import JobError, ModelError, SegtasksError, SourceError
 from segtasks.grid import Window
+from segtasks.networks.card import ClassEntry
 from segtasks.networks.model_file import load
 from segtasks.scenes import label_path, write_scene
 from segtasks.training.crops import turned
@@ -60,6 +61,33 @@ def test_the_file_holds_the_network_that_was_validated(jobs: Jobs) -> None:
     pairs = open_pairs(job.validation, job)
     scores = evaluate_network(module, pairs, card.normalisation, classes=6, window_px=96)
     np.testing.assert_array_equal(scores.counts, result.scores.counts)
+
+
+def test_training_goes_on_from_a_model_file(jobs: Jobs, tmp_path: Path) -> None:
+    first = jobs(**LEAN, iterations=4, out=str(tmp_path / "first.safetensors"))
+    before = train(first).card
+    still = {"learning_rate": 1e-12, "iterations": 1, "start": first.out}
+    after = train(jobs(**LEAN, **still))
+    assert after.card.normalisation == before.normalisation
+    assert after.card.provenance["start"] == first.out
+    weights = [load(path)[0].state_dict()["fc6.weight"] for path in (first.out, after.out)]
+    torch.testing.assert_close(*weights)
+
+
+def test_another_number_of_classes_keeps_all_but_the_scores(jobs: Jobs, tmp_path: Path) -> None:
+    first = jobs(**LEAN, out=str(tmp_path / "first.safetensors"))
+    train(first)
+    more = [*first.legend, ClassEntry(id=6, name="rail", color="#123456")]
+    after = train(jobs(**LEAN, legend=more, start=first.out, learning_rate=1e-12))
+    module = load(after.out)[0]
+    assert module(torch.zeros(1, 3, 32, 32)).shape == (1, 7, 32, 32)
+
+
+def test_a_start_of_another_shape_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    first = jobs(out=str(tmp_path / "first.safetensors"))
+    train(first)
+    with pytest.raises(JobError, match=r"holds linear of width 1, .*wants fcn8s_lean"):
+        train(jobs(**LEAN, start=first.out))
 
 
 def test_training_leaves_the_callers_random_numbers_alone(jobs: Jobs) -> None:
