@@ -31,6 +31,7 @@ class Raster:
         transform: (a, b, c, d, e, f) with x = a*col + b*row + c and y = d*col + e*row + f;
             ``None`` when the file has none.
         crs_wkt: of ``transform``, or of the GCPs when those place the raster.
+        rpcs: GDAL's RPC metadata of a raster placed by rational polynomials.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Raster:
     crs_wkt: str | None
     transform: Affine | None
     gcps: tuple[GroundControlPoint, ...] = ()
+    rpcs: tuple[tuple[str, str], ...] = ()
     palette: tuple[tuple[int, int, int, int], ...] | None = None
     warnings: tuple[str, ...] = ()
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio.control import GroundControlPoint as RasterioGcp
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
@@ -118,9 +119,10 @@ def _profile(raster: Raster) -> dict[str, Any]:
 
 
 def _place(dataset: Any, raster: Raster) -> None:  # noqa: ANN401 - rasterio ships no types
+    dataset.update_tags(ns="RPC", **dict(raster.rpcs))
     if raster.gcps:
         points = [RasterioGcp(p.row, p.col, p.x, p.y, p.z) for p in raster.gcps]
-        dataset.gcps = (points, raster.crs_wkt or "")
+        dataset.gcps = (points, CRS.from_user_input(raster.crs_wkt) if raster.crs_wkt else CRS())
         return
     if raster.crs_wkt:
         dataset.crs = raster.crs_wkt

@@ -24,6 +24,7 @@ Image = npt.NDArray[Any]
 Valid = npt.NDArray[np.bool_]
 
 OPEN_PER_THREAD = 4
+VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
 _threads = threading.local()
 
 
@@ -36,6 +37,8 @@ def gdal_options() -> dict[str, Any]:
         "GDAL_HTTP_RETRY_DELAY": 1,
         "VSI_CACHE": True,
         "CPL_VSIL_CURL_USE_HEAD": "YES",
+        # What is closed is asked for again: the object may have been replaced meanwhile.
+        "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsicurl/",
     }
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
@@ -63,7 +66,8 @@ def describe(url: str) -> Raster:
     Raises:
         SourceError: missing, unreadable, without bands, or complex.
     """
-    dataset = _open(url)
+    _forget(url)  # what is kept open may be of an earlier file
+    dataset = _open_anew(url)
     with rasterio.Env(**gdal_options()):
         if dataset.count == 0:
             raise SourceError(f"{url}: has no bands{_subdatasets(dataset)}")
@@ -78,11 +82,13 @@ def describe(url: str) -> Raster:
             crs_wkt=_crs_wkt(dataset),
             transform=_transform(dataset),
             gcps=_gcps(dataset),
+            rpcs=tuple(dataset.tags(ns="RPC").items()),
             palette=palette,
             warnings=_warnings(dataset, url),
         )
     if not raster.bands:
         raise SourceError(f"{url}: its only band is alpha; there is nothing to segment")
+    _keep(raster, dataset)
     return raster
 
 
@@ -99,11 +105,11 @@ def read(raster: Raster, bands: tuple[int, ...], window: Window) -> tuple[Image,
     area = RasterioWindow(window.col, window.row, window.width, window.height)
     try:
         with rasterio.Env(**gdal_options()):
-            dataset = _open(raster.url)
-            valid = dataset.dataset_mask(window=area) > 0
+            dataset = _open(raster)
+            valid = _valid(dataset, area)
             if raster.palette:
                 return _expand(dataset.read(1, window=area), bands, valid, raster)
-            image = dataset.read(list(bands), window=area, out_dtype=raster.dtype)
+            image = _read_bands(dataset, bands, area, raster.dtype)
     except RasterioError as error:
         _forget(raster.url)
         raise SourceError(
@@ -129,37 +135,79 @@ def sample(raster: Raster, bands: tuple[int, ...], *, side: int = 5, size_px: in
     return np.concatenate(pixels)
 
 
-def _open(url: str) -> DatasetReader:
-    """The dataset, kept open per thread (GDAL handles are not thread-safe)."""
+def _valid(dataset: DatasetReader, area: RasterioWindow) -> Valid:
+    """GDAL's mask; it overlooks alpha where a nodata value is declared as well."""
+    valid: Valid = dataset.dataset_mask(window=area) > 0
+    kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+    alpha = [index for index, kind in kinds if kind == ColorInterp.alpha]
+    if alpha and dataset.nodata is not None:
+        valid &= dataset.read(alpha[0], window=area) > 0
+    return valid
+
+
+def _read_bands(
+    dataset: DatasetReader, bands: tuple[int, ...], area: RasterioWindow, dtype: str
+) -> Image:
+    image: Image
+    if len(set(dataset.dtypes)) == 1:
+        image = dataset.read(list(bands), window=area, out_dtype=dtype)
+    else:
+        # Rasterio reads bands of several dtypes one by one only.
+        image = np.stack([dataset.read(band, window=area).astype(dtype) for band in bands])
+    return image
+
+
+def _kept() -> OrderedDict[tuple[str, str], DatasetReader]:
+    """The datasets this thread keeps open, by url and identity (GDAL handles are per thread)."""
     if not hasattr(_threads, "datasets"):
         _threads.datasets = OrderedDict()
-    datasets: OrderedDict[str, DatasetReader] = _threads.datasets
-    if url not in datasets:
-        datasets[url] = _open_anew(url)
-        while len(datasets) > OPEN_PER_THREAD:
-            datasets.popitem(last=False)[1].close()
-    datasets.move_to_end(url)
-    return datasets[url]
+    datasets: OrderedDict[tuple[str, str], DatasetReader] = _threads.datasets
+    return datasets
+
+
+def _keep(raster: Raster, dataset: DatasetReader) -> None:
+    datasets = _kept()
+    datasets[raster.url, raster.identity] = dataset
+    while len(datasets) > OPEN_PER_THREAD:
+        datasets.popitem(last=False)[1].close()
+
+
+def _open(raster: Raster) -> DatasetReader:
+    """The very dataset that was described.
+
+    Raises:
+        SourceError: also when the source has changed since.
+    """
+    datasets, key = _kept(), (raster.url, raster.identity)
+    if key in datasets:
+        datasets.move_to_end(key)
+        return datasets[key]
+    dataset = _open_anew(raster.url)
+    if _identity(dataset, raster.url) != raster.identity:
+        raise SourceError(f"{raster.url}: has changed since this job began; run the job again")
+    _keep(raster, dataset)
+    return dataset
 
 
 def _open_anew(url: str) -> DatasetReader:
-    if not objects.is_remote(url) and not objects.local_path(url).exists():
-        raise SourceError(f"{url}: no such file; check the path")
     try:
         with rasterio.Env(**gdal_options()), warnings.catch_warnings():
             # We say it ourselves, in one line, as the raster's warning.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(gdal_path(url))
     except RasterioIOError as error:
+        # Only now: GDAL's own names (netcdf:a.nc:x, /vsizip/...) are no paths, yet can be opened.
+        if not objects.is_remote(url) and not os.path.exists(objects.local_path(url)):  # noqa: PTH110 - Path.exists raises when a name is too long
+            raise SourceError(f"{url}: no such file; check the path") from None
         raise SourceError(
             f"{url}: cannot be opened as a raster ({_reason(error)}){_hint(url)}"
         ) from None
 
 
 def _forget(url: str) -> None:
-    dataset = _threads.datasets.pop(url, None)
-    if dataset is not None:
-        dataset.close()
+    datasets = _kept()
+    for key in [key for key in datasets if key[0] == url]:
+        datasets.pop(key).close()
 
 
 def _hint(url: str) -> str:
@@ -194,7 +242,10 @@ def _common_dtype(dataset: DatasetReader) -> str:
 def _palette(dataset: DatasetReader) -> tuple[tuple[int, int, int, int], ...] | None:
     if dataset.count != 1 or dataset.colorinterp[0] != ColorInterp.palette:
         return None
-    colormap = dataset.colormap(1)
+    try:
+        colormap = dataset.colormap(1)
+    except ValueError:  # it says palette, but has none: the values are what there is
+        return None
     size = np.iinfo(dataset.dtypes[0]).max + 1
     return tuple(colormap.get(index, (0, 0, 0, 0)) for index in range(size))
 
@@ -225,18 +276,19 @@ def _gcps(dataset: DatasetReader) -> tuple[GroundControlPoint, ...]:
 
 
 def _warnings(dataset: DatasetReader, url: str) -> tuple[str, ...]:
-    if _crs_wkt(dataset):
+    if _crs_wkt(dataset) or dataset.tags(ns="RPC"):
         return ()
     return (f"{url}: has no coordinate reference system; the mask will have none either",)
 
 
 def _identity(dataset: DatasetReader, url: str) -> str:
-    """Remote: the object's ETag or size. Local: every file of the dataset, side-cars included."""
+    """Remote: the object's ETag or size. Local: every file that pixels or validity come from."""
     if objects.is_remote(url):
         return objects.identity(url)
-    paths = [objects.local_path(name) for name in dataset.files if not name.startswith("/vsi")]
+    paths = [objects.local_path(name) for name in dataset.files if not name.endswith(VIEWERS)]
     stats = {path.name: path.stat() for path in paths if path.exists()}
-    return ";".join(f"{name}={stat.st_size},{stat.st_mtime_ns}" for name, stat in stats.items())
+    files = [f"{name}={stat.st_size},{stat.st_mtime_ns}" for name, stat in stats.items()]
+    return ";".join([*files, f"nodata={dataset.nodatavals}"])
 
 
 def _subdatasets(dataset: DatasetReader) -> str:

@@ -1,0 +1,45 @@
+"""The identity network: the label of a pixel is its value, so a mask must equal its image."""
+
+import pytest
+
+from segtasks.networks import ClassEntry, Normalisation, build
+
+CLASSES = 6
+COLORS = ("#000000", "#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff")
+
+
+@pytest.fixture(scope="session")
+def identity_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model file for one band of values 0..5."""
+    return make_identity(str(tmp_path_factory.mktemp("models") / "identity.safetensors"), bands=1)
+
+
+@pytest.fixture(scope="session")
+def identity_model_of_3(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same for three bands, of which the last alone counts."""
+    return make_identity(str(tmp_path_factory.mktemp("models") / "last.safetensors"), bands=3)
+
+
+def make_identity(path: str, *, bands: int, dtype: str = "uint8") -> str:
+    """Logit k of value x is 2kx - k², that is x² - (x - k)²: largest where k is nearest to x."""
+    import torch  # noqa: PLC0415 - every test run loads this file, few need torch
+
+    from segtasks.networks.model_file import make_card, save  # noqa: PLC0415 - the same
+
+    network = build("linear", classes=CLASSES, bands=bands)
+    ids = torch.arange(CLASSES, dtype=torch.float32)
+    weight = torch.zeros(CLASSES, bands, 1, 1)
+    weight[:, -1, 0, 0] = 2 * ids
+    network.load_state_dict({"score.weight": weight, "score.bias": -ids * ids})
+    card = make_card(
+        network,
+        network="linear",
+        classes=[
+            ClassEntry(id=i, name=f"value {i}", color=color) for i, color in enumerate(COLORS)
+        ],
+        bands=[f"band {index}" for index in range(1, bands + 1)],
+        normalisation=Normalisation(mean=(0,) * bands, std=(1,) * bands, dtype=dtype),
+        licence="CC0-1.0",
+    )
+    save(path, network, card)
+    return path
