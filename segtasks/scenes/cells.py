@@ -42,11 +42,11 @@ def cells_of(world: World, streets: Streets) -> tuple[Cells, Ints]:
     u0, u1 = int(streets.iu.min()), int(streets.iu.max()) + 1
     v0, v1 = int(streets.iv.min()), int(streets.iv.max()) + 1
     iv, iu = (a.ravel() for a in np.mgrid[v0:v1, u0:u1].astype(np.int64))
-    bu, bv = iu // BLOCK_U, iv // BLOCK_V
-    line_u, half_u = _roads(world, 41, (iu, BLOCK_U), (bu, bv, 0))
-    line_v, half_v = _roads(world, 42, (iv, BLOCK_V), (bu, bv, 1))
+    block_u, block_v = iu // BLOCK_U, iv // BLOCK_V
+    line_u, half_u = _roads(world, 41, (iu, BLOCK_U), (block_u, block_v, 0))
+    line_v, half_v = _roads(world, 42, (iv, BLOCK_V), (block_u, block_v, 1))
     at = (streets.iv - v0) * (u1 - u0) + (streets.iu - u0)
-    return Cells(iu, iv, land_use(world, bu, bv), line_u, half_u, line_v, half_v), at
+    return Cells(iu, iv, land_use(world, block_u, block_v), line_u, half_u, line_v, half_v), at
 
 
 def _roads(
@@ -58,7 +58,7 @@ def _roads(
         world: the world.
         salt: the axis's own random numbers.
         along: cell index along the axis, and the cells a block has along it.
-        block: block indices (bu, bv), and which of the two the axis moves.
+        block: block indices (block_u, block_v), and which of the two the axis moves.
     """
     index, length = along
     place = index % length
@@ -74,8 +74,8 @@ def _border(world: World, salt: int, block: tuple[Ints, Ints, int], far: Ints) -
 
     The two blocks at a border come to the same answer: it looks only at the pair.
     """
-    bu, bv, axis = block
-    after = (bu + far, bv) if axis == 0 else (bu, bv + far)
+    block_u, block_v, axis = block
+    after = (block_u + far, block_v) if axis == 0 else (block_u, block_v + far)
     before = (after[0] - 1, after[1]) if axis == 0 else (after[0], after[1] - 1)
     use = np.maximum(land_use(world, *before), land_use(world, *after))
     track = (use == FIELD) & (uniform(world.seed, salt + 10, *after) < 0.3)

@@ -64,10 +64,10 @@ def ground_colour(place: Place) -> Floats:
 def field_colour(place: Place) -> Floats:
     """Return crops: one kind per parcel, in rows."""
     cells, seed = place.cells, place.world.seed
-    bu, bv = cells.iu // BLOCK_U, cells.iv // BLOCK_V
-    parts = 1 + np.floor(uniform(seed, 112, bu, bv) * 3).astype(np.int64)
+    block_u, block_v = cells.iu // BLOCK_U, cells.iv // BLOCK_V
+    parts = 1 + np.floor(uniform(seed, 112, block_u, block_v) * 3).astype(np.int64)
     part = cells.iu % BLOCK_U * parts // BLOCK_U
-    crop, turned, rows, depth = (uniform(seed, 113 + i, bu, bv, part) for i in range(4))
+    crop, turned, rows, depth = (uniform(seed, 113 + i, block_u, block_v, part) for i in range(4))
     per_px = (6 + np.floor(rows * 7)).astype(np.float32) / CELL_PX
     along = np.where((turned < 0.5)[place.at], place.streets.lu, place.streets.lv)
     phase = along * per_px[place.at]

@@ -118,13 +118,15 @@ def water_at(world: World, rows: Ints, cols: Ints) -> Floats:
     return water_level(*(world.points(salt, rows, cols, cell) for salt, cell in WATER_NOISES))
 
 
-def land_use(world: World, bu: Ints, bv: Ints) -> Ints:
-    """Return the land use of blocks (bu, bv): one of WILD … WORKS."""
-    centre_u, centre_v = (bu + 0.5) * BLOCK_U * CELL_PX, (bv + 0.5) * BLOCK_V * CELL_PX
+def land_use(world: World, block_u: Ints, block_v: Ints) -> Ints:
+    """Return the land use of blocks (block_u, block_v): one of WILD … WORKS."""
+    centre_u, centre_v = (block_u + 0.5) * BLOCK_U * CELL_PX, (block_v + 0.5) * BLOCK_V * CELL_PX
     rows, cols = pixel_of(world, centre_u, centre_v)
-    urban = world.points(31, rows, cols, 1100) + 0.25 * uniform(world.seed, 32, bu, bv)
-    works = uniform(world.seed, 33, bu, bv) < 0.28
-    farm = world.points(34, rows, cols, 600) + 0.3 * uniform(world.seed, 35, bu, bv) > 0.42
+    urban = world.points(31, rows, cols, 1100) + 0.25 * uniform(world.seed, 32, block_u, block_v)
+    works = uniform(world.seed, 33, block_u, block_v) < 0.28
+    farm = (
+        world.points(34, rows, cols, 600) + 0.3 * uniform(world.seed, 35, block_u, block_v) > 0.42
+    )
     town = np.where(works, WORKS, HOUSES)
     return np.where(urban > 0.60, town, np.where(farm, FIELD, WILD))
 
