@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from rio_cogeo import cog_validate
+from rio_cogeo.cogeo import cog_validate
 
 from flows.route import segment
 from segtasks.job import make_job
@@ -38,7 +38,9 @@ def whole_image(photo: Path, model: Path) -> np.ndarray:
     network, card = load(model)
     with rasterio.open(photo) as dataset:
         raw = dataset.read().astype("f4")
-    mean, std = (np.array(v, "f4")[:, None, None] for v in (card.normalisation.mean, card.normalisation.std))
+    mean, std = (
+        np.array(v, "f4")[:, None, None] for v in (card.normalisation.mean, card.normalisation.std)
+    )
     with torch.inference_mode():
         logits: np.ndarray = network(torch.from_numpy((raw - mean) / std)[None])[0].numpy()
     return logits
