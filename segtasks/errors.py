@@ -21,6 +21,10 @@ class DestinationError(SegtasksError):
     """The destination cannot be written, or holds something that must not be replaced."""
 
 
+class StorageError(SegtasksError):
+    """A store does not do what it must: no such bucket or object, credentials, network, disk."""
+
+
 class WorkspaceError(SegtasksError):
     """The workspace belongs to another job, or is damaged."""
 

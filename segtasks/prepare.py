@@ -2,7 +2,6 @@
 
 import shutil
 from importlib.metadata import version
-from pathlib import Path
 
 from segtasks import cost
 from segtasks.errors import ResourceError, WorkspaceError
@@ -79,7 +78,7 @@ def _check_disk(url: str, plan: Plan) -> None:
     if objects.is_remote(url):
         return
     need = int(cost.estimate(plan).workspace_bytes * STORED_SHARE)
-    free = shutil.disk_usage(Path(url)).free
+    free = shutil.disk_usage(objects.local_path(url)).free
     if need > free:
         raise ResourceError(
             f"{url}: the workspace needs about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "

@@ -166,8 +166,12 @@ def masked(folder: Path, *, internal: bool, bands: int = 3) -> Odd:
 
 
 def palette(
-    folder: Path, *, transparent: bool = False, dtype: str = "uint8", **options: Any
-) -> Odd:  # noqa: ANN401
+    folder: Path,
+    *,
+    transparent: bool = False,
+    dtype: str = "uint8",
+    **options: Any,  # noqa: ANN401
+) -> Odd:
     """Colour indices; the red of colour i is label (i + 2) % 6."""
     index = pattern()[0]
     opacity = {i: 0 if transparent and i == 3 else 255 for i in range(6)}

@@ -22,7 +22,7 @@ ACCESS_KEY, SECRET_KEY, BUCKET = "test:tester", "testing", "imagery"
 STARTING_SECONDS, ENDING_SECONDS = 60.0, 10.0
 BIN = Path(sys.executable).parent
 PARTS = ("account", "container", "object")
-# Swift ends also when pytest is killed: Linux then sends SIGKILL (9) to the child (PR_SET_PDEATHSIG).
+# Also when pytest is killed: Linux then sends SIGKILL (9) to the child (1 is PR_SET_PDEATHSIG).
 LAUNCH = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"

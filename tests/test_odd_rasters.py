@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
-from rasters import BAD, GOOD, Labels, Odd, plain, write
+from rasters import BAD, GOOD, Labels, Odd
 from rio_cogeo.cogeo import cog_validate
 
 from flows.route import Result, segment
-from segtasks.errors import DestinationError, SegtasksError
+from segtasks.errors import SegtasksError
 from segtasks.job import make_job
 
 ODDITIES = Path(__file__).parents[2] / "shared" / "data" / "oddities"

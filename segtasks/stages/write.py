@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,11 @@ def mask_url(plan: Plan) -> str:
     return f"{plan.job.to}/mask.tif"
 
 
+def quicklook_url(plan: Plan) -> str:
+    """Where the quicklook goes."""
+    return f"{plan.job.to}/quicklook.png"
+
+
 def is_published(plan: Plan) -> bool:
     """Whether the destination holds the mask of this very job (which ``fresh`` makes again).
 
@@ -30,6 +36,9 @@ def is_published(plan: Plan) -> bool:
         DestinationError: when it holds something else and may not be replaced.
     """
     url = mask_url(plan)
+    for own in (url, quicklook_url(plan)):
+        if objects.is_same(own, plan.job.source):
+            raise DestinationError(f"{own}: is the source itself; choose another --to")
     if not objects.exists(url):
         return False
     if cogs.read_tag(url, cogs.FINGERPRINT_TAG) == plan.fingerprints["mask"]:
@@ -53,10 +62,13 @@ def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     """Publish the mask and what goes with it; the urls by name."""
     _require_finished(plan)
     urls = {"mask": mask_url(plan)}
-    cogs.write_mask(urls["mask"], plan.raster, legend(plan), _tags(plan), _parts(plan, on_progress))
-    if plan.job.outputs.quicklook:
-        urls["quicklook"] = f"{plan.job.to}/quicklook.png"
-        objects.write_bytes(urls["quicklook"], _quicklook(plan))
+    parts = _parts(plan, on_progress)
+    with cogs.made(urls["mask"], plan.raster, legend(plan), _tags(plan), parts) as cog:
+        if plan.job.outputs.quicklook:
+            urls["quicklook"] = quicklook_url(plan)
+            objects.write_bytes(urls["quicklook"], _quicklook(plan, cog))
+        # Last: where a mask is, nothing is left to do.
+        objects.put_file(cog, urls["mask"])
     return urls
 
 
@@ -104,10 +116,10 @@ def _tags(plan: Plan) -> dict[str, str]:
     }
 
 
-def _quicklook(plan: Plan) -> bytes:
+def _quicklook(plan: Plan, cog: Path) -> bytes:
     """Picture of image and mask, from pixels kept while ingesting and from the COG's overviews."""
     step = plan.thumbnail_step
     small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
-    mask = cogs.read_small(mask_url(plan), small.shape)[0]
+    mask = cogs.read_small(str(cog), small.shape)[0]
     return quicklook.draw(image, mask, legend(plan).colormap)

@@ -1,13 +1,14 @@
 """Writing the mask: Zarr windows -> temporary GeoTIFF -> Cloud-Optimised GeoTIFF -> destination.
 
 Both files are streamed, so memory does not grow with the raster. The destination sees nothing
-until the COG is whole and has been read back; then it appears under its final name at once.
+until the COG is whole and has been read back; then it is put under its final name at once.
 """
 
 import json
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from rasterio.windows import Window as RasterioWindow
 from segtasks.errors import ResourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
-from segtasks.storage import objects, rasters
+from segtasks.storage import rasters
 
 BLOCK_PX = 512
 NODATA = 255
@@ -53,14 +54,18 @@ class Legend:
         return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
 
 
-def write_mask(
+@contextmanager
+def made(
     url: str,
     raster: Raster,
     legend: Legend,
     tags: Mapping[str, str],
     parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
-) -> int:
-    """Write ``parts`` (windows that cover the raster) as a COG at ``url``; its size in bytes.
+) -> Iterator[Path]:
+    """Make of ``parts`` (windows that cover the raster) the COG that is to go to ``url``.
+
+    Yields:
+        A temporary file, whole and read back; it is the caller's to publish.
 
     Raises:
         ResourceError: when the disk is full or the result cannot be read back.
@@ -74,13 +79,13 @@ def write_mask(
                 _write_plain(plain, raster, legend, tags, parts)
                 _write_cog(plain, cog)
                 _check(cog, raster, tags)
-            objects.put_file(cog, url)
         except (OSError, RasterioError) as error:
             raise ResourceError(
-                f"{url}: cannot be written ({' '.join(str(error).split())}); is the disk full? "
-                "Free some space and rerun: what is done is kept"
+                f"{url}: cannot be made in {folder} ({' '.join(str(error).split())}); is the disk "
+                "full? Free some space or set TMPDIR, and rerun: what is done is kept"
             ) from error
-        return cog.stat().st_size
+        plain.unlink()
+        yield cog
 
 
 def _write_plain(

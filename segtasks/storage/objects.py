@@ -1,5 +1,7 @@
 """Objects by url: local files and s3:// alike, whole or not at all."""
 
+import errno
+import glob
 import hashlib
 import os
 import tempfile
@@ -11,7 +13,7 @@ import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from segtasks.errors import DestinationError, SegtasksError
+from segtasks.errors import DestinationError, SegtasksError, StorageError
 
 
 def is_remote(url: str) -> bool:
@@ -31,36 +33,54 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL_S3, AWS_PROFILE ...).
 
     Raises:
-        DestinationError: when no filesystem speaks the url's protocol.
+        StorageError: when no filesystem speaks the url's protocol.
     """
     try:
         fs, path = url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise DestinationError(f"{url}: {error}; use a path, s3:// or https://") from None
+        raise StorageError(f"{url}: {error}; use a path, s3:// or https://") from None
     return fs, path
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Whatever a store answers with becomes one line that names the url and the mend."""
+    try:
+        yield
+    except SegtasksError:
+        raise
+    except FileNotFoundError as error:
+        raise StorageError(f"{url}: is not there ({_reason(error)}); check its name") from error
+    except Exception as error:
+        raise StorageError(
+            f"{url}: cannot be used ({_reason(error)}); {_mend(url, error)}"
+        ) from error
 
 
 def exists(url: str) -> bool:
     """Whether there is an object at ``url`` now (cached listings are not trusted)."""
-    fs, path = filesystem(url)
-    fs.invalidate_cache()
-    return bool(fs.exists(path))
+    with _told(url):
+        fs, path = filesystem(url)
+        fs.invalidate_cache()
+        return bool(fs.exists(path))
 
 
 def read_bytes(url: str) -> bytes:
     """The whole object."""
-    fs, path = filesystem(url)
-    return bytes(fs.cat_file(path))
+    with _told(url):
+        fs, path = filesystem(url)
+        return bytes(fs.cat_file(path))
 
 
 def write_bytes(url: str, data: bytes) -> None:
     """Write the object whole or not at all: a killed writer leaves nothing under the name."""
-    fs, path = filesystem(url)
-    if isinstance(fs, LocalFileSystem):
-        with replacing(Path(path)) as temporary:
-            temporary.write_bytes(data)
-    else:
-        fs.pipe_file(path, data)
+    with _told(url):
+        fs, path = filesystem(url)
+        if isinstance(fs, LocalFileSystem):
+            with replacing(Path(path)) as temporary:
+                temporary.write_bytes(data)
+        else:
+            fs.pipe_file(path, data)
 
 
 @contextmanager
@@ -80,38 +100,47 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def put_file(source: Path, url: str) -> None:
     """Copy a local file to ``url``; the object appears whole or not at all."""
-    fs, path = filesystem(url)
-    if isinstance(fs, LocalFileSystem):
-        with replacing(Path(path)) as temporary:
-            fs.get_file(str(source), str(temporary))
-    else:
-        fs.put_file(str(source), path)
+    with _told(url):
+        fs, path = filesystem(url)
+        if isinstance(fs, LocalFileSystem):
+            with replacing(Path(path)) as temporary:
+                fs.get_file(str(source), str(temporary))
+        else:
+            fs.put_file(str(source), path)
 
 
 def names(prefix: str) -> set[str]:
     """Names of the objects directly under ``prefix``; empty when there is no such folder."""
-    fs, path = filesystem(prefix)
-    fs.invalidate_cache()
-    try:
-        found = fs.ls(path, detail=False)
-    except FileNotFoundError:
-        return set()
-    return {name.rstrip("/").rsplit("/", 1)[-1] for name in found}
+    with _told(prefix):
+        fs, path = filesystem(prefix)
+        fs.invalidate_cache()
+        try:
+            found = fs.ls(path, detail=False)
+        except FileNotFoundError:
+            return set()
+        return {name.rstrip("/").rsplit("/", 1)[-1] for name in found}
 
 
-def read_all(prefix: str) -> list[bytes]:
-    """Every object directly under ``prefix``, by name."""
-    fs, path = filesystem(prefix)
-    paths = sorted(f"{path.rstrip('/')}/{name}" for name in names(prefix))
-    return list(fs.cat(paths, on_error="raise").values()) if paths else []
+def read_many(urls: list[str]) -> list[bytes]:
+    """Many small objects of one store, fetched side by side where it is remote."""
+    if not urls:
+        return []
+    with _told(urls[0]):
+        fs, _ = filesystem(urls[0])
+        paths = [fs._strip_protocol(url) for url in urls]  # noqa: SLF001 - fsspec's own way
+        # Not cat: it takes [ and * in names for patterns.
+        return [bytes(data) for data in fs.cat_ranges(paths, None, None, on_error="raise")]
 
 
 def remove_tree(prefix: str) -> None:
     """Remove everything under ``prefix``."""
-    fs, path = filesystem(prefix)
-    fs.invalidate_cache()
-    if fs.exists(path):
-        fs.rm(path, recursive=True)
+    with _told(prefix):
+        fs, path = filesystem(prefix)
+        fs.invalidate_cache()
+        if not fs.exists(path):
+            return
+        # Object stores take [ and * in names for patterns.
+        fs.rm(path if isinstance(fs, LocalFileSystem) else glob.escape(path), recursive=True)
 
 
 def remove_empty_folder(url: str) -> None:
@@ -120,11 +149,20 @@ def remove_empty_folder(url: str) -> None:
         local_path(url).rmdir()
 
 
+def is_same(one: str, other: str) -> bool:
+    """Whether two urls name one object, also through links."""
+    if is_remote(one) or is_remote(other):
+        return one == other
+    paths = local_path(one), local_path(other)
+    return all(map(os.path.exists, paths)) and os.path.samefile(*paths)  # noqa: PTH121 - see exists
+
+
 def identity(url: str) -> str:
     """What changes when the object changes: ETag, or size and time of modification."""
-    fs, path = filesystem(url)
-    fs.invalidate_cache()
-    info = fs.info(path)
+    with _told(url):
+        fs, path = filesystem(url)
+        fs.invalidate_cache()
+        info = fs.info(path)
     keys = ("ETag", "etag", "size", "mtime", "LastModified", "Last-Modified")
     return ";".join(f"{key}={info[key]}" for key in keys if info.get(key) is not None)
 
@@ -140,11 +178,10 @@ def require_writable(prefix: str) -> None:
         write_bytes(probe, b"")
         fs, path = filesystem(probe)
         fs.rm_file(path)
-    except SegtasksError:
-        raise
     except Exception as error:
+        cause = error.__cause__ or error
         raise DestinationError(
-            f"{prefix}: cannot be written ({_reason(error)}); {_mend(prefix)}"
+            f"{prefix}: cannot be written ({_reason(cause)}); {_mend(prefix, cause)}"
         ) from error
 
 
@@ -153,12 +190,16 @@ def _reason(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def _mend(prefix: str) -> str:
-    if prefix.startswith("s3://"):
+def _mend(url: str, error: BaseException) -> str:
+    if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return "free some space and rerun: what is done is kept"
+    if url.startswith("s3://"):
         return (
             "check that the bucket exists and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for "
             "other servers than AWS, AWS_ENDPOINT_URL_S3 are set"
         )
+    if is_remote(url):
+        return "check the url; results go to a folder or s3:// prefix"
     return "choose a folder you may write to"
 
 
@@ -166,6 +207,11 @@ def local_copy(url: str) -> Path:
     """A local file with the object's bytes, fetched once per machine and version."""
     if not is_remote(url):
         return local_path(url)
+    with _told(url):
+        return _fetched(url)
+
+
+def _fetched(url: str) -> Path:
     fs, path = filesystem(url)
     key = hashlib.sha256(f"{url};{identity(url)}".encode()).hexdigest()[:16]
     copy = Path(tempfile.gettempdir(), f"segtasks-{os.getuid()}", key, path.rsplit("/", 1)[-1])
@@ -176,8 +222,13 @@ def local_copy(url: str) -> Path:
 
 
 def find(pattern: str) -> list[str]:
-    """Urls of the objects that match a glob, sorted."""
-    fs, path = filesystem(pattern)
-    fs.invalidate_cache()
-    paths = sorted(name for name in fs.glob(path) if fs.isfile(name))
-    return [fs.unstrip_protocol(name) if is_remote(pattern) else name for name in paths]
+    """Urls of the objects that match a glob, sorted; relative ones stay relative."""
+    with _told(pattern):
+        fs, path = filesystem(pattern)
+        fs.invalidate_cache()
+        found = fs.glob(path, detail=True)
+    paths = sorted(name for name, info in found.items() if info["type"] != "directory")
+    if is_remote(pattern):
+        return [fs.unstrip_protocol(name) for name in paths]
+    is_relative = not pattern.startswith(("/", "file://"))
+    return [os.path.relpath(name) for name in paths] if is_relative else paths

@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from segtasks.errors import SourceError
+from segtasks.errors import SourceError, StorageError
 from segtasks.grid import Window
 from segtasks.raster import GroundControlPoint, Raster
 from segtasks.storage import objects
@@ -43,6 +43,11 @@ def gdal_options() -> dict[str, Any]:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         parts = urlsplit(endpoint)
+        if parts.scheme not in {"http", "https"}:
+            raise StorageError(
+                f"AWS_ENDPOINT_URL_S3 is {endpoint}, which is no url; write http://HOST:PORT or "
+                "https://HOST"
+            )
         options |= {
             "AWS_S3_ENDPOINT": parts.netloc,
             "AWS_HTTPS": "YES" if parts.scheme == "https" else "NO",

@@ -6,11 +6,15 @@ bytes. Receipts lie under the fingerprint of their stage, so those of other sett
 
 import json
 import os
+import re
 import socket
 from dataclasses import asdict, dataclass, field
 
+from segtasks.errors import WorkspaceError
 from segtasks.grid import Tile
 from segtasks.storage import objects
+
+NAME = re.compile(r"(?P<row>\d+)_(?P<col>\d+)\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +53,8 @@ def is_done(workspace: str, fingerprint: str, stage: str, tile: Tile) -> bool:
 
 def done(workspace: str, fingerprint: str, stage: str) -> set[Tile]:
     """The tiles that have a receipt: one listing."""
-    names = objects.names(_folder(workspace, fingerprint, stage))
-    stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    return {Tile(*map(int, stem.split("_"))) for stem in stems if not stem.startswith(".")}
+    found = map(NAME.fullmatch, objects.names(_folder(workspace, fingerprint, stage)))
+    return {Tile(int(name["row"]), int(name["col"])) for name in found if name}
 
 
 def write(workspace: str, fingerprint: str, receipt: Receipt) -> None:
@@ -61,12 +64,23 @@ def write(workspace: str, fingerprint: str, receipt: Receipt) -> None:
 
 
 def read_all(workspace: str, fingerprint: str, stage: str) -> list[Receipt]:
-    """All receipts of a stage."""
-    texts = objects.read_all(_folder(workspace, fingerprint, stage))
-    receipts = [Receipt(**json.loads(text)) for text in texts if text]
-    return [_with_int_keys(receipt) for receipt in receipts]
+    """All receipts of a stage, without the unfinished files of killed writers.
+
+    Raises:
+        WorkspaceError: naming a receipt that is damaged.
+    """
+    folder = _folder(workspace, fingerprint, stage)
+    urls = [f"{folder}/{name}" for name in sorted(objects.names(folder)) if NAME.fullmatch(name)]
+    texts = objects.read_many(urls)
+    return [_parse(url, text) for url, text in zip(urls, texts, strict=True)]
 
 
-def _with_int_keys(receipt: Receipt) -> Receipt:
-    histogram = {int(key): count for key, count in receipt.histogram.items()}
-    return Receipt(**(asdict(receipt) | {"histogram": histogram}))
+def _parse(url: str, text: bytes) -> Receipt:
+    try:
+        values = json.loads(text)
+        histogram = {int(key): count for key, count in values["histogram"].items()}
+        return Receipt(**(values | {"histogram": histogram}))
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(
+            f"{url}: is damaged; remove it and rerun, its tile will be done again"
+        ) from error

@@ -28,6 +28,8 @@ CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
 ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask")
+GROUP = "zarr.json"
+OURS: dict[str, Any] = {"made_by": "segtasks"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,17 @@ class ArraySpec:
 
 
 def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) -> None:
-    """Create the group and every array once, before any worker starts."""
-    group = zarr.open_group(url, mode="a")
+    """Create the group and every array once, before any worker starts.
+
+    Raises:
+        WorkspaceError: when something lies there that is not ours.
+    """
+    foreign = sorted(objects.names(url) & {GROUP, *ARRAYS})
+    if foreign and not _is_ours(url):
+        raise WorkspaceError(
+            f"{url}: holds {foreign[0]}, which segtasks did not make; give another --workspace"
+        )
+    group = zarr.open_group(url, mode="a", zarr_format=3, attributes=OURS)
     for name, spec in specs.items():
         _create_array(group, name, spec, (height, width))
 
@@ -66,10 +77,14 @@ def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[in
     )
 
 
-@lru_cache(maxsize=64)
 def _array(url: str, name: str) -> zarr.Array[Any]:
-    """The array, opened once per process."""
-    array = zarr.open_group(url, mode="r+")[name]
+    """The array, opened once per process and again after another job has made it anew."""
+    return _opened(url, name, objects.identity(f"{url}/{name}/{GROUP}"))
+
+
+@lru_cache(maxsize=64)
+def _opened(url: str, name: str, _identity: str) -> zarr.Array[Any]:
+    array = zarr.open_group(url, mode="r+", zarr_format=3)[name]
     if not isinstance(array, zarr.Array):
         raise WorkspaceError(f"{url}/{name}: is not an array; start again with --fresh")
     return array
@@ -98,7 +113,7 @@ def write(url: str, name: str, window: Window, data: npt.NDArray[Any]) -> None:
 
 def forget() -> None:
     """Drop cached handles, after a workspace was removed or created anew."""
-    _array.cache_clear()
+    _opened.cache_clear()
 
 
 def read_manifest(url: str) -> dict[str, Any] | None:
@@ -123,11 +138,25 @@ def write_manifest(url: str, manifest: Mapping[str, Any]) -> None:
 
 
 def clear(url: str) -> None:
-    """Remove all that is ours, and the folder if nothing else is in it.
+    """Remove a workspace, and its folder if nothing else is in it; all else is left alone.
 
-    The manifest goes first: a half-cleared workspace has none, and is cleared again.
+    The manifest goes first, what marks it as ours last: a half-cleared one is cleared again.
     """
-    for name in (MANIFEST, "receipts", "zarr.json", *ARRAYS):
+    if not _is_ours(url):
+        return
+    for name in (MANIFEST, "receipts", *ARRAYS, GROUP):
         objects.remove_tree(f"{url}/{name}")
     objects.remove_empty_folder(url)
     forget()
+
+
+def _is_ours(url: str) -> bool:
+    """Whether segtasks made the group: a user's own ``image`` or ``mask`` is never removed."""
+    path = f"{url}/{GROUP}"
+    if not objects.exists(path):
+        return False
+    try:
+        attributes = json.loads(objects.read_bytes(path))["attributes"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return bool(attributes == OURS)
