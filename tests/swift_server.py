@@ -57,7 +57,7 @@ FILTERS = {
     "cache": "use = egg:swift#memcache\nmemcache_servers = 127.0.0.1:9",  # nobody answers there
     "listing_formats": "",
     "s3api": "location = us-east-1\nallow_multipart_uploads = true\nmin_segment_size = 5242880",
-    "tempauth": "user_test_tester = testing .admin\nuser_guest_reader = reading",
+    "tempauth": "user_test_tester = testing .admin\nuser_test_reader = reading",
     "copy": "",
     "dlo": "",
     "slo": "",
@@ -90,6 +90,17 @@ class ObjectStore:
     def url(self) -> str:
         """The bucket."""
         return f"s3://{BUCKET}"
+
+    @property
+    def public_url(self) -> str:
+        """The same bucket over plain http, for all to read."""
+        return f"{self.endpoint}/v1/AUTH_test/{BUCKET}"
+
+    def let_all_read(self) -> None:
+        """Objects may be read by anyone, also by ``test:reader``, who may not write."""
+        from s3fs import S3FileSystem  # noqa: PLC0415 - see s3
+
+        S3FileSystem().call_s3("put_bucket_acl", Bucket=BUCKET, ACL="public-read")
 
     def environment(self, key: str = ACCESS_KEY, secret: str = SECRET_KEY) -> dict[str, str]:
         """What a client's environment must hold."""

@@ -144,8 +144,10 @@ def clear(url: str) -> None:
     """
     if not _is_ours(url):
         return
+    there = objects.names(url)
     for name in (MANIFEST, "receipts", *ARRAYS, GROUP):
-        objects.remove_tree(f"{url}/{name}")
+        if name in there:
+            objects.remove_tree(f"{url}/{name}")
     objects.remove_empty_folder(url)
     forget()
 
