@@ -15,20 +15,12 @@ from dask.system import CPU_COUNT
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.system import MEMORY_LIMIT
 
-from segtasks import malloc
+from flows.nursery import ENVIRONMENT
 from segtasks.cost import TILES_IN_FLIGHT
 from segtasks.errors import JobError, ResourceError
 from segtasks.plan import Plan
 
 MEMORY_SHARE = 0.9
-WORKER_ENVIRONMENT = {
-    **malloc.ENVIRONMENT,
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}
-"""Replaces Dask's own, whose MALLOC_TRIM_THRESHOLD_=65536 halves a network's speed."""
-
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -69,11 +61,12 @@ def client(plan: Plan, kind: str) -> Iterator[Client]:
         JobError: the cluster class cannot be made.
     """
     settings = {
-        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        "distributed.nanny.pre-spawn-environ": dict(ENVIRONMENT),
         # A worker that takes long to come back must not be closed for good.
         "distributed.deploy.lost-worker-timeout": "600s",
         "distributed.scheduler.allowed-failures": plan.job.limits.attempts - 1,
         "temporary-directory": tempfile.gettempdir(),
+        "distributed.worker.multiprocessing-method": "forkserver",
     }
     with dask.config.set(settings):
         if kind == "address":

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flows.nursery import open_nursery
 from segtasks import malloc
 from segtasks.cost import TILES_IN_FLIGHT
 from segtasks.errors import ResourceError
@@ -59,7 +60,8 @@ def engine(plan: Plan) -> Iterator[Engine]:
         with ThreadPoolExecutor(TILES_IN_FLIGHT, "tile") as pool:
             yield _inline(pool)
     else:
-        from flows.cluster import client  # noqa: PLC0415 - 0.7 s that inline jobs need not wait for
+        open_nursery()
+        from flows.cluster import client  # noqa: PLC0415 - 0.5 s that inline jobs need not wait for
 
         with client(plan, kind) as connected:
             yield _dask(connected)

@@ -100,7 +100,8 @@ def initialise(module: nn.Module, *, score_prefixes: tuple[str, ...]) -> None:
     (DeepLab). We use the latter for all, so that an untrained network's map is not constant.
     """
     for name, layer in module.named_modules():
-        if not isinstance(layer, nn.Conv2d):
+        # On the meta device there is nothing to fill, and trying imports torch._dynamo (1.5 s).
+        if not isinstance(layer, nn.Conv2d) or layer.weight.is_meta:
             continue
         if name.startswith(score_prefixes):
             nn.init.normal_(layer.weight, std=0.01)

@@ -1,0 +1,35 @@
+"""A process that imports what workers need, once, and is forked for each of them.
+
+Started before anything else, it imports on one core while the job is planned on another; a worker
+is then there at once, and one that died is replaced at once. Nothing but imports happens in it: no
+thread, no open file, no CUDA, so a fork is safe.
+"""
+
+import os
+from collections.abc import Mapping
+from multiprocessing import forkserver
+
+from segtasks import malloc
+
+PRELOADED = ["distributed", "distributed.nanny", "segtasks.task", "segtasks.stages.predict"]
+
+ENVIRONMENT: Mapping[str, str] = {
+    **malloc.ENVIRONMENT,
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Of worker processes. Dask's own has MALLOC_TRIM_THRESHOLD_=65536, which halves their speed."""
+
+
+def open_nursery() -> None:
+    """Start it; returns at once, the imports go on by themselves."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    try:
+        forkserver.set_forkserver_preload(PRELOADED)
+        forkserver.ensure_running()
+    finally:
+        # The environment is for the workers; glibc and OpenMP read it when a process starts.
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
