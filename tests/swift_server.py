@@ -151,6 +151,14 @@ def s3(swift: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectSt
     forget_clients()
 
 
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The url of an empty folder or prefix: what stores must do, both must do."""
+    if request.param == "disk":
+        return str(tmp_path / "place")
+    return f"{request.getfixturevalue('s3').url}/place"
+
+
 def forget_clients() -> None:
     """Filesystems are kept per process and would keep old credentials."""
     from s3fs import S3FileSystem  # noqa: PLC0415 - see s3

@@ -20,7 +20,7 @@ import rasterio.shutil
 from rasterio.control import GroundControlPoint as RasterioGcp
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
@@ -79,7 +79,7 @@ def made(
                 _write_plain(plain, raster, legend, tags, parts)
                 _write_cog(plain, cog)
                 _check(cog, raster, tags)
-        except (OSError, RasterioError) as error:
+        except (OSError, *rasters.GDAL_ERRORS) as error:
             raise ResourceError(
                 f"{url}: cannot be made in {folder} ({' '.join(str(error).split())}); is the disk "
                 "full? Free some space or set TMPDIR, and rerun: what is done is kept"
@@ -166,7 +166,7 @@ def read_tag(url: str, key: str) -> str | None:
         with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as mask:
             value: str | None = mask.tags().get(key)
             return value
-    except RasterioError:
+    except rasters.GDAL_ERRORS:
         return None
 
 

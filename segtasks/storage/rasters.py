@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
@@ -23,6 +24,8 @@ from segtasks.storage import objects
 Image = npt.NDArray[Any]
 Valid = npt.NDArray[np.bool_]
 
+# GDAL's own errors leave rasterio unwrapped in places, e.g. when a disk is full.
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 OPEN_PER_THREAD = 4
 VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
 _threads = threading.local()
@@ -115,7 +118,7 @@ def read(raster: Raster, bands: tuple[int, ...], window: Window) -> tuple[Image,
             if raster.palette:
                 return _expand(dataset.read(1, window=area), bands, valid, raster)
             image = _read_bands(dataset, bands, area, raster.dtype)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         _forget(raster.url)
         raise SourceError(
             f"{raster.url}: rows {window.row}-{window.row_stop}, columns {window.col}-"

@@ -29,6 +29,9 @@ MANIFEST = "job.json"
 NODATA = 255
 ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask")
 GROUP = "zarr.json"
+# Without this a shard that equals the fill value is not stored, and looks like one never written.
+# Zarr does not keep it with the array: it must be said again at every opening.
+CONFIG: Any = {"write_empty_chunks": True}
 OURS: dict[str, Any] = {"made_by": "segtasks"}
 
 
@@ -72,8 +75,7 @@ def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[in
         overwrite=True,
         fill_value=spec.fill,
         compressors=ZstdCodec(level=spec.level),
-        # Without this a shard that equals the fill value is not stored, and never looks done.
-        config={"write_empty_chunks": True},
+        config=CONFIG,
     )
 
 
@@ -84,10 +86,10 @@ def _array(url: str, name: str) -> zarr.Array[Any]:
 
 @lru_cache(maxsize=64)
 def _opened(url: str, name: str, _identity: str) -> zarr.Array[Any]:
-    array = zarr.open_group(url, mode="r+", zarr_format=3)[name]
-    if not isinstance(array, zarr.Array):
-        raise WorkspaceError(f"{url}/{name}: is not an array; start again with --fresh")
-    return array
+    try:
+        return zarr.open_array(f"{url}/{name}", mode="r+", zarr_format=3).with_config(CONFIG)
+    except ValueError as error:
+        raise WorkspaceError(f"{url}/{name}: is damaged; start again with --fresh") from error
 
 
 def read(url: str, name: str, window: Window) -> npt.NDArray[Any]:
