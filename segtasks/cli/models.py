@@ -22,7 +22,7 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 @click.command()
 @click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
 @click.option("--pair", "pairs", **PAIR, help="Paths or a glob; {parent}, {stem} are the image's.")
-@click.option("--val", "validation", **PAIR, help="The same, to validate on.")
+@click.option("--val", **PAIR, help="The same, to validate on.")
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
@@ -47,7 +47,7 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
 def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
     """What options of one value each cannot say."""
     values: dict[str, Any] = {}
-    for key, name in (("sources", "pairs"), ("validation", "validation")):
+    for key, name in (("sources", "pairs"), ("validation", "val")):
         if given[name]:
             values[key] = [{"image": image, "labels": labels} for image, labels in given[name]]
     if given["classes"]:
