@@ -1,5 +1,6 @@
 """The whole route on a hundred odd rasters; rasterio and rio-cogeo say what the mask must be."""
 
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from rasters import BAD, GOOD, Bools, Labels, Odd, alpha, masked, pattern, plain
 from rio_cogeo.cogeo import cog_validate
 
 from flows.route import Result, segment
-from segtasks.errors import DestinationError, JobError, SegtasksError
+from segtasks.errors import DestinationError, JobError, SegtasksError, StorageError
 from segtasks.job import make_job
 
 ODDITIES = Path(__file__).parents[2] / "shared" / "data" / "oddities"
@@ -233,6 +234,21 @@ def test_results_go_to_folders_of_any_name(
     to = tmp_path / folder
     run(odd.source, to, identity_model, outputs={"quicklook": True})
     np.testing.assert_array_equal(read_mask(to / "mask.tif"), odd.labels)
+    assert {path.name for path in to.iterdir()} == {"mask.tif", "quicklook.png"}
+
+
+def test_mask_comes_last_so_that_nothing_is_missing_beside_it(
+    tmp_path: Path, identity_model: str
+) -> None:
+    odd = plain(tmp_path)
+    to = tmp_path / "out"
+    (to / "quicklook.png" / "in the way").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"quicklook\.png: cannot be used"):
+        run(odd.source, to, identity_model, outputs={"quicklook": True})
+    assert not (to / "mask.tif").exists()
+    shutil.rmtree(to / "quicklook.png")
+    result = run(odd.source, to, identity_model, outputs={"quicklook": True})
+    assert result.tiles_done == {"ingest": 0, "predict": 0}
     assert {path.name for path in to.iterdir()} == {"mask.tif", "quicklook.png"}
 
 

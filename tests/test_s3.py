@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from swift_server import ObjectStore
 from flows.route import Result, segment
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import DestinationError, SegtasksError, SourceError, StageError, StorageError
+from segtasks.grid import Window
 from segtasks.job import make_job
 from segtasks.plan import make_plan
 from segtasks.prepare import prepare
 from segtasks.stages import ingest, predict, write
 from segtasks.storage import objects, receipts
+from segtasks.storage.rasters import describe, read
 
 SIDE = 400
 Image = npt.NDArray[np.uint8]
@@ -268,6 +271,16 @@ def test_replaced_source_is_seen_in_the_same_process(
     np.testing.assert_array_equal(labels(f"{to}/mask.tif", tmp_path), second)
 
 
+def test_window_of_a_replaced_object_is_never_the_old_one(s3: ObjectStore, tmp_path: Path) -> None:
+    source, window = f"{s3.url}/in/a.tif", Window(0, 0, SIDE, SIDE)
+    for seed in (0, 0, 1):
+        expected = upload(source, tmp_path, seed=seed)
+        # A thread of its own, as each run has: its handles are closed when it ends.
+        with ThreadPoolExecutor(1) as pool:
+            image, valid = pool.submit(lambda: read(describe(source), (1,), window)).result()
+        np.testing.assert_array_equal(np.where(valid, image[0], 255), expected)
+
+
 def test_source_replaced_while_the_job_runs_is_refused(
     s3: ObjectStore, identity_model: str, tmp_path: Path
 ) -> None:
@@ -380,6 +393,7 @@ def test_stranger_is_told_in_one_line_which_variables_to_set(
         run(**(good | {role: place}))
     text = str(caught.value)
     assert re.search("AWS_SECRET_ACCESS_KEY|AWS_ENDPOINT_URL_S3", text)
+    assert name != "no scheme" or "which is no url; write http://HOST:PORT" in text
     assert "\n" not in text
     assert time.monotonic() - started < 30
     assert not (tmp_path / "out/mask.tif").exists()

@@ -74,7 +74,6 @@ def describe(url: str) -> Raster:
     Raises:
         SourceError: missing, unreadable, without bands, or complex.
     """
-    _forget(url)  # what is kept open may be of an earlier file
     dataset = _open_anew(url)
     with rasterio.Env(**gdal_options()):
         if dataset.count == 0:
