@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol
 
+import psutil
 from pydantic import BaseModel
 
 from flows.board import Board
@@ -21,6 +22,7 @@ from segtasks.plan import Plan, Stage, make_plan
 from segtasks.prepare import check_memory, done, prepare
 from segtasks.stages import write
 from segtasks.storage import receipts, workspace
+from segtasks.storage.receipts import Receipt
 
 Work = Callable[[], Any]
 
@@ -43,6 +45,7 @@ class Result(BaseModel):
         tiles_done: tiles done in this run per stage; the others had their receipt.
         class_px: pixels per class name.
         seconds: wall time of this run.
+        startup_seconds: from the start of the process to the first forward of this run.
     """
 
     status: str
@@ -54,6 +57,7 @@ class Result(BaseModel):
     tiles_done: dict[str, int] = {}
     class_px: dict[str, int] = {}
     seconds: float = 0.0
+    startup_seconds: float | None = None
     mpx_per_second: float = 0.0
     warnings: tuple[str, ...] = ()
 
@@ -67,7 +71,10 @@ class Result(BaseModel):
             rows.append(f"classes    {', '.join(shares)}")
         rows.append(f"tiles      {', '.join(tiles)} done in this run")
         speed = f"{self.mpx_per_second:.2f} MPx/s" if self.class_px else self.status
-        return [*rows, f"time       {self.seconds:.1f} s, {speed}"]
+        started = (
+            "" if self.startup_seconds is None else f" (start-up {self.startup_seconds:.1f} s)"
+        )
+        return [*rows, f"time       {self.seconds:.1f} s{started}, {speed}"]
 
 
 def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
@@ -149,6 +156,9 @@ def _result(
     tiles_done: dict[str, int] | None = None,
 ) -> Result:
     seconds = time.perf_counter() - started
+    url, prints = plan.job.workspace_url, plan.fingerprints
+    stages: set[Stage] = {"predict", plan.stages[-1]} if tiles_done else set()
+    reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
     return Result(
         status=status,
         source=plan.job.source,
@@ -157,19 +167,27 @@ def _result(
         width=plan.raster.width,
         tiles={stage: len(plan.grid(stage)) for stage in plan.stages},
         tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
-        class_px=_class_px(plan) if tiles_done else {},
+        class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
         seconds=round(seconds, 2),
+        startup_seconds=_startup_seconds(reports.get("predict", []), seconds),
         mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
         warnings=plan.warnings,
     )
 
 
-def _class_px(plan: Plan) -> dict[str, int]:
+def _startup_seconds(predicted: list[Receipt], seconds: float) -> float | None:
+    """From the start of this process to the first forward; ``None`` when this run made none."""
+    since = time.time() - seconds
+    of_this_run = [receipt.began for receipt in predicted if receipt.began > since]
+    started = psutil.Process().create_time()
+    return round(min(of_this_run) - started, 2) if of_this_run else None
+
+
+def _class_px(plan: Plan, written: list[Receipt]) -> dict[str, int]:
     """The report is the sum of the receipts: no second pass over the mask."""
-    last = plan.stages[-1]
     names = {entry.id: entry.name for entry in plan.card.classes}
-    total = dict.fromkeys(names.values(), 0)
-    for receipt in receipts.read_all(plan.job.workspace_url, plan.fingerprints[last], last):
+    total = dict.fromkeys(names.values(), 0) if written else {}
+    for receipt in written:
         for class_id, count in receipt.histogram.items():
             total[names[class_id]] += count
     return total

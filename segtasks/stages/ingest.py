@@ -12,7 +12,7 @@ from segtasks.storage.receipts import Receipt, worker_name
 
 def run(plan: Plan, tile: Tile) -> Receipt:
     """Copy one core; invalid pixels become 0, so that nothing under nodata can be seen later."""
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     core, url = plan.tiles.core(tile), plan.job.workspace_url
     image, valid = rasters.read(plan.raster, plan.bands, core)
     image[:, ~valid] = 0
@@ -26,6 +26,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
         col=tile.col,
         valid_px=int(np.count_nonzero(valid)),
         worker=worker_name(),
+        began=began,
         seconds={"read": read - started, "write": time.perf_counter() - read},
     )
 

@@ -45,6 +45,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     pixels = _read(plan, tile)
     times.append(time.perf_counter())
     with SLOT:
+        began = time.time()
         times.append(time.perf_counter())
         name, maps, histogram = _make(plan, core, pixels)
     times.append(time.perf_counter())
@@ -57,6 +58,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
         col=tile.col,
         valid_px=int(np.count_nonzero(pixels.valid[core.within(pixels.window)])),
         worker=worker_name(),
+        began=began,
         histogram=histogram,
         seconds=dict(zip(parts, np.diff(times).tolist(), strict=True)),
     )

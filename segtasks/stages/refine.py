@@ -31,6 +31,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     probabilities = workspace.read(url, "probabilities", window).astype(np.float32)
     times.append(time.perf_counter())
     with SLOT:
+        began = time.time()
         times.append(time.perf_counter())
         marginals = _marginals(plan, core, window, probabilities, valid)
     times.append(time.perf_counter())
@@ -46,6 +47,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
         col=tile.col,
         valid_px=int(np.count_nonzero(valid[inner])),
         worker=worker_name(),
+        began=began,
         histogram=labels.histogram(mask),
         seconds=dict(zip(parts, np.diff(times).tolist(), strict=True)),
     )

@@ -24,7 +24,8 @@ class Receipt:
     Attributes:
         histogram: pixels per class id, when the stage wrote a mask.
         valid_px: pixels that are not nodata.
-        seconds: time per part of the work (read, compute, write).
+        began: when its computing began, seconds since the epoch.
+        seconds: time per part of the work (read, wait for the slot, compute, write).
         worker: host and process that did it.
     """
 
@@ -33,6 +34,7 @@ class Receipt:
     col: int
     valid_px: int
     worker: str
+    began: float
     histogram: dict[int, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 

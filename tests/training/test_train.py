@@ -1,6 +1,7 @@
 """Training: it learns, it repeats itself, it refuses before it works."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from conftest import Jobs
 from pydantic import ValidationError
 
 from segtasks.errors import JobError, ModelError, SegtasksError, SourceError
@@ -19,11 +19,12 @@ from segtasks.networks.model_file import load
 from segtasks.scenes import label_path, write_scene
 from segtasks.training.crops import turned
 from segtasks.training.evaluate import evaluate_network
-from segtasks.training.job import Augmentation, PairSource
+from segtasks.training.job import Augmentation, PairSource, TrainJob
 from segtasks.training.loop import Progress, train
 from segtasks.training.pairs import band_moments, class_pixels, find_pairs, open_pairs
 from segtasks.training.step import loss_of
 
+Jobs = Callable[..., TrainJob]
 LEAN = {"network": "fcn8s_lean", "width": 0.06, "variant": {"batch_norm": True, "dropout": 0.0}}
 
 
