@@ -6,7 +6,6 @@ until the COG is whole and has been read back; then it is put under its final na
 
 import json
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ import rasterio.shutil
 from rasterio.control import GroundControlPoint as RasterioGcp
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
@@ -73,9 +71,7 @@ def made(
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
         plain, cog = Path(folder, "plain.tif"), Path(folder, "mask.tif")
         try:
-            with rasterio.Env(**rasters.gdal_options()), warnings.catch_warnings():
-                # Said once, when the source was described.
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.Env(**rasters.gdal_options()):
                 _write_plain(plain, raster, legend, tags, parts)
                 _write_cog(plain, cog)
                 _check(cog, raster, tags)
@@ -172,7 +168,6 @@ def read_tag(url: str, key: str) -> str | None:
 
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
     """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
-    with rasterio.Env(**rasters.gdal_options()), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.Env(**rasters.gdal_options()):
         with rasterio.open(rasters.gdal_path(url)) as dataset:
             return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))

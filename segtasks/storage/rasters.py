@@ -30,6 +30,9 @@ OPEN_PER_THREAD = 4
 VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
 _threads = threading.local()
 
+# It is said once, in one line, by the raster's own `warnings`.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 
 def gdal_options() -> dict[str, Any]:
     """GDAL settings: few requests when remote, the endpoint s3fs and boto use, bounded cache."""
@@ -198,9 +201,7 @@ def _open(raster: Raster) -> DatasetReader:
 
 def _open_anew(url: str) -> DatasetReader:
     try:
-        with rasterio.Env(**gdal_options()), warnings.catch_warnings():
-            # We say it ourselves, in one line, as the raster's warning.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**gdal_options()):
             return rasterio.open(gdal_path(url))
     except RasterioIOError as error:
         # Only now: GDAL's own names (netcdf:a.nc:x, /vsizip/...) are no paths, yet can be opened.
