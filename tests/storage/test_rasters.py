@@ -47,7 +47,7 @@ def test_header_says_what_the_file_is(source: str) -> None:
     assert (raster.height, raster.width) == SHAPE
     assert raster.dtype == "uint16"
     assert raster.bands == (1, 2, 3)
-    assert raster.transform == (0.5, 0, 500000, 0, -0.5, 5000000)
+    assert raster.transform == (0.5, 0.0, 500000.0, 0.0, -0.5, 5000000.0)
     assert not raster.warnings
 
 

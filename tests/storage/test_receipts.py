@@ -11,7 +11,13 @@ from segtasks.storage.receipts import Receipt
 
 
 def receipt(row: int = 0, col: int = 0, **changes: object) -> Receipt:
-    values = {"stage": "predict", "valid_px": 5, "worker": "w", "histogram": {0: 3, 4: 2}}
+    values = {
+        "stage": "predict",
+        "valid_px": 5,
+        "worker": "w",
+        "began": 7.5,
+        "histogram": {0: 3, 4: 2},
+    }
     return Receipt(row=row, col=col, **(values | changes))  # type: ignore[arg-type] # a test's shorthand
 
 
