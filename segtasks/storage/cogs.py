@@ -168,6 +168,5 @@ def read_tag(url: str, key: str) -> str | None:
 
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
     """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
-    with rasterio.Env(**rasters.gdal_options()):
-        with rasterio.open(rasters.gdal_path(url)) as dataset:
-            return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))
+    with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as dataset:
+        return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))
