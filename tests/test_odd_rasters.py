@@ -108,6 +108,18 @@ def test_bad_raster_is_refused_in_one_line_that_names_it_and_the_mend(
     assert not (tmp_path / "out/mask.tif").exists()
 
 
+@pytest.mark.parametrize("stitch", ["crop", "blend"])
+@pytest.mark.parametrize("shape", [(1, 1), (20, 20), (32, 32), (40, 40), (65, 64), (130, 300)])
+def test_no_ring_no_lost_rim_at_any_size_against_the_patch(
+    shape: tuple[int, int], stitch: str, tmp_path: Path, identity_model: str
+) -> None:
+    """Others lose rasters below half a patch, or a rim where all weights are zero."""
+    odd = plain(tmp_path, shape=shape)
+    tiling = {"tile_px": 64, "patch_px": 64, "overlap_px": 32, "stitch": stitch}
+    run(odd.source, tmp_path / "out", identity_model, tiling=tiling)
+    np.testing.assert_array_equal(read_mask(tmp_path / "out/mask.tif"), odd.labels)
+
+
 SHARED = (
     "data/m_4709963_se_14_1_20140720.tif",
     "rasterio/RGB.byte.tif",
