@@ -27,7 +27,7 @@ from segtasks.scenes import write_scene
 
 BARE = """
 import sys, time, json
-from segtasks import malloc; malloc.tune()
+from segtasks.slot import compute
 import numpy as np, torch
 from segtasks.grid import Window
 from segtasks.job import Job
@@ -37,15 +37,15 @@ from segtasks.networks.runtime import forward_patches
 from segtasks.plan import make_plan
 plan = make_plan(Job.model_validate_json(sys.argv[1]))
 part, parts = int(sys.argv[2]), int(sys.argv[3])
-net = network(shelf.resolve(plan.job.model), plan.card.weights_sha256, 1)
+net = compute(lambda: network(shelf.resolve(plan.job.model), plan.card.weights_sha256, 1)).result
 patches = list(plan.lattice.touching(plan.tiles.raster))[part::parts]
 noise, bands = np.random.default_rng(0), len(plan.bands)
 shapes = {p.window.shape for p in patches}
 inputs = {shape: noise.standard_normal((1, bands, *shape), np.float32) for shape in shapes}
-forward_patches(net, next(iter(inputs.values())))
+compute(lambda: forward_patches(net, next(iter(inputs.values()))))
 print("ready", flush=True); sys.stdin.readline()
 for patch in patches:
-    forward_patches(net, inputs[patch.window.shape])
+    compute(lambda: forward_patches(net, inputs[patch.window.shape]))
 print("done", flush=True)
 """
 

@@ -67,6 +67,8 @@ def client(plan: Plan, kind: str) -> Iterator[Client]:
         "distributed.scheduler.allowed-failures": plan.job.limits.attempts - 1,
         "temporary-directory": tempfile.gettempdir(),
         "distributed.worker.multiprocessing-method": "forkserver",
+        # Its samples every 10 ms take the GIL from the network.
+        "distributed.worker.profile.enabled": False,
     }
     with dask.config.set(settings):
         if kind == "address":

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flows.nursery import open_nursery
-from segtasks import malloc
 from segtasks.cost import TILES_IN_FLIGHT
 from segtasks.errors import ResourceError
 from segtasks.plan import Plan, Stage
@@ -56,7 +55,6 @@ def engine(plan: Plan) -> Iterator[Engine]:
     """The engine of ``plan``'s job; everything it started ends with the block."""
     kind = kind_of(plan)
     if kind == "inline":
-        malloc.tune()
         with ThreadPoolExecutor(TILES_IN_FLIGHT, "tile") as pool:
             yield _inline(pool)
     else:

@@ -9,17 +9,14 @@ import os
 from collections.abc import Mapping
 from multiprocessing import forkserver
 
-from segtasks import malloc
-
 PRELOADED = ["distributed", "distributed.nanny", "segtasks.task", "segtasks.stages.predict"]
 
 ENVIRONMENT: Mapping[str, str] = {
-    **malloc.ENVIRONMENT,
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""Of worker processes. Dask's own has MALLOC_TRIM_THRESHOLD_=65536, which halves their speed."""
+"""Of worker processes, in place of Dask's own (``malloc`` says what else is set, and why)."""
 
 
 def open_nursery() -> None:

@@ -6,7 +6,7 @@ import torch
 
 from segtasks.errors import ModelError
 from segtasks.networks.model_file import load
-from segtasks.networks.runtime import Runtime, prepare, tune_malloc
+from segtasks.networks.runtime import Runtime, prepare
 
 
 @lru_cache(maxsize=2)
@@ -19,7 +19,6 @@ def network(path: str, weights_sha256: str, batch: int) -> Runtime:
     Raises:
         ModelError: when the file's weights are not those the job was planned with.
     """
-    tune_malloc()
     torch.set_num_threads(1)
     module, card = load(path)
     if card.weights_sha256 != weights_sha256:

@@ -4,8 +4,6 @@ Folded BatchNorm, channels_last, packed weights and a tuned malloc are worth 3 t
 loop on a CPU.
 """
 
-import ctypes
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -169,22 +167,6 @@ def _halve(net: Runtime, patches: Patches, error: Exception) -> None:
         ) from error
     net.batch //= 2
     torch.cuda.empty_cache()
-
-
-def tune_malloc() -> bool:
-    """Keep freed activations instead of giving them back to the kernel; False where not glibc.
-
-    Each layer's output is a fresh block of 16-64 MB, which glibc maps, the kernel zeroes and glibc
-    unmaps: a third of the time. One arena, no mmap and no trimming are 1.5 to 2 times faster. The
-    environment variables do not suffice: threads have arenas of their own, whose blocks end at
-    64 MB, and Dask sets MALLOC_TRIM_THRESHOLD_ for its workers.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    trim_threshold, mmap_max, arena_max = -1, -4, -8  # malloc.h
-    done = [mallopt(mmap_max, 0), mallopt(trim_threshold, 2**31 - 1), mallopt(arena_max, 1)]
-    return all(done)
 
 
 class _FromRaw(nn.Module):

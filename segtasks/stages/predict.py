@@ -11,14 +11,13 @@ from itertools import groupby, islice
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels
+from segtasks import labels, slot
 from segtasks.grid import Tile, Window
 from segtasks.networks import shelf
 from segtasks.networks.loaded import network
 from segtasks.networks.runtime import Runtime, forward_patches, forward_probabilities
 from segtasks.patches import Patch
 from segtasks.plan import FULL_RANGE, Plan
-from segtasks.slot import SLOT
 from segtasks.storage import objects, workspace
 from segtasks.storage.rasters import Image, Valid
 from segtasks.storage.receipts import Receipt, worker_name
@@ -40,27 +39,22 @@ class Pixels:
 
 def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one core."""
-    times = [time.perf_counter()]
-    core = plan.tiles.core(tile)
+    started, core = time.perf_counter(), plan.tiles.core(tile)
     pixels = _read(plan, tile)
-    times.append(time.perf_counter())
-    with SLOT:
-        began = time.time()
-        times.append(time.perf_counter())
-        name, maps, histogram = _make(plan, core, pixels)
-    times.append(time.perf_counter())
+    read_seconds = time.perf_counter() - started
+    made = slot.compute(lambda: _make(plan, core, pixels))
+    name, maps, histogram = made.result
+    writing = time.perf_counter()
     workspace.write(plan.job.workspace_url, name, core, maps)
-    times.append(time.perf_counter())
-    parts = ("read", "wait", "compute", "write")
     return Receipt(
         stage="predict",
         row=tile.row,
         col=tile.col,
         valid_px=int(np.count_nonzero(pixels.valid[core.within(pixels.window)])),
         worker=worker_name(),
-        began=began,
+        began=made.began,
         histogram=histogram,
-        seconds=dict(zip(parts, np.diff(times).tolist(), strict=True)),
+        seconds=made.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
     )
 
 

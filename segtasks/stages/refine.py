@@ -9,12 +9,11 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels
+from segtasks import labels, slot
 from segtasks.crf.certainty import is_certain
 from segtasks.crf.mean_field import refine
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan
-from segtasks.slot import SLOT
 from segtasks.storage import workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
@@ -24,32 +23,26 @@ Bools = npt.NDArray[np.bool_]
 
 def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one CRF window; where its core is all nodata or certain, nothing can change."""
-    times = [time.perf_counter()]
-    url, core = plan.job.workspace_url, plan.mask_grid.core(tile)
-    window = plan.read_window("refine", tile)
+    started, core = time.perf_counter(), plan.mask_grid.core(tile)
+    url, window = plan.job.workspace_url, plan.read_window("refine", tile)
+    inner = core.within(window)
     valid = workspace.read(url, "valid", window)
     probabilities = workspace.read(url, "probabilities", window).astype(np.float32)
-    times.append(time.perf_counter())
-    with SLOT:
-        began = time.time()
-        times.append(time.perf_counter())
-        marginals = _marginals(plan, core, window, probabilities, valid)
-    times.append(time.perf_counter())
-    inner = core.within(window)
-    mask = labels.most_likely(marginals)
+    read_seconds = time.perf_counter() - started
+    made = slot.compute(lambda: _marginals(plan, core, window, probabilities, valid))
+    writing = time.perf_counter()
+    mask = labels.most_likely(made.result)
     mask[~valid[inner]] = labels.NODATA
     workspace.write(url, "mask", core, mask)
-    times.append(time.perf_counter())
-    parts = ("read", "wait", "compute", "write")
     return Receipt(
         stage="refine",
         row=tile.row,
         col=tile.col,
         valid_px=int(np.count_nonzero(valid[inner])),
         worker=worker_name(),
-        began=began,
+        began=made.began,
         histogram=labels.histogram(mask),
-        seconds=dict(zip(parts, np.diff(times).tolist(), strict=True)),
+        seconds=made.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
     )
 
 

@@ -1,6 +1,5 @@
 """The runtime: the same answer as the plain network, whatever the batch, in its own thread."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from segtasks.networks.runtime import (
     forward_patches,
     forward_probabilities,
     prepare,
-    tune_malloc,
 )
 
 # TorchScript is deprecated and is what the rivals read.
@@ -147,11 +145,6 @@ def test_a_gpu_gives_the_logits_of_the_cpu() -> None:
     exact = forward_patches(prepare(narrow_network()), patches(5))
     found = forward_patches(prepare(narrow_network(), device="cuda", batch=2), patches(5))
     np.testing.assert_allclose(found, exact, atol=1e-5 * np.abs(exact).max())
-
-
-def test_malloc_can_be_tuned_from_a_thread_and_again() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(tune_malloc).result() == tune_malloc()
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn8s_lean", "largefov"])
