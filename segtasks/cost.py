@@ -81,8 +81,8 @@ def _forwarded(length: int, core_px: int, lattice: Lattice) -> int:
         stop = min(start + core_px, length)
         last = (min(stop + lattice.reach_px, length) - 1) // lattice.step_px
         for cell in range(first, last + 1):
-            low = max(0, cell * lattice.step_px - lattice.margin_px)
-            total += min(length, (cell + 1) * lattice.step_px + lattice.margin_px) - low
+            low, high = lattice.span(cell * lattice.step_px, length)
+            total += high - low
     return total
 
 

@@ -5,9 +5,11 @@
     patch = step + 2 margin, overlap = patch - step = 2 margin
 
 Cells partition the raster. ``crop`` keeps of each patch only its cell; ``blend`` keeps all of it,
-weighted: sum of weight x output over sum of weight, so edges need no branch. Patches are clipped
-at the raster's border, where the network pads as it does for a whole image. A patch does not
-depend on the tile that asks for it, so neither does what the network answers.
+weighted: sum of weight x output over sum of weight, so edges need no branch. No patch reaches
+beyond the raster, at whose border the network pads as it does for a whole image: the first and
+last ones are read further inside instead, so that whole cells all have patches of one size (a
+process that meets few sizes needs less memory). A patch does not depend on the tile that asks for
+it, so neither does what the network answers.
 """
 
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ FORWARD_BUDGET_BYTES = 2 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One network input: its ``cell`` and its ``window`` (cell and margin, inside the raster)."""
+    """One network input: its ``cell``, and the ``window`` that is read for it."""
 
     cell: Window
     window: Window
@@ -82,7 +84,21 @@ class Lattice:
     def touching(self, core: Window) -> Iterator[Patch]:
         """The patches that give something to ``core``, row by row."""
         for tile in self.cells.touching(core.grow(self.reach_px)):
-            yield Patch(self.cells.core(tile), self.cells.read_window(tile, self.margin_px))
+            cell = self.cells.core(tile)
+            row, row_stop = self.span(cell.row, self.height)
+            col, col_stop = self.span(cell.col, self.width)
+            yield Patch(cell, Window(row, col, row_stop - row, col_stop - col))
+
+    def span(self, cell_start: int, length: int) -> tuple[int, int]:
+        """Start and stop, along one axis of ``length``, of the patch whose cell starts there."""
+        start = max(0, cell_start - self.margin_px)
+        stop = min(length, cell_start + self.step_px + self.margin_px)
+        if cell_start + self.step_px <= length:
+            # A whole cell: as long as any other patch, on the network's lattice.
+            stop = min(length, max(stop, start + self.patch_px))
+            last = max(0, length - self.patch_px) // self.align_px * self.align_px
+            start = min(start, last)
+        return start, stop
 
     def read_window(self, core: Window) -> Window:
         """The smallest window that holds every patch touching ``core``."""
@@ -93,7 +109,7 @@ class Lattice:
 
     def kept(self, patch: Patch) -> Window:
         """The part of ``patch`` that goes into the mosaic."""
-        return patch.cell if self.stitch == "crop" else patch.window
+        return patch.cell.grow(self.reach_px).intersect(self.cells.raster)
 
     def weight(self, patch: Patch) -> FloatArray:
         """Importance map (h, w) of the kept part: the product of one ramp per axis."""

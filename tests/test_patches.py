@@ -61,11 +61,22 @@ def test_patches_start_on_the_network_lattice_and_stay_inside(lattice: Lattice) 
         assert patch.cell.intersect(patch.window) == patch.cell
 
 
+@given(lattices())
+def test_whole_cells_have_patches_of_one_size(lattice: Lattice) -> None:
+    side = lattice.patch_px
+    for patch in lattice.touching(lattice.cells.raster):
+        if patch.cell.shape == (lattice.step_px, lattice.step_px):
+            for got, length in zip(
+                patch.window.shape, (lattice.height, lattice.width), strict=True
+            ):
+                assert min(side, length) <= got < side + lattice.align_px
+
+
 def test_blend_weights_of_overlapping_patches_sum_to_one_inside() -> None:
     lattice = Lattice(96, 96, 16, 8, "blend", 8)
     total = np.zeros((96, 96))
     for patch in lattice.touching(Window(0, 0, 96, 96)):
-        total[patch.window.slices] += lattice.weight(patch)
+        total[lattice.kept(patch).slices] += lattice.weight(patch)
     np.testing.assert_allclose(total[8:-8, 8:-8], 1, atol=1e-6)
 
 

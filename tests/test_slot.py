@@ -26,11 +26,11 @@ def test_one_at_a_time_in_one_thread() -> None:
         done = list(pool.map(lambda _: slot.compute(work), range(8)))
     assert {each.result for each in done} == {7}
     assert (most[0], len(names)) == (1, 1)
-    assert max(each.seconds["wait"] for each in done) > 0.04
+    assert max(each.seconds["wait"] for each in done) > 0.02
 
 
 def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
-    with pytest.raises(ZeroDivisionError, match="division by zero"):
+    with pytest.raises(ZeroDivisionError, match="by zero"):
         slot.compute(lambda: 1 // 0)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from segtasks.storage.rasters import Image, Valid
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 Mask = npt.NDArray[np.uint8]
 Slices = tuple[slice, slice]
 Forward = Callable[[Runtime, Floats], Floats]
@@ -38,23 +40,26 @@ class Pixels:
 
 
 def run(plan: Plan, tile: Tile) -> Receipt:
-    """Do one core."""
+    """Do one core: probabilities for the CRF, or the mask at once."""
     started, core = time.perf_counter(), plan.tiles.core(tile)
     pixels = _read(plan, tile)
+    product = PROBABILITIES if plan.windows else MASK
+    # Made here and not in the slot: what outlives a forward must not lie in the slot's memory.
+    out = product.empty(plan, core)
     read_seconds = time.perf_counter() - started
-    made = slot.compute(lambda: _make(plan, core, pixels))
-    name, maps, histogram = made.result
-    writing = time.perf_counter()
-    workspace.write(plan.job.workspace_url, name, core, maps)
+    done = slot.compute(lambda: product.fill(plan, core, pixels, out))
+    writing, valid = time.perf_counter(), pixels.valid[core.within(pixels.window)]
+    out[..., ~valid] = product.nodata
+    workspace.write(plan.job.workspace_url, product.name, core, out)
     return Receipt(
         stage="predict",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(pixels.valid[core.within(pixels.window)])),
+        valid_px=int(np.count_nonzero(valid)),
         worker=worker_name(),
-        began=made.began,
-        histogram=histogram,
-        seconds=made.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
+        began=done.began,
+        histogram={} if plan.windows else labels.histogram(out),
+        seconds=done.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
     )
 
 
@@ -68,41 +73,25 @@ def _read(plan: Plan, tile: Tile) -> Pixels:
     )
 
 
-def _make(
-    plan: Plan, core: Window, pixels: Pixels
-) -> tuple[str, npt.NDArray[np.generic], dict[int, int]]:
-    """Name of the array this job's predict writes, its data, and the class histogram of a mask."""
-    if plan.windows:
-        return "probabilities", _probabilities(plan, core, pixels), {}
-    mask = _mask(plan, core, pixels)
-    return "mask", mask, labels.histogram(mask)
-
-
-def _mask(plan: Plan, core: Window, pixels: Pixels) -> Mask:
+def _fill_mask(plan: Plan, core: Window, pixels: Pixels, out: Mask) -> None:
     """Class ids (h, w) of the core."""
-    mask = np.zeros(core.shape, np.uint8)
     if plan.lattice.stitch == "blend":
-        mask = labels.most_likely(_blend(plan, core, pixels))
-    else:
-        # The largest logit is the largest probability: the softmax can be spared.
-        for patch, maps in _forward(plan, core, pixels, forward_patches):
-            kept, inner = _common(plan, patch, core)
-            mask[inner] = labels.most_likely(maps[(..., *kept)])
-    mask[~pixels.valid[core.within(pixels.window)]] = labels.NODATA
-    return mask
+        out[:] = labels.most_likely(_blend(plan, core, pixels))
+        return
+    # The largest logit is the largest probability: the softmax can be spared.
+    for patch, maps in _forward(plan, core, pixels, forward_patches):
+        kept, inner = _common(plan, patch, core)
+        out[inner] = labels.most_likely(maps[(..., *kept)])
 
 
-def _probabilities(plan: Plan, core: Window, pixels: Pixels) -> npt.NDArray[np.float16]:
-    """Probabilities (K, h, w) of the core; all 0 at nodata."""
+def _fill_probabilities(plan: Plan, core: Window, pixels: Pixels, out: Halves) -> None:
+    """Probabilities (K, h, w) of the core."""
     if plan.lattice.stitch == "blend":
-        total = _blend(plan, core, pixels)
-    else:
-        total = np.zeros((len(plan.card.classes), *core.shape), np.float32)
-        for patch, maps in _forward(plan, core, pixels, forward_probabilities):
-            kept, inner = _common(plan, patch, core)
-            total[(..., *inner)] = maps[(..., *kept)]
-    total[:, ~pixels.valid[core.within(pixels.window)]] = 0
-    return total.astype(np.float16)
+        out[:] = _blend(plan, core, pixels)
+        return
+    for patch, maps in _forward(plan, core, pixels, forward_probabilities):
+        kept, inner = _common(plan, patch, core)
+        out[(..., *inner)] = maps[(..., *kept)]
 
 
 def _blend(plan: Plan, core: Window, pixels: Pixels) -> Floats:
@@ -112,7 +101,8 @@ def _blend(plan: Plan, core: Window, pixels: Pixels) -> Floats:
     # Patches come in the lattice's order, so a pixel's sum has the same bits in every tiling.
     for patch, maps in _forward(plan, core, pixels, forward_probabilities):
         kept, inner = _common(plan, patch, core)
-        weight = plan.lattice.weight(patch)[kept]
+        part = plan.lattice.kept(patch)
+        weight = plan.lattice.weight(patch)[part.intersect(core).within(part)]
         total[(..., *inner)] += weight * maps[(..., *kept)]
         weights[inner] += weight
     return total / weights
@@ -157,3 +147,22 @@ def _normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
     raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
     raw *= pixels.valid[inner]
     return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One of the two arrays that predict can make: how it is filled, and what nodata is in it."""
+
+    name: str
+    dtype: str
+    nodata: int
+    fill: Callable[..., None]
+
+    def empty(self, plan: Plan, core: Window) -> npt.NDArray[Any]:
+        """The array of a core, with a leading class axis when it holds one value per class."""
+        leading = (len(plan.card.classes),) if self.name == "probabilities" else ()
+        return np.zeros((*leading, *core.shape), self.dtype)
+
+
+PROBABILITIES = Product("probabilities", "float16", 0, _fill_probabilities)
+MASK = Product("mask", "uint8", labels.NODATA, _fill_mask)
