@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -20,6 +20,7 @@ from pydantic import (
 from segtasks.errors import JobError
 
 Auto = Literal["auto"]
+M = TypeVar("M", bound=BaseModel)
 CHUNK_MULTIPLE_PX = 64
 Pixels = Annotated[int, Field(ge=1, le=65536)]
 
@@ -218,15 +219,20 @@ def digest(*parts: object) -> str:
 
 
 def make_job(values: dict[str, Any]) -> Job:
-    """Validate ``values``.
+    """The job of ``values``; see `validated`."""
+    return validated(Job, values)
+
+
+def validated(model: type[M], values: dict[str, Any]) -> M:
+    """``values`` as a ``model``.
 
     Raises:
         JobError: one line with the first fault, its key, and how many more there are.
     """
     try:
-        return Job.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise JobError(describe_fault(error, Job)) from None
+        raise JobError(_fault(error, model)) from None
 
 
 def read_job_file(path: str) -> dict[str, Any]:
@@ -246,7 +252,7 @@ def read_job_file(path: str) -> dict[str, Any]:
     return values
 
 
-def describe_fault(error: ValidationError, model: type[BaseModel]) -> str:
+def _fault(error: ValidationError, model: type[BaseModel]) -> str:
     """One line for the first fault of a validation."""
     first, *others = error.errors()
     # Members of a union appear in the location as type names, which a reader never wrote.

@@ -8,12 +8,12 @@ import click
 
 from segtasks import options
 from segtasks.errors import SourceError
-from segtasks.job import read_job_file
+from segtasks.job import read_job_file, validated
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.storage import cogs, objects
-from segtasks.training.job import TrainJob, make_train_job
+from segtasks.training.job import TrainJob
 
 COLORS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
@@ -33,7 +33,7 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
 
     values = read_job_file(job_file) if job_file else {}
     values = options.merged(values, options.nested(TrainJob, given) | _lists(given))
-    job = make_train_job(values)
+    job = validated(TrainJob, values)
     with shown_training() as on_progress:
         result = start(job, on_progress)
     table = result.scores.table([entry.name for entry in job.legend])

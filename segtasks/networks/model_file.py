@@ -5,7 +5,6 @@
 No pickle, so opening a file runs no code; the weights are hashed and the hash is in the card.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Required, TypedDict, Unpack
@@ -40,6 +39,9 @@ _SAMPLE_PX = 512
 """Side of the tile of noise for a network whose receptive field has no end."""
 _PROBE_WIDTH = 1 / 64
 """Receptive fields do not depend on channel counts: measured on the narrowest form."""
+
+
+READABLE = 0o644
 
 
 class Declared(TypedDict, total=False):
@@ -142,7 +144,9 @@ def save(
     written = card.model_copy(update={"weights_sha256": weights_sha256(weights)})
     unfinished = f"{path}.part"
     save_file(weights, unfinished, metadata={METADATA_KEY: written.model_dump_json()})
-    os.replace(unfinished, path)  # noqa: PTH105 Path.replace is the same call with more words
+    # safetensors writes for its owner alone; a model file is to be shared.
+    Path(unfinished).chmod(READABLE)
+    Path(unfinished).replace(path)
     return written
 
 

@@ -1,7 +1,7 @@
 """A training job: everything that decides what comes out, and nothing else."""
 
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -9,12 +9,9 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
-from segtasks.errors import JobError
-from segtasks.job import describe_fault
 from segtasks.networks.card import ClassEntry
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -110,15 +107,3 @@ class TrainJob(BaseModel):
         if PurePath(self.out).suffix != ".safetensors":
             raise ValueError(f"out is {self.out!r}; end it with .safetensors")
         return self
-
-
-def make_train_job(values: dict[str, Any]) -> TrainJob:
-    """Validate ``values``.
-
-    Raises:
-        JobError: one line with the first fault, its key, and how many more there are.
-    """
-    try:
-        return TrainJob.model_validate(values)
-    except ValidationError as error:
-        raise JobError(describe_fault(error, TrainJob)) from None

@@ -1,5 +1,7 @@
 """The model file training leaves: weights, card, and where they came from."""
 
+from pathlib import PurePath
+
 import torch
 from torch import nn
 
@@ -56,4 +58,5 @@ def _provenance(
 
 
 def _listed(sources: tuple[PairSource, ...]) -> str:
-    return ", ".join(source.image for source in sources)
+    """Names without folders: a model file travels, and folders are nobody's business."""
+    return ", ".join(PurePath(source.image).name for source in sources)
