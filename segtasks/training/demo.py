@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
 import torch
-import typer
 
 from segtasks.networks.card import ClassEntry
 from segtasks.scenes import LEGEND, write_scene
@@ -71,8 +71,8 @@ def train_demo(out: Path) -> Result:
 def _tell(progress: Progress) -> None:
     if progress.scores:
         figures = progress.scores.table(NAMES)
-        typer.echo(f"{progress.iteration}/{progress.iterations} {progress.loss:.3f} {figures}")
+        click.echo(f"{progress.iteration}/{progress.iterations} {progress.loss:.3f} {figures}")
 
 
 if __name__ == "__main__":
-    typer.echo(train_demo(Path(sys.argv[1])).card.model_dump_json(indent=2))
+    click.echo(train_demo(Path(sys.argv[1])).card.model_dump_json(indent=2))
