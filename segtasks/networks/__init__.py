@@ -6,7 +6,8 @@ without it. ``build`` imports torch (1.8 s, 300 MB) when it is called.
 
 from segtasks.networks.card import Card, ClassEntry, Normalisation
 from segtasks.networks.card_file import read_card
-from segtasks.networks.registry import NetworkEntry, build, entry, names
+from segtasks.networks.entry import NetworkEntry
+from segtasks.networks.registry import build, entry, names
 
 __all__ = [
     "Card",

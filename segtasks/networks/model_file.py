@@ -16,15 +16,16 @@ from torch import Tensor, nn
 
 from segtasks.errors import ModelError
 from segtasks.networks import cost
+from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import Card, ClassEntry, Normalisation
 from segtasks.networks.card_file import METADATA_KEY, read_card, unreadable
-from segtasks.networks.layers import fold_batch_norm
+from segtasks.networks.entry import Option
 from segtasks.networks.receptive_field import (
     ReceptiveField,
     effective_halo_px,
     receptive_field,
 )
-from segtasks.networks.registry import Option, build, entry
+from segtasks.networks.registry import build, entry
 from segtasks.networks.weights import (
     Weights,
     check_fit,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segtasks.errors import ModelError, ResourceError
+from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import Card
-from segtasks.networks.layers import fold_batch_norm
 from segtasks.networks.packed import can_pack, pack
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segtasks.errors import ModelError
-from segtasks.networks.registry import Option, build
+from segtasks.networks.entry import Option
+from segtasks.networks.registry import build
 
 Weights = dict[str, NDArray[Any]]
 

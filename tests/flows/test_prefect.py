@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -19,6 +20,22 @@ import pytest
 
 TILING = {"tile_px": 256, "patch_px": 256, "overlap_px": 128}
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def answered(request: urllib.request.Request, tries: int = 10) -> bytes:
+    """The answer's body. 503 is Prefect's word for "try again": its SQLite was locked for a moment.
+
+    Prefect's own client does the same; nothing was stored when it says so.
+    """
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own http
+            body: bytes = answer.read()
+            return body
+    except HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE or tries == 1:
+            raise
+    time.sleep(1)
+    return answered(request, tries - 1)
 
 
 class Server:
@@ -33,8 +50,7 @@ class Server:
         request = urllib.request.Request(  # noqa: S310 - our own http
             self.url + path, data, {"content-type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
-            text = answer.read()
+        text = answered(request)
         return json.loads(text) if text else None
 
     def deployment(self, name: str) -> dict[str, Any]:

@@ -1,39 +1,19 @@
-"""FCN-8s against numbers printed by an independent implementation (wkentaro/pytorch-fcn, MIT).
-
-Weights and input come from a formula, so no file is needed; the keys enter the formula, so the
-names are tested too. facts/networks.md A.1.
-"""
-
-import math
-from zlib import crc32
+"""FCN-8s against numbers printed by an independent implementation (wkentaro/pytorch-fcn, MIT)."""
 
 import pytest
 import torch
-from torch import Tensor, nn
+from formula import check_golden, formula_input, formula_weight, uniform
+from torch import nn
 
 from segtasks.networks import build
-from segtasks.networks.layers import bilinear_deconv
-
-
-def uniform(key: str, shape: tuple[int, ...]) -> Tensor:
-    """u_i = frac(43758.5453 sin(12.9898 i + 78.233 (crc32(key) mod 1000))), i = 1...n."""
-    i = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64)
-    s = i.mul_(12.9898).add_(78.233 * (crc32(key.encode()) % 1000)).sin_().mul_(43758.5453)
-    return s.sub_(s.floor()).reshape(shape)
-
-
-def formula_weight(key: str, shape: tuple[int, ...]) -> Tensor:
-    r = uniform(key, shape).sub_(0.5)
-    if len(shape) == 4:
-        return r.mul_(math.sqrt(24 / (shape[1] * shape[2] * shape[3])))
-    return r.mul_(0.1)
+from segtasks.networks.architectures.layers import bilinear_deconv
 
 
 def formula_network() -> nn.Module:
     with torch.device("meta"):
         network = build("fcn8s", classes=21)
     state = {
-        key: formula_weight(key, tuple(value.shape)).float()
+        key: formula_weight(key, tuple(value.shape))
         for key, value in network.state_dict().items()
         if not key.startswith("upscore")
     }
@@ -44,14 +24,10 @@ def formula_network() -> nn.Module:
 
 
 def test_fcn8s_gives_the_logits_of_the_independent_implementation() -> None:
-    x = 2 * uniform("input", (1, 3, 50, 77)) - 1
     with torch.inference_mode():
-        y = formula_network()(x)
-    flat = y.flatten()
-    found = [y.mean(), y.std(), flat[0], flat[flat.numel() // 2], flat[-1]]
-    expected = [1.030240651, 3.126875016, 5.017261964, 0.4536811196, 0.4072746181]
-    assert [value.item() for value in found] == pytest.approx(expected, rel=1e-6)
-    assert y.argmax(dim=1).flatten().bincount().tolist() == [3850]
+        y = formula_network()(formula_input(50, 77))
+    figures = [1.030240651, 3.126875016, 5.017261964, 0.4536811196, 0.4072746181]
+    check_golden(y, figures, {0: 3850})
 
 
 def test_the_formula_starts_as_documented() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from segtasks.networks.layers import conv_relu, narrow
+from segtasks.networks.architectures.layers import conv_relu, narrow
 
 
 class VGG16(nn.Module):

@@ -10,8 +10,8 @@ exact there and nowhere else. Patches must start on multiples of 8.
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segtasks.networks.layers import conv_relu, initialise, narrow, pad_to
-from segtasks.networks.vgg import VGG16
+from segtasks.networks.architectures.layers import conv_relu, initialise, narrow, pad_to
+from segtasks.networks.architectures.vgg import VGG16
 
 
 class LargeFOV(VGG16):

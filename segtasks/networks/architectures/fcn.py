@@ -15,8 +15,14 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segtasks.networks.layers import bilinear_deconv, conv_relu, initialise, narrow, pad_to
-from segtasks.networks.vgg import VGG16
+from segtasks.networks.architectures.layers import (
+    bilinear_deconv,
+    conv_relu,
+    initialise,
+    narrow,
+    pad_to,
+)
+from segtasks.networks.architectures.vgg import VGG16
 
 
 class _FCN(VGG16):

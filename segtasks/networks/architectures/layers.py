@@ -22,8 +22,8 @@ class ConvRelu(nn.Conv2d):
         return functional.relu_(self._conv_forward(x, self.weight, self.bias))
 
 
-class ConvBnRelu(nn.Conv2d):
-    """Convolution with bias, BatchNorm (Ioffe & Szegedy 2015), then ReLU."""
+class ConvBn(nn.Conv2d):
+    """Convolution, then BatchNorm (Ioffe & Szegedy 2015). Keys: ``weight``, ``bn.weight`` ..."""
 
     def __init__(
         self,
@@ -31,29 +31,54 @@ class ConvBnRelu(nn.Conv2d):
         out_channels: int,
         kernel_size: int,
         *,
+        stride: int = 1,
         padding: int = 0,
         dilation: int = 1,
+        bias: bool = False,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            bias=bias,
+        )
         self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and normalise."""
+        y: Tensor = self.bn(self._conv_forward(x, self.weight, self.bias))
+        return y
+
+    def folded(self) -> nn.Conv2d:
+        """The same function in eval mode as one convolution."""
+        return self._fold_into(nn.Conv2d)
+
+    def _fold_into(self, kind: type[nn.Conv2d]) -> nn.Conv2d:
+        """A convolution of this one's geometry that holds the BatchNorm in its weights."""
+        conv = kind(self.in_channels, self.out_channels, (self.kernel_size[0], self.kernel_size[1]))
+        conv.stride, conv.padding, conv.dilation = self.stride, self.padding, self.dilation
+        mean, var = self.bn.running_mean, self.bn.running_var
+        assert mean is not None
+        assert var is not None
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            self.weight, self.bias, mean, var, self.bn.eps, self.bn.weight, self.bn.bias
+        )
+        return conv
+
+
+class ConvBnRelu(ConvBn):
+    """Convolution, BatchNorm, ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve, normalise and rectify."""
         return functional.relu_(self.bn(self._conv_forward(x, self.weight, self.bias)))
 
-    def folded(self) -> ConvRelu:
-        """The same function in eval mode as one convolution."""
-        size = (self.kernel_size[0], self.kernel_size[1])
-        conv = ConvRelu(self.in_channels, self.out_channels, size)
-        conv.padding, conv.dilation = self.padding, self.dilation
-        mean, var = self.bn.running_mean, self.bn.running_var
-        assert mean is not None
-        assert var is not None
-        conv.weight, folded_bias = fuse_conv_bn_weights(
-            self.weight, self.bias, mean, var, self.bn.eps, self.bn.weight, self.bn.bias
-        )
-        conv.bias = folded_bias
-        return conv
+    def folded(self) -> nn.Conv2d:
+        """The same function in eval mode as one convolution with ReLU."""
+        return self._fold_into(ConvRelu)
 
 
 def conv_relu(
@@ -65,15 +90,18 @@ def conv_relu(
     padding: int = 0,
     dilation: int = 1,
 ) -> nn.Conv2d:
-    """A convolution with ReLU, with BatchNorm between the two where asked."""
-    layer = ConvBnRelu if batch_norm else ConvRelu
-    return layer(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
+    """A convolution with bias and ReLU, with BatchNorm between the two where asked."""
+    if batch_norm:
+        return ConvBnRelu(
+            in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=True
+        )
+    return ConvRelu(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
 
 
 def fold_batch_norm(module: nn.Module) -> None:
-    """Replace, in place, every ConvBnRelu below ``module`` by its folded convolution."""
+    """Replace, in place, every ConvBn below ``module`` by its folded convolution."""
     for name, child in module.named_children():
-        if isinstance(child, ConvBnRelu):
+        if isinstance(child, ConvBn):
             setattr(module, name, child.folded())
         else:
             fold_batch_norm(child)

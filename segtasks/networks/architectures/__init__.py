@@ -1,0 +1,1 @@
+"""One architecture per file, the paper on top: backbone -> decoder -> head. Needs torch."""

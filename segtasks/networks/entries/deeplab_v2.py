@@ -1,0 +1,7 @@
+"""DeepLab v2: ASPP."""
+
+from collections.abc import Mapping
+
+from segtasks.networks.entry import NetworkEntry
+
+ENTRIES: Mapping[str, NetworkEntry] = {}

@@ -1,0 +1,66 @@
+"""What an entry of the registry declares: all that a state dict cannot show. Needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Option = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class InputConvention:
+    """What the published weights were fed with; `Normalisation` of a card is what counts here."""
+
+    channels: Literal["RGB", "BGR"]
+    range_max: float
+    """raw values lie in 0...range_max before the mean is taken away"""
+    mean: tuple[float, ...]
+    """in the order of ``channels``"""
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the paper trained: SGD with momentum."""
+
+    learning_rate: float
+    policy: Literal["fixed", "step", "poly"]
+    momentum: float
+    weight_decay: float
+    crop_px: int | None
+    """None: whole images"""
+    batch: int
+    iterations: int | None
+    """None: not stated"""
+    source: str
+    head_factor: float = 1.0
+    """learning rate of the new layers, in multiples of ``learning_rate``"""
+    auxiliary_weight: float = 0.0
+    """weight of the auxiliary head's loss, where the network has one"""
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One architecture: where it is built and how it must be run.
+
+    Attributes:
+        builder: ``module:callable``; a string, so that reading the registry imports no torch.
+        fixed: arguments of the builder that make this network out of its family.
+        options: variant options with their defaults; the default is the published network.
+        lattice_px: patches start on multiples of this.
+        border: what lies beyond the image.
+        size_rule: sizes the bare network takes; the module pads to the next one by itself.
+        stitch: the way to join patches that suits it (exact halo affordable: crop).
+    """
+
+    builder: str
+    lattice_px: int
+    output_stride: int
+    inputs: InputConvention
+    border: Literal["zero after normalisation", "reflect", "none"]
+    upsampling: str
+    size_rule: Literal["any", "8k", "8k+1", "16k", "32k"]
+    stitch: Literal["crop", "blend"]
+    recipe: Recipe
+    options: Mapping[str, Option] = field(default_factory=dict)
+    fixed: Mapping[str, Option | tuple[int, ...]] = field(default_factory=dict)
