@@ -15,6 +15,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    # Each thread keeps what it once used; one that decodes chunks is enough beside the network.
+    "ZARR_THREADING__MAX_WORKERS": "1",
 }
 """Of worker processes, in place of Dask's own (``malloc`` says what else is set, and why)."""
 

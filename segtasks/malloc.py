@@ -16,6 +16,8 @@ TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # malloc.h
 MANY_ARENAS = 256  # a thread of its own for each that comes after
 ATTEMPTS = 16
 PROBE_BYTES = 4096
+HOLE_SIZES = tuple(round(32 * 1.25**step) for step in range(47))  # 32 B to 1 MB
+HOLES_BYTES, LEAST_HOLES, MOST_HOLES = 2**20, 8, 2000  # per size
 
 
 def keeping_executor() -> Executor:
@@ -28,7 +30,23 @@ def keeping_executor() -> Executor:
     libc.mallopt(ARENA_MAX, 1)
     executor = _in_main_arena(libc)
     libc.mallopt(ARENA_MAX, MANY_ARENAS)
+    executor.submit(_make_holes, libc).result()
     return executor
+
+
+def _make_holes(libc: Any) -> None:  # noqa: ANN401 - ctypes
+    """Free blocks of every small size, kept apart by tiny ones that stay.
+
+    What oneDNN keeps of a first forward would else come to lie between the large blocks: 0.3 GB
+    that no later one could use in one piece.
+    """
+    holes = []
+    for size in HOLE_SIZES:
+        for _ in range(max(LEAST_HOLES, min(MOST_HOLES, HOLES_BYTES // size))):
+            holes.append(libc.malloc(size))
+            libc.malloc(1)
+    for hole in holes:
+        libc.free(hole)
 
 
 def _in_main_arena(libc: Any) -> Executor:  # noqa: ANN401 - ctypes

@@ -27,7 +27,9 @@ def parameters(module: nn.Module) -> int:
 def gmac(module: nn.Module, *, bands: int, height: int, width: int) -> float:
     """Multiply-adds of all (de)convolutions for one image of height x width px, 1e9."""
     counter = FlopCounterMode(display=False)
-    _meta_forward(module, (1, bands, height, width), counter)
+    # With gradients: strips, and the rows they share, are the runtime's affair.
+    with torch.enable_grad():
+        _meta_forward(module, (1, bands, height, width), counter)
     return float(counter.get_total_flops()) / 2e9
 
 
@@ -39,12 +41,14 @@ def gmac_per_mpx(module: nn.Module, *, bands: int) -> float:
 def forward_bytes_per_px(module: nn.Module, *, bands: int) -> int:
     """Peak bytes of live float32 tensors in one forward pass, per input pixel, input included.
 
-    A frame such as FCN's pad 100 weighs more on small patches; the figure is for 512 px, so it is
-    an upper bound from there on. Weights and scratch memory inside oneDNN or cuDNN are not in it.
+    A frame such as FCN's pad 100 weighs more on small patches, and large ones go in strips; the
+    figure is for 512 px, so it is an upper bound from there on. Weights and scratch memory
+    inside oneDNN or cuDNN are not in it.
     """
     side = _SIDE_PX // 2
     live = _LiveBytes()
-    _meta_forward(module, (1, bands, side, side), live)
+    with torch.inference_mode():
+        _meta_forward(module, (1, bands, side, side), live)
     return -(-(live.peak + 4 * bands * side**2) // side**2)
 
 
@@ -55,7 +59,7 @@ def _meta_forward(
     state = {key: value.to("meta") for key, value in module.state_dict().items()}
     image = torch.empty(shape, device="meta")
     training = module.training
-    with torch.inference_mode(), watcher:
+    with watcher:
         functional_call(module.eval(), state, (image,))
     module.train(training)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from segtasks.errors import ModelError, ResourceError
 from segtasks.networks import Card, build
+from segtasks.networks.architectures.layers import in_strips
 from segtasks.networks.runtime import (
     Patches,
     Precision,
@@ -166,3 +167,27 @@ def test_torchscript_gives_logits_where_asked(card: Card, tmp_path: Path) -> Non
     with torch.inference_mode():
         found = torch.jit.load(path)(torch.zeros(1, 3, 9, 9))  # type: ignore[no-untyped-call]
     assert (found.sum(dim=1) - 1).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("height", [513, 640, 769, 1023])
+@pytest.mark.parametrize("name", ["fcn8s", "fcn8s_lean", "largefov"])
+def test_strips_change_nothing(name: str, height: int) -> None:
+    torch.manual_seed(0)
+    network = build(name, classes=2, width=1 / 32).double().eval()
+    x = torch.randn(1, 3, height, 40, dtype=torch.float64)
+    with torch.enable_grad():
+        whole = network(x)
+    with torch.inference_mode():
+        strips = network(x)
+    assert (strips - whole).abs().max() <= 1e-12 * whole.abs().max()
+
+
+def test_strips_need_the_halo_they_have() -> None:
+    conv = nn.Conv2d(1, 1, 3, padding=1)
+    x = torch.randn(1, 1, 700, 8)
+    with torch.no_grad():
+        short = in_strips(lambda y: conv(conv(conv(y))), x, stride=1, halo=2)
+        enough = in_strips(lambda y: conv(conv(conv(y))), x, stride=1, halo=3)
+        whole = conv(conv(conv(x)))
+    assert not torch.allclose(short, whole)
+    assert torch.allclose(enough, whole, atol=1e-6)

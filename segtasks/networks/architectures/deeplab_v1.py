@@ -45,8 +45,7 @@ class LargeFOV(VGG16):
 
     def features(self, x: Tensor) -> Tensor:
         """(N, C, 8k+1, 8l+1) -> (N, 512, k+1, l+1)."""
-        x = self.pool1(self.block1(x))
-        x = self.pool2(self.block2(x))
+        x = self.to_pool2(self.to_pool1(x))
         x = self.pool3(self.block3(x))
         x = self.pool4(self.block4(x))
         y: Tensor = self.pool5a(self.pool5(self.block5(x)))

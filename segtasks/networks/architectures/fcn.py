@@ -54,9 +54,7 @@ class _FCN(VGG16):
 
     def to_pool3(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, 256, H/8, W/8)."""
-        x = self.pool1(self.block1(x))
-        x = self.pool2(self.block2(x))
-        y: Tensor = self.pool3(self.block3(x))
+        y: Tensor = self.pool3(self.block3(self.to_pool2(self.to_pool1(x))))
         return y
 
     def to_pool4(self, pool3: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Layers that several architectures share: convolution with ReLU, fixed bilinear deconvolution."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -148,3 +150,33 @@ def pad_to(x: Tensor, multiple: int, extra: int) -> Tensor:
     down = (extra - x.shape[2]) % multiple
     right = (extra - x.shape[3]) % multiple
     return functional.pad(x, [0, right, 0, down])
+
+
+STRIP_ROWS = 256
+"""Input rows per strip: tall enough that its halo costs little, a ninth of a large patch."""
+
+
+def in_strips(stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo: int) -> Tensor:
+    """``stage(x)``, computed in horizontal strips when no gradient is asked for.
+
+    The first maps of a network are its largest by far. In strips they never exist whole: a third
+    of the memory, whose first use is what makes a worker's first forward slow.
+
+    Args:
+        stage: convolutions and pools, (N, C, H, W) -> (N, D, ceil(H / stride), W').
+        x: the stage's input.
+        stride: of the stage.
+        halo: rows that a strip needs beyond its own; a multiple of ``stride``.
+    """
+    if torch.is_grad_enabled() or x.shape[2] <= 2 * STRIP_ROWS:
+        return stage(x)
+    first = stage(x[:, :, : STRIP_ROWS + halo])[:, :, : STRIP_ROWS // stride]
+    shape = (*first.shape[:2], -(-x.shape[2] // stride), first.shape[3])
+    # In one piece from the start: small results between large temporaries split the heap.
+    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    out[:, :, : first.shape[2]] = first
+    for top in range(STRIP_ROWS, x.shape[2], STRIP_ROWS):
+        strip = stage(x[:, :, top - halo : top + STRIP_ROWS + halo])
+        rows = out[:, :, top // stride : (top + STRIP_ROWS) // stride]
+        rows[:] = strip[:, :, halo // stride : halo // stride + rows.shape[2]]
+    return out

@@ -5,10 +5,12 @@ Names are Caffe's, flat at the top of the state dict, so published weights fit a
 """
 
 from functools import partial
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
-from segtasks.networks.architectures.layers import conv_relu, narrow
+from segtasks.networks.architectures.layers import conv_relu, in_strips, narrow
 
 
 class VGG16(nn.Module):
@@ -23,6 +25,11 @@ class VGG16(nn.Module):
         last_dilation: dilation of conv5_x (DeepLab dilates by 2).
     """
 
+    if TYPE_CHECKING:  # TorchScript cannot read them
+        pool1: nn.MaxPool2d
+        """made by the architectures"""
+        pool2: nn.MaxPool2d
+
     def __init__(
         self,
         *,
@@ -36,7 +43,9 @@ class VGG16(nn.Module):
         c1, c2, c3, c4 = (narrow(channels, width) for channels in (64, 128, 256, 512))
         conv = partial(conv_relu, kernel_size=3, padding=1, batch_norm=batch_norm)
         atrous = partial(conv, padding=last_dilation, dilation=last_dilation)
-        self.conv1_1 = conv(bands, c1, padding=first_padding)
+        # As a frame of its own: strips of the image must not each get one.
+        self.frame = nn.ZeroPad2d(first_padding - 1)
+        self.conv1_1 = conv(bands, c1)
         self.conv1_2 = conv(c1, c1)
         self.conv2_1 = conv(c1, c2)
         self.conv2_2 = conv(c2, c2)
@@ -49,6 +58,29 @@ class VGG16(nn.Module):
         self.conv5_1 = atrous(c4, c4)
         self.conv5_2 = atrous(c4, c4)
         self.conv5_3 = atrous(c4, c4)
+
+    def to_pool1(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 64, H/2, W/2)."""
+        x = self.frame(x)
+        if torch.jit.is_scripting():  # TorchScript takes no functions as arguments
+            return self.stage1(x)
+        return in_strips(self.stage1, x, stride=2, halo=4)
+
+    def to_pool2(self, pool1: Tensor) -> Tensor:
+        """1/2 -> (N, 128, H/4, W/4)."""
+        if torch.jit.is_scripting():
+            return self.stage2(pool1)
+        return in_strips(self.stage2, pool1, stride=2, halo=4)
+
+    def stage1(self, x: Tensor) -> Tensor:
+        """Block 1 and its pool."""
+        y: Tensor = self.pool1(self.block1(x))
+        return y
+
+    def stage2(self, x: Tensor) -> Tensor:
+        """Block 2 and its pool."""
+        y: Tensor = self.pool2(self.block2(x))
+        return y
 
     def block1(self, x: Tensor) -> Tensor:
         """Two convolutions: bands -> 64."""
