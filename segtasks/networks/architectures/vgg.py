@@ -7,8 +7,8 @@ Names are Caffe's, flat at the top of the state dict, so published weights fit a
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]  # stub gap
 
 from segtasks.networks.architectures.layers import conv_relu, in_strips, narrow
 
@@ -62,13 +62,13 @@ class VGG16(nn.Module):
     def to_pool1(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, 64, H/2, W/2)."""
         x = self.frame(x)
-        if torch.jit.is_scripting():  # type: ignore[attr-defined]  # stub gap; it takes no functions
+        if is_scripting():
             return self.stage1(x)
         return in_strips(self.stage1, x, stride=2, halo=4)
 
     def to_pool2(self, pool1: Tensor) -> Tensor:
         """1/2 -> (N, 128, H/4, W/4)."""
-        if torch.jit.is_scripting():  # type: ignore[attr-defined]  # stub gap; it takes no functions
+        if is_scripting():
             return self.stage2(pool1)
         return in_strips(self.stage2, pool1, stride=2, halo=4)
 
