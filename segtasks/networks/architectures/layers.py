@@ -152,6 +152,16 @@ def pad_to(x: Tensor, multiple: int, extra: int) -> Tensor:
     return functional.pad(x, [0, right, 0, down])
 
 
+def enlarge_aligned(x: Tensor, factor: int) -> Tensor:
+    """Bilinear, corners on corners: (N, C, h, w) -> (N, C, f (h - 1) + 1, f (w - 1) + 1).
+
+    Caffe's ``Interp`` with a zoom factor: every unit stays on its pixel 0, f, 2f, ..., so the source
+    map does not depend on the size.
+    """
+    size = [factor * (x.shape[2] - 1) + 1, factor * (x.shape[3] - 1) + 1]
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
 STRIP_ROWS = 256
 """Input rows per strip: tall enough that its halo costs little, a ninth of a large patch."""
 
