@@ -107,11 +107,17 @@ class ResNet(nn.Module):
         """(N, C, H, W) -> (N, 64 or 128, H/4, W/4), the pool included."""
         # hasattr is what TorchScript decides at compile time.
         if hasattr(self, "conv1"):
-            x = self.conv1(x)
-        else:
-            x = self.conv1_3(self.conv1_2(self.conv1_1(x)))
-        y: Tensor = self.maxpool(x)
-        return y
+            single: Tensor = self.maxpool(self.conv1(x))
+            return single
+        three: Tensor = self.maxpool(self.conv1_3(self.conv1_2(self.conv1_1(x))))
+        return three
+
+    def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(N, C, H, W) -> the maps of layer1 (1/4), layer2, layer3 and layer4."""
+        first = self.layer1(self.stem(x))
+        second = self.layer2(first)
+        third = self.layer3(second)
+        return first, second, third, self.layer4(third)
 
 
 def _stage(form: Form, stage: int, before: int, width: float) -> nn.Sequential:
