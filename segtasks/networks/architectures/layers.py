@@ -155,7 +155,7 @@ def pad_to(x: Tensor, multiple: int, extra: int) -> Tensor:
 def enlarge_aligned(x: Tensor, factor: int) -> Tensor:
     """Bilinear, corners on corners: (N, C, h, w) -> (N, C, f (h - 1) + 1, f (w - 1) + 1).
 
-    Caffe's ``Interp`` with a zoom factor: every unit stays on its pixel 0, f, 2f, ..., so the source
+    Caffe's ``Interp`` with a zoom factor: units stay on their pixels 0, f, 2f, ..., so the source
     map does not depend on the size.
     """
     size = [factor * (x.shape[2] - 1) + 1, factor * (x.shape[3] - 1) + 1]
