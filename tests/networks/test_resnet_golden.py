@@ -45,6 +45,46 @@ def kazuto1011(key: str) -> str:
     return f"layer1.conv1.{in_pair(key.removeprefix('conv1.'))}"
 
 
+def semseg(key: str) -> str:
+    """layer1.0.conv2.bn.bias -> layer1.0.bn2.bias; conv1_2.weight -> layer0.3.weight."""
+    if found := re.fullmatch(r"conv1_(\d)\.(bn\.)?(.*)", key):
+        return f"layer0.{3 * int(found[1]) - (2 if found[2] else 3)}.{found[3]}"
+    key = head(head(key, "main", "cls"), "auxiliary", "aux")
+    key = re.sub(r"^ppm\.convs\.(\d)\.bn\.", r"ppm.features.\1.2.", key)
+    key = re.sub(r"^ppm\.convs\.(\d)\.", r"ppm.features.\1.1.", key)
+    return torchvision_block(key)
+
+
+def head(key: str, ours: str, theirs: str) -> str:
+    """main.conv.bn.bias -> cls.1.bias; convolution, BatchNorm, ReLU, dropout, 1x1."""
+    key = re.sub(rf"^{ours}\.conv\.bn\.", f"{theirs}.1.", key)
+    key = re.sub(rf"^{ours}\.conv\.", f"{theirs}.0.", key)
+    return re.sub(rf"^{ours}\.classifier\.", f"{theirs}.4.", key)
+
+
+def torchvision(key: str) -> str:
+    """Trunk below backbone; main and auxiliary are classifier and aux_classifier."""
+    if key.startswith(("main", "auxiliary")):
+        return head(head(key, "main", "classifier"), "auxiliary", "aux_classifier")
+    return f"backbone.{torchvision_block(key)}"
+
+
+def torchvision_block(key: str) -> str:
+    """conv2.bn.bias -> bn2.bias, shortcut.bn.bias -> downsample.1.bias, also at the top."""
+    key = re.sub(r"(^|\.)conv(\d)\.bn\.", r"\1bn\2.", key)
+    return key.replace("shortcut.bn", "downsample.1").replace("shortcut", "downsample.0")
+
+
+def smp(key: str) -> str:
+    """Trunk below encoder; ppm.convs.0.bias -> decoder.psp.blocks.0.pool.1.0.bias."""
+    if key.startswith("classifier"):
+        return key.replace("classifier", "segmentation_head.0")
+    if found := re.fullmatch(r"(ppm\.convs\.\d|conv)\.(bn\.)?(weight|bias|running_.*)", key):
+        home = re.sub(r"ppm\.convs\.(\d)", r"psp.blocks.\1.pool.1", found[1])
+        return f"decoder.{home}.{1 if found[2] else 0}.{found[3]}"
+    return f"encoder.{torchvision_block(key)}"
+
+
 def in_pair(tail: str) -> str:
     """Weight -> conv.weight; bn.bias stays."""
     return tail if tail.startswith("bn.") else f"conv.{tail}"
@@ -56,3 +96,29 @@ def test_deeplabv2_gives_the_logits_of_the_independent_implementation() -> None:
         y = network.coarse_logits(formula_input(65, 81))  # type: ignore[operator]
     figures = [107401.9507, 1114181.446, -1574131.538, 3049309.399, 1966779.581]
     check_golden(y, figures, {10: 59, 15: 26, 18: 14})
+
+
+PSPNET50 = (
+    [77.75290346, 564.9033032, 612.3090423, 424.6458482, 37.25476149],
+    {4: 4153, 5: 110, 7: 30, 10: 50, 11: 912, 18: 10},
+)
+
+
+def test_pspnet_gives_the_logits_of_the_independent_implementation() -> None:
+    with torch.inference_mode():
+        y = formula_network("pspnet50", semseg)(formula_input(65, 81))
+    check_golden(y, *PSPNET50)
+
+
+def test_the_pspnet_of_smp_gives_the_logits_of_the_independent_implementation() -> None:
+    with torch.inference_mode():
+        y = formula_network("smp_pspnet50", smp)(formula_input(64, 96))
+    figures = [5.642564646, 38.66853446, 34.01135444, 40.04492442, 5.99784601]
+    check_golden(y, figures, {0: 423, 9: 286, 10: 5346, 14: 44, 19: 45})
+
+
+def test_the_fcn_of_torchvision_gives_the_logits_of_the_independent_implementation() -> None:
+    with torch.inference_mode():
+        y = formula_network("fcn_resnet50", torchvision)(formula_input(64, 96))
+    figures = [-246.654488, 736.1892121, -134.9701441, -293.428944, 643.7675324]
+    check_golden(y, figures, {1: 2793, 2: 2835, 4: 13, 11: 61, 12: 268, 19: 174})
