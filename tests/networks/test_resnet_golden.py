@@ -85,6 +85,31 @@ def smp(key: str) -> str:
     return f"encoder.{torchvision_block(key)}"
 
 
+def drsleep(key: str) -> str:
+    """Trunk at the top; refine4 is stage 1, refine1 stage 4."""
+    if found := re.fullmatch(r"refine(\d)\.(.*)", key):
+        return drsleep_block(5 - int(found[1]), found[2])
+    if key.startswith("classifier"):
+        return key.replace("classifier", "clf_conv")
+    return torchvision_block(key)
+
+
+def drsleep_block(stage: int, key: str) -> str:
+    """fusion.deeper belongs to the stage below there."""
+    if found := re.fullmatch(r"(adapt|output|pooling\.convs)\.(\d)\.(.*)", key):
+        home = {"adapt": f"adapt_stage{stage}_b", "output": f"mflow_conv_g{stage}_b"}
+        group, number = home.get(found[1], f"mflow_conv_g{stage}_pool"), int(found[2]) + 1
+        tail = re.sub(r"^conv2", "conv_relu_varout_dimred", found[3].replace("conv1", "conv"))
+        tail = tail if "." in tail else f"outvar_dimred.{tail}"
+        return f"{group}.0.{number}_{tail}"
+    names = {
+        "reduce.weight": f"p_ims1d2_outl{stage}_dimred.weight",
+        "fusion.own.weight": f"adapt_stage{stage}_b2_joint_varout_dimred.weight",
+        "fusion.deeper.weight": f"mflow_conv_g{stage - 1}_b3_joint_varout_dimred.weight",
+    }
+    return names[key]
+
+
 def in_pair(tail: str) -> str:
     """Weight -> conv.weight; bn.bias stays."""
     return tail if tail.startswith("bn.") else f"conv.{tail}"
@@ -122,3 +147,14 @@ def test_the_fcn_of_torchvision_gives_the_logits_of_the_independent_implementati
         y = formula_network("fcn_resnet50", torchvision)(formula_input(64, 96))
     figures = [-246.654488, 736.1892121, -134.9701441, -293.428944, 643.7675324]
     check_golden(y, figures, {1: 2793, 2: 2835, 4: 13, 11: 61, 12: 268, 19: 174})
+
+
+def test_refinenet_gives_the_logits_of_the_independent_implementation() -> None:
+    def gain(key: str) -> float:
+        return 24 if key.startswith(("layer", "conv1")) else 3
+
+    network = formula_network("refinenet101", drsleep, gain, upsampling="align_corners")
+    with torch.inference_mode():
+        y = network.coarse_logits(formula_input(64, 96))  # type: ignore[operator]
+    figures = [-314.4013419, 5971.903678, 1126.174213, 825.4763142, -1318.829398]
+    check_golden(y, figures, {0: 227, 1: 24, 6: 55, 9: 56, 13: 1, 14: 4, 16: 8, 18: 9})
