@@ -123,7 +123,9 @@ def bilinear_deconv(classes: int, factor: int) -> nn.ConvTranspose2d:
     return deconv
 
 
-def initialise(module: nn.Module, *, score_prefixes: tuple[str, ...]) -> None:
+def initialise(
+    module: nn.Module, *, score_prefixes: tuple[str, ...], score_std: float = 0.01
+) -> None:
     """He-normal for all convolutions (He et al. 2015), N(0, 0.01) for the scoring layers, bias 0.
 
     The papers start from ImageNet weights and add scoring layers of zeros (FCN) or N(0, 0.01)
@@ -134,7 +136,7 @@ def initialise(module: nn.Module, *, score_prefixes: tuple[str, ...]) -> None:
         if not isinstance(layer, nn.Conv2d) or layer.weight.is_meta:
             continue
         if name.startswith(score_prefixes):
-            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.normal_(layer.weight, std=score_std)
         else:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
