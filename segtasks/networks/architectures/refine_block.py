@@ -10,11 +10,14 @@
 All convolutions are 3x3 and there is no BatchNorm. The deepest block has nothing to fuse.
 """
 
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segtasks.errors import ModelError
+from segtasks.networks.architectures.doubling import Doubling
 from segtasks.networks.architectures.layers import ConvRelu
 
 _conv = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
@@ -100,3 +103,33 @@ class RefineBlock(nn.Module):
             y = self.fusion(y, deeper)
         out: Tensor = self.output(self.pooling(y))
         return out
+
+
+@dataclass(frozen=True)
+class Style:
+    """In what the published RefineNets differ.
+
+    Attributes:
+        pools: length of the chains.
+        upsampling: a method of `Doubling`.
+        pool_first: order in the chains.
+    """
+
+    pools: int
+    upsampling: str
+    pool_first: bool = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.pools < 1:
+            raise ModelError(f"chained_pools is {self.pools}; it must be at least 1")
+
+
+def refine_block(
+    tap: int, channels: int, style: Style, *, deeper: int = 0, doublings: int = 1
+) -> RefineBlock:
+    """A block that fuses a map of ``deeper`` channels, if any, after so many doublings."""
+    pooling = ChainedPooling(channels, style.pools, pool_first=style.pool_first)
+    if not deeper:
+        return RefineBlock(tap, channels, pooling)
+    enlarge = Doubling(style.upsampling, doublings)
+    return RefineBlock(tap, channels, pooling, Fusion(deeper, channels, enlarge))

@@ -25,7 +25,7 @@ _REFINENET50 = NetworkEntry(
         source="demo_refinenet_train.m of guosheng/refinenet: 5e-4, the ResNet x0.1; /10 by hand",
         head_factor=10.0,
     ),
-    options={"chained_pools": 4, "pool_first": True, "upsampling": "bicubic"},
+    options={"output_stride": 4, "chained_pools": 4, "pool_first": True, "upsampling": "bicubic"},
     fixed={"depth": 50},
 )
 
