@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from formula import check_golden, formula_input, formula_weight
 from torch import nn
@@ -129,10 +130,40 @@ PSPNET50 = (
 )
 
 
-def test_pspnet_gives_the_logits_of_the_independent_implementation() -> None:
+@pytest.fixture(scope="module")
+def pspnet() -> nn.Module:
+    """Tests that alter it use ``monkeypatch``, which undoes it."""
+    return formula_network("pspnet50", semseg)
+
+
+def check_pspnet(network: nn.Module) -> None:
     with torch.inference_mode():
-        y = formula_network("pspnet50", semseg)(formula_input(65, 81))
-    check_golden(y, *PSPNET50)
+        check_golden(network(formula_input(65, 81)), *PSPNET50)
+
+
+def test_pspnet_gives_the_logits_of_the_independent_implementation(pspnet: nn.Module) -> None:
+    check_pspnet(pspnet)
+
+
+@pytest.mark.parametrize(("block", "dilation"), [("layer3.0", 1), ("layer4.0", 2)])
+def test_a_contracted_first_block_is_another_function(
+    block: str, dilation: int, pspnet: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conv = pspnet.get_submodule(f"{block}.conv2")
+    monkeypatch.setattr(conv, "dilation", (dilation, dilation))
+    monkeypatch.setattr(conv, "padding", (dilation, dilation))
+    with pytest.raises(AssertionError):
+        check_pspnet(pspnet)
+
+
+def test_another_order_of_concatenation_is_another_function(
+    pspnet: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conv = pspnet.get_submodule("main.conv")
+    map_last = pspnet.get_parameter("main.conv.weight").roll(2048, dims=1)
+    monkeypatch.setattr(conv, "weight", nn.Parameter(map_last))
+    with pytest.raises(AssertionError):
+        check_pspnet(pspnet)
 
 
 def test_the_pspnet_of_smp_gives_the_logits_of_the_independent_implementation() -> None:
