@@ -23,7 +23,7 @@ _PSPNET50 = NetworkEntry(
         crop_px=473,
         batch=16,
         iterations=150_000,
-        source="Zhao et al. 2017, sec. 4.1; ADE20K, crop and head x10 as in hszhao/semseg",
+        source="Zhao et al. 2017, sec. 4.1; ADE20K, crop, head x10, 150k as in hszhao/semseg",
         head_factor=10.0,
         auxiliary_weight=0.4,
     ),
