@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from segtasks.networks.architectures.doubling import Doubling
+
 _LONGEST_PX = 16384
 """Beyond this an operator is taken for global: no finite halo."""
 _IMPULSES_AT_ONCE = 4
@@ -96,6 +98,10 @@ def _make_positive(layer: nn.Module) -> None:
         layer.weight.fill_(layer.weight.shape[0] / layer.weight.numel())
         if layer.bias is not None:
             layer.bias.zero_()
+    elif isinstance(layer, Doubling):
+        # A ReLU would cut what the cubic's negative taps reach.
+        far, near, at, beyond = layer.taps
+        layer.taps = abs(far), abs(near), abs(at), abs(beyond)
 
 
 def _average_pools(module: nn.Module) -> None:

@@ -123,7 +123,9 @@ def bilinear_deconv(classes: int, factor: int) -> nn.ConvTranspose2d:
     return deconv
 
 
-def initialise(module: nn.Module, *, score_prefixes: tuple[str, ...]) -> None:
+def initialise(
+    module: nn.Module, *, score_prefixes: tuple[str, ...], score_std: float = 0.01
+) -> None:
     """He-normal for all convolutions (He et al. 2015), N(0, 0.01) for the scoring layers, bias 0.
 
     The papers start from ImageNet weights and add scoring layers of zeros (FCN) or N(0, 0.01)
@@ -134,7 +136,7 @@ def initialise(module: nn.Module, *, score_prefixes: tuple[str, ...]) -> None:
         if not isinstance(layer, nn.Conv2d) or layer.weight.is_meta:
             continue
         if name.startswith(score_prefixes):
-            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.normal_(layer.weight, std=score_std)
         else:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
@@ -150,6 +152,16 @@ def pad_to(x: Tensor, multiple: int, extra: int) -> Tensor:
     down = (extra - x.shape[2]) % multiple
     right = (extra - x.shape[3]) % multiple
     return functional.pad(x, [0, right, 0, down])
+
+
+def enlarge_aligned(x: Tensor, factor: int) -> Tensor:
+    """Bilinear, corners on corners: (N, C, h, w) -> (N, C, f (h - 1) + 1, f (w - 1) + 1).
+
+    Caffe's ``Interp`` with a zoom factor: units stay on their pixels 0, f, 2f, ..., so the source
+    map does not depend on the size.
+    """
+    size = [factor * (x.shape[2] - 1) + 1, factor * (x.shape[3] - 1) + 1]
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
 STRIP_ROWS = 256

@@ -1,7 +1,55 @@
 """PSPNet."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from segtasks.networks.entry import NetworkEntry
+from segtasks.networks.entry import InputConvention, NetworkEntry, Recipe
 
-ENTRIES: Mapping[str, NetworkEntry] = {}
+_SEMSEG = InputConvention("RGB", 255.0, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+_PSPNET50 = NetworkEntry(
+    builder="segtasks.networks.architectures.pspnet:PSPNet",
+    lattice_px=8,
+    output_stride=8,
+    inputs=_SEMSEG,
+    border="zero after normalisation",
+    upsampling="bilinear, align_corners",
+    size_rule="8k+1",
+    stitch="blend",
+    recipe=Recipe(
+        learning_rate=1e-2,
+        policy="poly",
+        momentum=0.9,
+        weight_decay=1e-4,
+        crop_px=473,
+        batch=16,
+        iterations=150_000,
+        source="Zhao et al. 2017, sec. 4.1; ADE20K, crop, head x10, 150k as in hszhao/semseg",
+        head_factor=10.0,
+        auxiliary_weight=0.4,
+    ),
+    options={"auxiliary": False, "dropout": 0.1},
+    fixed={"depth": 50},
+)
+
+_SMP = replace(
+    _PSPNET50,
+    builder="segtasks.networks.architectures.smp_pspnet:SmpPSPNet",
+    inputs=InputConvention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    size_rule="8k",
+    recipe=replace(_PSPNET50.recipe, auxiliary_weight=0.0, source="none published; PSPNet's"),
+    options={"dropout": 0.2},
+)
+_MMSEG50 = replace(
+    _PSPNET50,
+    upsampling="bilinear, half-pixel",
+    size_rule="8k",
+    fixed={"depth": 50, "layout": "mmseg"},
+)
+
+ENTRIES: Mapping[str, NetworkEntry] = {
+    "pspnet50": _PSPNET50,
+    "pspnet101": replace(_PSPNET50, fixed={"depth": 101}),
+    "smp_pspnet50": _SMP,
+    "mmseg_pspnet50": _MMSEG50,
+    "mmseg_pspnet101": replace(_MMSEG50, fixed={"depth": 101, "layout": "mmseg"}),
+}

@@ -1,0 +1,135 @@
+"""The blocks of RefineNet. Lin et al. 2017, arXiv:1611.06612, fig. 3.
+
+    tap -> reduce -> adapt, 2 RCU -> own ---.
+                                            + -> chained residual pooling -> output, 3 RCU
+    block below -> deeper -> enlarge -------'
+
+    RCU                x -> ReLU -> 3x3 -> ReLU -> 3x3 -> + x
+    chained pooling    x = ReLU(x);  y = x;  4 times: y = 3x3(max 5x5(y)), x += y
+
+All convolutions are 3x3 and there is no BatchNorm. The deepest block has nothing to fuse.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segtasks.errors import ModelError
+from segtasks.networks.architectures.doubling import Doubling
+from segtasks.networks.architectures.layers import ConvRelu
+
+_conv = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
+
+
+class ResidualConvUnit(nn.Module):
+    """RCU. Keys ``conv1`` (with a bias), ``conv2``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvRelu(channels, channels, 3, padding=1)
+        self.conv2 = _conv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, h, w) -> the same shape."""
+        y: Tensor = self.conv2(self.conv1(functional.relu(x)))
+        return y.add_(x)
+
+
+class ChainedPooling(nn.Module):
+    """Chained residual pooling. Keys ``convs.0`` ...
+
+    Args:
+        channels: D.
+        pools: length of the chain.
+        pool_first: as in the paper; False is the "improved" block of the released code.
+    """
+
+    def __init__(self, channels: int, pools: int, *, pool_first: bool) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_conv(channels, channels) for _ in range(pools))
+        self.maxpool = nn.MaxPool2d(5, stride=1, padding=2)
+        self.pool_first = pool_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, h, w) -> the same shape."""
+        x = functional.relu(x)
+        y = x
+        for conv in self.convs:
+            y = conv(self.maxpool(y)) if self.pool_first else self.maxpool(conv(y))
+            x = x + y
+        return x
+
+
+class Fusion(nn.Module):
+    """The sum of two maps at the size of the larger. Keys ``own``, ``deeper``.
+
+    Args:
+        deeper: channels E of the block below.
+        channels: D.
+        enlarge: brings the deeper map to the size of the other.
+    """
+
+    def __init__(self, deeper: int, channels: int, enlarge: nn.Module) -> None:
+        super().__init__()
+        self.own = _conv(channels, channels)
+        self.deeper = _conv(deeper, channels)
+        self.enlarge = enlarge
+
+    def forward(self, own: Tensor, deeper: Tensor) -> Tensor:
+        """(N, D, h, w) and (N, E, h/2, w/2) -> (N, D, h, w)."""
+        y: Tensor = self.own(own)
+        return y.add_(self.enlarge(self.deeper(deeper)))
+
+
+class RefineBlock(nn.Module):
+    """One block. Keys ``reduce``, ``adapt``, ``fusion``, ``pooling``, ``output``."""
+
+    def __init__(
+        self, tap: int, channels: int, pooling: ChainedPooling, fusion: Fusion | None = None
+    ) -> None:
+        super().__init__()
+        self.reduce = _conv(tap, channels)
+        self.adapt = nn.Sequential(*(ResidualConvUnit(channels) for _ in range(2)))
+        self.fusion = fusion
+        self.pooling = pooling
+        self.output = nn.Sequential(*(ResidualConvUnit(channels) for _ in range(3)))
+
+    def forward(self, tap: Tensor, deeper: Tensor | None = None) -> Tensor:
+        """(N, C, h, w), and the output of the block below where they fuse -> (N, D, h, w)."""
+        y = self.adapt(self.reduce(tap))
+        if self.fusion is not None and deeper is not None:
+            y = self.fusion(y, deeper)
+        out: Tensor = self.output(self.pooling(y))
+        return out
+
+
+@dataclass(frozen=True)
+class Style:
+    """In what the published RefineNets differ.
+
+    Attributes:
+        pools: length of the chains.
+        upsampling: a method of `Doubling`.
+        pool_first: order in the chains.
+    """
+
+    pools: int
+    upsampling: str
+    pool_first: bool = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.pools < 1:
+            raise ModelError(f"chained_pools is {self.pools}; it must be at least 1")
+
+
+def refine_block(
+    tap: int, channels: int, style: Style, *, deeper: int = 0, doublings: int = 1
+) -> RefineBlock:
+    """A block that fuses a map of ``deeper`` channels, if any, after so many doublings."""
+    pooling = ChainedPooling(channels, style.pools, pool_first=style.pool_first)
+    if not deeper:
+        return RefineBlock(tap, channels, pooling)
+    enlarge = Doubling(style.upsampling, doublings)
+    return RefineBlock(tap, channels, pooling, Fusion(deeper, channels, enlarge))
