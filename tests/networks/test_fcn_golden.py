@@ -1,4 +1,4 @@
-"""FCN-32s and FCN-8s against numbers printed by an independent implementation (wkentaro/pytorch-fcn, MIT)."""
+"""FCN-32s and 8s against an independent implementation's numbers (wkentaro/pytorch-fcn, MIT)."""
 
 import pytest
 import torch
