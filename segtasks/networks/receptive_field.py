@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from segtasks.networks.architectures.doubling import Doubling
 
@@ -85,7 +86,7 @@ def _linearised(module: nn.Module) -> nn.Module:
     with torch.no_grad():
         for layer in copy.modules():
             _make_positive(layer)
-    _average_pools(copy)
+    _spread_pools(copy)
     return copy
 
 
@@ -104,14 +105,47 @@ def _make_positive(layer: nn.Module) -> None:
         layer.taps = abs(far), abs(near), abs(at), abs(beyond)
 
 
-def _average_pools(module: nn.Module) -> None:
-    """Replace max pools by average pools of the same geometry."""
+def _spread_pools(module: nn.Module) -> None:
+    """Replace max pools by average pools of the same geometry, unpools by whole windows."""
     for name, child in module.named_children():
         if isinstance(child, nn.MaxPool2d):
-            average = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
-            setattr(module, name, average)
+            setattr(module, name, _averages(child))
+        elif isinstance(child, nn.MaxUnpool2d):
+            setattr(module, name, _WholeWindows(child))
         else:
-            _average_pools(child)
+            _spread_pools(child)
+
+
+def _averages(pool: nn.MaxPool2d) -> nn.Module:
+    """The averages of a pool's windows, in place of its indices too where it gives them."""
+    average = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
+    return _Twice(average) if pool.return_indices else average
+
+
+class _Twice(nn.Module):
+    """What the maximum and its index depend on is the same: the whole window."""
+
+    def __init__(self, average: nn.AvgPool2d) -> None:
+        super().__init__()
+        self.average = average
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) -> averages for the maxima, averages for the indices."""
+        y: Tensor = self.average(x)
+        return y, y
+
+
+class _WholeWindows(nn.Module):
+    """An unpool of windows side by side that may put a value, and its index, anywhere in them."""
+
+    def __init__(self, unpool: nn.MaxUnpool2d) -> None:
+        super().__init__()
+        self.factor = unpool.kernel_size
+
+    def forward(self, x: Tensor, where: Tensor, size: list[int]) -> Tensor:
+        """(N, C, H', W') twice -> (N, C, *size)."""
+        spread = functional.interpolate(x + where, scale_factor=self.factor, mode="nearest")
+        return spread[:, :, : size[0], : size[1]]
 
 
 def _extents(linear: nn.Module, bands: int, lattice_px: int, length: int) -> ReceptiveField | None:

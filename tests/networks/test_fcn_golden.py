@@ -1,33 +1,51 @@
-"""FCN-8s against numbers printed by an independent implementation (wkentaro/pytorch-fcn, MIT)."""
+"""FCN-32s and 8s against an independent implementation's numbers (wkentaro/pytorch-fcn, MIT)."""
 
 import pytest
 import torch
 from formula import check_golden, formula_input, formula_weight, uniform
-from torch import nn
+from torch import Tensor, nn
 
 from segtasks.networks import build
 from segtasks.networks.architectures.layers import bilinear_deconv
 
 
-def formula_network() -> nn.Module:
+def formula_network(name: str) -> nn.Module:
     with torch.device("meta"):
-        network = build("fcn8s", classes=21)
-    state = {
-        key: formula_weight(key, tuple(value.shape))
-        for key, value in network.state_dict().items()
-        if not key.startswith("upscore")
-    }
-    for key, factor in (("upscore2", 2), ("upscore_pool4", 2), ("upscore8", 8)):
-        state[f"{key}.weight"] = bilinear_deconv(21, factor).weight
-    network.load_state_dict(state, assign=True)
+        network = build(name, classes=21)
+    network.load_state_dict(
+        {key: weight(key, tuple(v.shape)) for key, v in network.state_dict().items()}, assign=True
+    )
     return network.double().eval()
 
 
-def test_fcn8s_gives_the_logits_of_the_independent_implementation() -> None:
+def weight(key: str, shape: tuple[int, ...]) -> Tensor:
+    if key.startswith("upscore"):
+        return bilinear_deconv(21, shape[2] // 2).weight
+    return formula_weight(key, shape)
+
+
+# name: mean, std, first, middle, last; histogram of the classes
+GOLDEN = [
+    (
+        "fcn8s",
+        [1.030240651, 3.126875016, 5.017261964, 0.4536811196, 0.4072746181],
+        {0: 3850},
+    ),
+    (
+        "fcn32s",
+        [0.1009999606, 0.6631251489, -0.191805532, -0.7795149313, 0.1060378762],
+        {9: 720, 14: 20, 17: 510, 19: 2600},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "figures", "histogram"), GOLDEN)
+def test_fcn_gives_the_logits_of_the_independent_implementation(
+    name: str, figures: list[float], histogram: dict[int, int]
+) -> None:
     with torch.inference_mode():
-        y = formula_network()(formula_input(50, 77))
-    figures = [1.030240651, 3.126875016, 5.017261964, 0.4536811196, 0.4072746181]
-    check_golden(y, figures, {0: 3850})
+        y = formula_network(name)(formula_input(50, 77))
+    check_golden(y, figures, histogram)
 
 
 def test_the_formula_starts_as_documented() -> None:
@@ -36,7 +54,7 @@ def test_the_formula_starts_as_documented() -> None:
     )
 
 
-@pytest.mark.parametrize("factor", [2, 8])
+@pytest.mark.parametrize("factor", [2, 8, 16, 32])
 def test_the_frozen_deconvolution_keeps_a_constant_and_its_class(factor: int) -> None:
     x = torch.tensor([1.0, -2.0, 3.0])[None, :, None, None].expand(1, 3, 6, 6)
     with torch.inference_mode():

@@ -62,6 +62,8 @@ def test_zeros_below_and_right_change_nothing_where_the_size_rule_pads(name: str
 
 # name, the layer before the logits, the logits: channels at width 1/32
 ENDS = [
+    ("fcn32s", "fc7", 128, "score_fr"),
+    ("fcn16s", "fc7", 128, "score_fr"),
     ("fcn8s", "fc7", 128, "score_fr"),
     ("fcn8s_lean", "fc7", 128, "score_fr"),
     ("largefov", "fc7", 32, "fc8"),

@@ -1,16 +1,20 @@
-"""FCN-8s on VGG16. Long, Shelhamer & Darrell 2015, arXiv:1411.4038; net.py of voc-fcn8s.
+"""FCN on VGG16. Long, Shelhamer & Darrell 2015, arXiv:1411.4038; net.py of voc-fcn{32,16,8}s.
 
     input  conv1_1 pads 100     pool3 (1/8)   pool4 (1/16)   pool5 (1/32) -> fc6 7x7 -> fc7
                                   |             |                                |
                               score_pool3   score_pool4                      score_fr
                                   |   crop 9    |   crop 5                       |
-    output <- crop 31 <- x8 <---- + <--- x2 --- + <------------ x2 --------------'
+    32s: crop 19 <---- x32 <-----------------------------------------------------|
+    16s: crop 27 <---- x16 <--------------------+ <------------ x2 --------------|
+     8s: crop 31 <- x8 <--------- + <--- x2 --- + <------------ x2 --------------'
 
-Every image of H, W >= 1 gives logits of its own size. Units lie every 32 px from the origin:
-patches must start on multiples of 32.
+Every image of H, W >= 1 gives logits of its own size: 97 is the least padding that lets a 1 px
+image keep one unit, 81 the least whose crop begins inside the map. Units lie every 32 px from the
+origin: patches must start on multiples of 32.
 """
 
 from functools import partial
+from typing import ClassVar, TypedDict, Unpack
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,29 +29,42 @@ from segtasks.networks.architectures.layers import (
 from segtasks.networks.architectures.vgg import VGG16
 
 
+class Options(TypedDict, total=False):
+    """What every FCN takes besides its classes."""
+
+    bands: int
+    width: float
+    batch_norm: bool
+    dropout: float
+
+
 class _FCN(VGG16):
-    """What all FCNs on VGG16 share: backbone, ceil pools, fully convolutional fc6 and fc7."""
+    """What all FCNs on VGG16 share: backbone, ceil pools, fully convolutional fc6 and fc7.
+
+    State dict keys and shapes are those of the Caffe models and of wkentaro/pytorch-fcn.
+    """
+
+    first_padding: ClassVar[int] = 100
+    fc6_padding: ClassVar[int] = 0
 
     def __init__(
         self,
         *,
         classes: int,
-        bands: int,
-        width: float,
-        batch_norm: bool,
-        dropout: float,
-        first_padding: int,
-        fc6_padding: int,
+        bands: int = 3,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__(
-            bands=bands, width=width, batch_norm=batch_norm, first_padding=first_padding
+            bands=bands, width=width, batch_norm=batch_norm, first_padding=self.first_padding
         )
         pooled, units = narrow(512, width), narrow(4096, width)
         self.pool1, self.pool2, self.pool3, self.pool4, self.pool5 = (
             nn.MaxPool2d(2, stride=2, ceil_mode=True) for _ in range(5)
         )
         fc = partial(conv_relu, batch_norm=batch_norm)
-        self.fc6 = fc(pooled, units, kernel_size=7, padding=fc6_padding)
+        self.fc6 = fc(pooled, units, kernel_size=7, padding=self.fc6_padding)
         self.fc7 = fc(units, units, kernel_size=1)
         self.dropout = nn.Dropout(dropout)
         self.score_fr = nn.Conv2d(units, classes, 1)
@@ -70,46 +87,98 @@ class _FCN(VGG16):
         return y
 
 
-class FCN8s(_FCN):
-    """FCN-8s as published: pad 100, frozen bilinear deconvolutions, fixed crops 5, 9, 31.
+class FCN32s(_FCN):
+    """FCN-32s as published: pad 100, one frozen bilinear deconvolution, fixed crop 19."""
 
-    State dict keys and shapes are those of the Caffe model and of wkentaro/pytorch-fcn.
-    """
-
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            bands=bands,
-            width=width,
-            batch_norm=batch_norm,
-            dropout=dropout,
-            first_padding=100,
-            fc6_padding=0,
-        )
-        self.score_pool4 = nn.Conv2d(narrow(512, width), classes, 1)
-        self.score_pool3 = nn.Conv2d(narrow(256, width), classes, 1)
-        self.upscore2 = bilinear_deconv(classes, 2)
-        self.upscore_pool4 = bilinear_deconv(classes, 2)
-        self.upscore8 = bilinear_deconv(classes, 8)
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
+        self.upscore = bilinear_deconv(classes, 32)
         initialise(self, score_prefixes=("score_",))
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits of units; unit i is centred on pixel 32i + 12.5."""
+        return self.to_score(self.to_pool4(self.to_pool3(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K, H, W)."""
+        return crop_like(self.upscore(self.coarse_logits(x)), x, 19)
+
+
+class _WithPool4(_FCN):
+    """An FCN with the first skip, published: logits of pool4 on the doubled coarsest ones."""
+
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
+        self.score_pool4 = nn.Conv2d(self.conv4_3.out_channels, classes, 1)
+        self.upscore2 = bilinear_deconv(classes, 2)
+
+    def add_pool4(self, score: Tensor, pool4: Tensor) -> Tensor:
+        """Logits at 1/32 and features at 1/16 -> logits; unit i is centred on 16i - 11.5."""
+        coarse: Tensor = self.upscore2(score)
+        return coarse + crop_like(self.score_pool4(pool4), coarse, 5)
+
+
+class FCN16s(_WithPool4):
+    """FCN-16s as published: pad 100, one skip, frozen bilinear deconvolutions, crops 5, 27."""
+
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
+        self.upscore16 = bilinear_deconv(classes, 16)
+        initialise(self, score_prefixes=("score_",))
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits of units; unit i is centred on pixel 16i - 11.5."""
+        pool4 = self.to_pool4(self.to_pool3(x))
+        return self.add_pool4(self.to_score(pool4), pool4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        return crop_like(self.upscore16(self.coarse_logits(x)), x, 27)
+
+
+class Scale(nn.Module):
+    """Multiplication by a fixed number; no key in the state dict."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return x * self.factor
+
+
+class FCN8s(_WithPool4):
+    """FCN-8s as published: pad 100, two skips, frozen bilinear deconvolutions, crops 5, 9, 31.
+
+    Args:
+        classes: K.
+        at_once: voc-fcn8s-atonce, trained in one go instead of after 32s and 16s; pool4 x 0.01 and
+            pool3 x 0.0001 bring the skips down to the size of the coarsest stream.
+        options: as of all FCNs.
+    """
+
+    def __init__(self, *, classes: int, at_once: bool = False, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
+        self.score_pool3 = nn.Conv2d(self.conv3_3.out_channels, classes, 1)
+        self.upscore_pool4 = bilinear_deconv(classes, 2)
+        self.upscore8 = bilinear_deconv(classes, 8)
+        self.scale_pool4 = Scale(0.01) if at_once else nn.Identity()
+        self.scale_pool3 = Scale(0.0001) if at_once else nn.Identity()
+        initialise(self, score_prefixes=("score_",))
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits of units; unit i is centred on pixel 8i - 23.5."""
         pool3 = self.to_pool3(x)
         pool4 = self.to_pool4(pool3)
-        coarse = self.upscore2(self.to_score(pool4))
-        middle = coarse + crop_like(self.score_pool4(pool4), coarse, 5)
+        middle = self.add_pool4(self.to_score(pool4), self.scale_pool4(pool4))
         middle = self.upscore_pool4(middle)
-        fine = middle + crop_like(self.score_pool3(pool3), middle, 9)
-        return crop_like(self.upscore8(fine), x, 31)
+        fine: Tensor = middle + crop_like(self.score_pool3(self.scale_pool3(pool3)), middle, 9)
+        return fine
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        return crop_like(self.upscore8(self.coarse_logits(x)), x, 31)
 
 
 class FCN8sLean(_FCN):
@@ -119,35 +188,26 @@ class FCN8sLean(_FCN):
     512 px. Its units lie 3 px from those of `FCN8s`, so the two answers differ a little everywhere.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            bands=bands,
-            width=width,
-            batch_norm=batch_norm,
-            dropout=dropout,
-            first_padding=1,
-            fc6_padding=3,
-        )
-        self.score_pool4 = nn.Conv2d(narrow(512, width), classes, 1)
-        self.score_pool3 = nn.Conv2d(narrow(256, width), classes, 1)
+    first_padding = 1
+    fc6_padding = 3
+
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
+        self.score_pool4 = nn.Conv2d(self.conv4_3.out_channels, classes, 1)
+        self.score_pool3 = nn.Conv2d(self.conv3_3.out_channels, classes, 1)
         initialise(self, score_prefixes=("score_",))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, H, W); the input is padded to multiples of 32."""
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), padded to multiples of 32 -> logits (N, K, H/8, W/8)."""
         pool3 = self.to_pool3(pad_to(x, 32, 0))
         pool4 = self.to_pool4(pool3)
         middle = self.score_pool4(pool4) + enlarge(self.to_score(pool4), 2.0)
-        fine = self.score_pool3(pool3) + enlarge(middle, 2.0)
-        return crop_like(enlarge(fine, 8.0), x, 0)
+        fine: Tensor = self.score_pool3(pool3) + enlarge(middle, 2.0)
+        return fine
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        return crop_like(enlarge(self.coarse_logits(x), 8.0), x, 0)
 
 
 def crop_like(x: Tensor, reference: Tensor, offset: int) -> Tensor:

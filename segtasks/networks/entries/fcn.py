@@ -1,6 +1,7 @@
 """FCN on VGG16."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from segtasks.networks.entry import InputConvention, NetworkEntry, Option, Recipe
 
@@ -17,29 +18,39 @@ _RECIPE = Recipe(
     source="Long et al. 2015, sec. 4.3",
 )
 
+_FCN32S = NetworkEntry(
+    builder="segtasks.networks.architectures.fcn:FCN32s",
+    lattice_px=32,
+    output_stride=32,
+    inputs=_CAFFE,
+    border="zero after normalisation",
+    upsampling="frozen bilinear deconvolution, crop 19",
+    size_rule="any",
+    stitch="crop",
+    recipe=_RECIPE,
+    options=_OPTIONS,
+)
+
 ENTRIES: Mapping[str, NetworkEntry] = {
-    "fcn8s": NetworkEntry(
-        builder="segtasks.networks.architectures.fcn:FCN8s",
-        lattice_px=32,
-        output_stride=8,
-        inputs=_CAFFE,
-        border="zero after normalisation",
-        upsampling="frozen bilinear deconvolution, crops 5, 9, 31",
-        size_rule="any",
-        stitch="crop",
-        recipe=_RECIPE,
-        options=_OPTIONS,
+    "fcn32s": _FCN32S,
+    "fcn16s": replace(
+        _FCN32S,
+        builder="segtasks.networks.architectures.fcn:FCN16s",
+        output_stride=16,
+        upsampling="frozen bilinear deconvolution, crops 5, 27",
     ),
-    "fcn8s_lean": NetworkEntry(
-        builder="segtasks.networks.architectures.fcn:FCN8sLean",
-        lattice_px=32,
+    "fcn8s": replace(
+        _FCN32S,
+        builder="segtasks.networks.architectures.fcn:FCN8s",
         output_stride=8,
-        inputs=_CAFFE,
-        border="zero after normalisation",
+        upsampling="frozen bilinear deconvolution, crops 5, 9, 31",
+        options={**_OPTIONS, "at_once": False},
+    ),
+    "fcn8s_lean": replace(
+        _FCN32S,
+        builder="segtasks.networks.architectures.fcn:FCN8sLean",
+        output_stride=8,
         upsampling="bilinear, half-pixel",
         size_rule="32k",
-        stitch="crop",
-        recipe=_RECIPE,
-        options=_OPTIONS,
     ),
 }
