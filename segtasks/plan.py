@@ -26,6 +26,7 @@ Range = tuple[float, float]
 FORMAT = 1
 FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
+UNMEASURED_HALO_PX = 128
 CHEAP_HALO_FACTOR = 1.25
 THUMBNAIL_PX = 1536
 
@@ -194,15 +195,23 @@ def _margin(job: Job, card: Card) -> int:
 
 
 def _auto_margin(job: Job, card: Card) -> int:
-    """The exact halo where it costs little, else the effective receptive field."""
+    """The exact halo where it costs little, else the least that hides the seams."""
     unit = card.lattice_px
-    effective = -(-card.effective_halo_px // unit) * unit
+    effective = -(-_hiding_halo(card) // unit) * unit
     exact = effective if card.halo_px is None else card.halo_px
     if job.tiling.patch_px != "auto":
         affordable = job.tiling.patch_px // 4 // unit * unit  # at most half the patch is overlap
         return min(effective, affordable)
     step = largest_step(card.forward_bytes_per_px, exact)
     return exact if halo_factor(step, exact) <= CHEAP_HALO_FACTOR else effective
+
+
+def _hiding_halo(card: Card) -> int:
+    """As measured on imagery; without that no less than what trained networks have needed."""
+    if card.seam_halo_px is not None:
+        return max(card.seam_halo_px, card.effective_halo_px)
+    halo = max(UNMEASURED_HALO_PX, card.effective_halo_px)
+    return halo if card.halo_px is None else min(halo, card.halo_px)
 
 
 def _step(job: Job, card: Card, margin: int) -> int:

@@ -132,7 +132,8 @@ def _card_lines(card: Card) -> list[str]:
         ),
         (
             f"field      {card.receptive_field_px or 'global'} px receptive, exact halo {exact}, "
-            f"effective halo {card.effective_halo_px} px, lattice {card.lattice_px} px"
+            f"effective halo {card.effective_halo_px} px, seams hidden from "
+            f"{card.seam_halo_px or 'unmeasured'} px, lattice {card.lattice_px} px"
         ),
         f"ground     {card.ground_resolution_m or 'unknown'} m per px",
         f"licence    {card.licence}",

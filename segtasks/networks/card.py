@@ -35,6 +35,8 @@ class Card(BaseModel):
         halo_px: exact halo: a trusted core this far from the patch edge equals the whole-image
             forward. ``None`` when an operator is global (no finite halo).
         effective_halo_px: half-width that holds 99 % of the squared input gradient.
+        seam_halo_px: least halo that leaves the labels beside a cut as they are in one piece, but
+            for 0.5 % (`seam_halo`); ``None`` when no imagery was at hand to measure it on.
         forward_bytes_per_px: peak activation memory of one forward per input pixel, bytes.
     """
 
@@ -53,6 +55,7 @@ class Card(BaseModel):
     receptive_field_px: PositiveInt | None
     halo_px: int | None = Field(ge=0)
     effective_halo_px: int = Field(ge=0)
+    seam_halo_px: int | None = Field(None, ge=0)
     forward_bytes_per_px: PositiveInt
     gmac_per_mpx: PositiveFloat
     parameters: PositiveInt

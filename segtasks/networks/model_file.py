@@ -26,6 +26,7 @@ from segtasks.networks.receptive_field import (
     receptive_field,
 )
 from segtasks.networks.registry import build, entry
+from segtasks.networks.seam_halo import seam_halo_px
 from segtasks.networks.weights import (
     Weights,
     check_fit,
@@ -66,8 +67,9 @@ def make_card(
 
     Args:
         module: the network, as `build` made it from network, width and variant.
-        samples: normalised tiles (N, C, H, W), larger than the receptive field, for the effective
-            halo; one tile of noise without them.
+        samples: normalised tiles of real imagery (N, C, H, W), larger than the receptive field, for
+            the effective halo and the seam halo; without them the one is measured on a tile of
+            noise and the other not at all.
         declared: network, classes, bands, normalisation, licence; where they differ from the
             default width, variant, ground_resolution_m, provenance.
 
@@ -76,18 +78,25 @@ def make_card(
     """
     bands, field = len(declared["bands"]), _field(declared)
     tiles = _noise(bands, field) if samples is None else samples
+    lattice = entry(declared["network"]).lattice_px
     return Card.model_validate(
         {
             **declared,
             **_costs(module, declared),
-            "lattice_px": entry(declared["network"]).lattice_px,
+            "lattice_px": lattice,
             "output_stride": entry(declared["network"]).output_stride,
             "receptive_field_px": field.size_px if field else None,
             "halo_px": field.halo_px if field else None,
             "effective_halo_px": effective_halo_px(module, tiles),
+            "seam_halo_px": _seam_halo(module, samples, lattice),
             "weights_sha256": weights_sha256(weights_of(module, "float32")),
         }
     )
+
+
+def _seam_halo(module: nn.Module, samples: Tensor | None, lattice_px: int) -> int | None:
+    """Measured where there is imagery to measure it on."""
+    return None if samples is None else seam_halo_px(module, samples, lattice_px=lattice_px)
 
 
 def _field(declared: Declared) -> ReceptiveField | None:

@@ -13,6 +13,9 @@ from segtasks.networks.card import Normalisation
 from segtasks.training.job import Augmentation, TrainJob
 from segtasks.training.pairs import Pair
 
+SAMPLES, SAMPLE_PX = 2, 768
+"""Tiles that the halos of a finished model are measured on, and their side."""
+
 Crop = tuple[Tensor, Tensor]
 """Image (C, h, w), normalised, 0 where invalid; labels (h, w), int64."""
 
@@ -49,6 +52,17 @@ def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) ->
     std = np.array(normalisation.std, np.float32)[:, None, None]
     image = np.where(valid, (image - mean) / std, np.float32(0))
     return torch.from_numpy(image), torch.from_numpy(labels).long()
+
+
+def sample_tiles(pairs: Sequence[Pair], normalisation: Normalisation) -> Tensor:
+    """Normalised tiles (N, C, h, w) from the middle of the first pairs, of one size."""
+    chosen = pairs[:SAMPLES]
+    side = min([SAMPLE_PX, *(min(pair.image.height, pair.image.width) for pair in chosen)])
+    tiles = []
+    for pair in chosen:
+        row, col = (pair.image.height - side) // 2, (pair.image.width - side) // 2
+        tiles.append(read_normalised(pair, Window(row, col, side, side), normalisation)[0])
+    return torch.stack(tiles)
 
 
 def _window(pair: Pair, side: int, rng: np.random.Generator) -> Window:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from segtasks.errors import JobError
 from segtasks.networks import Card, Normalisation
-from segtasks.training.crops import Cropper
+from segtasks.training.crops import Cropper, sample_tiles
 from segtasks.training.evaluate import evaluate_network
 from segtasks.training.job import TrainJob
 from segtasks.training.metrics import Scores
@@ -82,7 +82,9 @@ def train(job: TrainJob, on_progress: OnProgress = lambda _: None) -> Result:
         module = start_network(job, len(material.normalisation.mean))
         best = _loop(job, material, module, on_progress)
         module.load_state_dict(best.weights)
-        card = write_model(job, module, material.normalisation, best.iteration, best.scores)
+        samples = sample_tiles(material.validation, material.normalisation)
+        scores, iteration = best.scores, best.iteration
+        card = write_model(job, module, material.normalisation, samples, iteration, scores)
     return Result(job.out, card, best.scores, best.iteration)
 
 

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.model_file import make_card, save
@@ -14,15 +14,30 @@ _RGB = ("red", "green", "blue")
 
 
 def write_model(
-    job: TrainJob, module: nn.Module, normalisation: Normalisation, iteration: int, scores: Scores
+    job: TrainJob,
+    module: nn.Module,
+    normalisation: Normalisation,
+    samples: Tensor,
+    iteration: int,
+    scores: Scores,
 ) -> Card:
-    """Write ``job.out``; return the card as written."""
+    """Write ``job.out``; return the card as written.
+
+    Args:
+        job: what was asked for.
+        module: the trained network.
+        normalisation: of its input.
+        samples: normalised tiles (N, C, H, W), for what must be measured on imagery.
+        iteration: whose weights these are.
+        scores: on the validation pairs.
+    """
     count = len(normalisation.mean)
     names = _RGB if count == len(_RGB) else tuple(f"band {i}" for i in range(1, count + 1))
     # safetensors writes numpy arrays in the order of memory, so channels_last must end here.
     module.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     card = make_card(
         module,
+        samples=samples,
         network=job.network,
         classes=job.legend,
         bands=names,
