@@ -12,6 +12,7 @@ cancels: an impulse reaches exactly the outputs that depend on its pixel.
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,14 @@ class ReceptiveField:
         return -(-max(self.need_px) // self.lattice_px) * self.lattice_px
 
 
+@runtime_checkable
+class Nonlinear(Protocol):
+    """A layer, no convolution or pool, that knows a linear one seeing the same pixels."""
+
+    def linearised(self) -> nn.Module:
+        """The layer to measure in its place: its weights are positive and nothing is added."""
+
+
 def receptive_field(module: nn.Module, *, bands: int, lattice_px: int) -> ReceptiveField | None:
     """Measure a network; None when it sees the whole image (an operator is global).
 
@@ -106,12 +115,17 @@ def _make_positive(layer: nn.Module) -> None:
 
 
 def _spread_pools(module: nn.Module) -> None:
-    """Replace max pools by average pools of the same geometry, unpools by whole windows."""
+    """Replace max pools by average pools of the same geometry, unpools by whole windows.
+
+    What else is not linear says itself what stands for it.
+    """
     for name, child in module.named_children():
         if isinstance(child, nn.MaxPool2d):
             setattr(module, name, _averages(child))
         elif isinstance(child, nn.MaxUnpool2d):
             setattr(module, name, _WholeWindows(child))
+        elif isinstance(child, Nonlinear):
+            setattr(module, name, child.linearised())
         else:
             _spread_pools(child)
 

@@ -170,7 +170,9 @@ def test_torchscript_gives_logits_where_asked(card: Card, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("height", [513, 640, 769, 1023])
-@pytest.mark.parametrize("name", ["fcn8s", "fcn8s_lean", "largefov"])
+@pytest.mark.parametrize(
+    "name", ["fcn8s", "fcn8s_lean", "largefov", "deeplab_v1", "msc_largefov", "dilation_frontend"]
+)
 def test_strips_change_nothing(name: str, height: int) -> None:
     torch.manual_seed(0)
     network = build(name, classes=2, width=1 / 32).double().eval()

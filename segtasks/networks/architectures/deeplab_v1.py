@@ -1,23 +1,171 @@
-"""DeepLab-LargeFOV on VGG16. Chen et al. 2015, arXiv:1412.7062; prototxt of DeepLab-LargeFOV.
+"""DeepLab v1 on VGG16: three nets. Chen et al. 2015, arXiv:1412.7062, and their prototxts.
 
-    input (8k+1) -> pool1 /2 -> pool2 /4 -> pool3 /8 -> pool4 /8 -> conv5 d2 -> pool5, pool5a /8
-                 -> fc6 3x3 d12, 1024 -> fc7 -> fc8 -> x8 align_corners -> output (8k+1)
+    input -> pool1 /2 -> pool2 /4 -> pool3 /8 -> pool4 /8 -> conv5 d2 -> pool5 /8     backbone
+          -> fc6 -> fc7 -> fc8 -> x8 align_corners -> output
 
-Units lie on pixels 0, 8, 16, ...; only sizes of 8k+1 end on a unit, which is why the x8 zoom is
-exact there and nowhere else. Patches must start on multiples of 8.
+    deeplab_v1     pools 2x2, fc6 4x4 d4, 4096          units on pixels -7, 1, 9 ...   8k + 2
+    largefov       pools 3x3, pool5a, fc6 3x3 d12, 1024  units on pixels 0, 8, 16 ...   8k + 1
+    msc_largefov   and a head on the input and on each of pool1 ... pool4, all zoomed and summed
+
+Only the sizes on the right end on a unit, which is why the x8 zoom is exact there and nowhere else:
+every image is padded to the next. Patches must start on multiples of 8. State dict keys are
+Caffe's (conv1_1 ... fc8; fc8_pascal and fc8_voc12 are ``fc8``).
 """
 
+from dataclasses import dataclass
+from functools import partial
+
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.jit import is_scripting  # type: ignore[attr-defined]  # stub gap
 
-from segtasks.networks.architectures.layers import conv_relu, initialise, narrow, pad_to
-from segtasks.networks.architectures.vgg import VGG16
+from segtasks.networks.architectures.atrous_vgg import AtrousVGG16
+from segtasks.networks.architectures.layers import (
+    conv_relu,
+    enlarge_aligned,
+    in_strips,
+    initialise,
+    narrow,
+    pad_to,
+)
 
 
-class LargeFOV(VGG16):
-    """DeepLab-LargeFOV as published, for inputs of any size.
+@dataclass(frozen=True)
+class Fc6:
+    """The layer that stands for VGG16's first fully connected one."""
 
-    State dict keys are Caffe's (conv1_1 ... fc8).
+    units: int
+    kernel_size: int
+    dilation: int
+
+
+class _OneHead(AtrousVGG16):
+    """Backbone and one head: fc6, fc7, fc8."""
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int,
+        width: float,
+        batch_norm: bool,
+        dropout: float,
+        pool: int,
+        fc6: Fc6,
+    ) -> None:
+        super().__init__(bands=bands, width=width, batch_norm=batch_norm, pool=pool)
+        pooled, units = narrow(512, width), narrow(fc6.units, width)
+        self.fc6 = conv_relu(
+            pooled,
+            units,
+            fc6.kernel_size,
+            padding=fc6.dilation * (fc6.kernel_size - 1) // 2,
+            dilation=fc6.dilation,
+            batch_norm=batch_norm,
+        )
+        self.fc7 = conv_relu(units, units, 1, batch_norm=batch_norm)
+        self.dropout = nn.Dropout(dropout)
+        self.fc8 = nn.Conv2d(units, classes, 1)
+
+    def head(self, x: Tensor) -> Tensor:
+        """(N, 512, n, m) -> logits (N, K, n, m)."""
+        x = self.dropout(self.fc6(x))
+        y: Tensor = self.fc8(self.dropout(self.fc7(x)))
+        return y
+
+
+class DeepLab(_OneHead):
+    """DeepLab as published, for inputs of any size: pools of 2x2, fc6 4x4 of dilation 4.
+
+    The form of test.prototxt, whose pool4 is padded: a unit more on each side than in training,
+    so that the zoom covers the image; 7 px are cropped before it and 8 behind.
+    """
+
+    surplus_rows = 1
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int = 3,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(
+            classes=classes,
+            bands=bands,
+            width=width,
+            batch_norm=batch_norm,
+            dropout=dropout,
+            pool=2,
+            fc6=Fc6(4096, kernel_size=4, dilation=4),
+        )
+        initialise(self, score_prefixes=("fc8",))
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, k + 3, l + 3) of the next 8k + 2, 8l + 2."""
+        return self.head(self.to_pool5(self.to_pool4(pad_to(x, 8, 2))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        logits = enlarge_aligned(self.coarse_logits(x), 8)
+        return logits[:, :, 7 : 7 + x.shape[2], 7 : 7 + x.shape[3]]
+
+
+class _LargeFOV(_OneHead):
+    """What LargeFOV and its multi-scale form share: the branch from pool4 to fc8."""
+
+    def __init__(
+        self, *, classes: int, bands: int, width: float, batch_norm: bool, dropout: float
+    ) -> None:
+        super().__init__(
+            classes=classes,
+            bands=bands,
+            width=width,
+            batch_norm=batch_norm,
+            dropout=dropout,
+            pool=3,
+            fc6=Fc6(1024, kernel_size=3, dilation=12),
+        )
+        # Caffe's average divides by the whole window, padding included.
+        self.pool5a = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=True)
+
+    def from_pool4(self, pool4: Tensor) -> Tensor:
+        """(N, 512, n, m) -> logits (N, K, n, m)."""
+        return self.head(self.pool5a(self.to_pool5(pool4)))
+
+
+class LargeFOV(_LargeFOV):
+    """DeepLab-LargeFOV as published, for inputs of any size."""
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int = 3,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(
+            classes=classes, bands=bands, width=width, batch_norm=batch_norm, dropout=dropout
+        )
+        initialise(self, score_prefixes=("fc8",))
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, k + 1, l + 1) of the next 8k + 1, 8l + 1."""
+        return self.from_pool4(self.to_pool4(pad_to(x, 8, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        return enlarge_aligned(self.coarse_logits(x), 8)[:, :, : x.shape[2], : x.shape[3]]
+
+
+class MScLargeFOV(_LargeFOV):
+    """LargeFOV with five more heads, on the input and on pool1 ... pool4, summed at stride 1.
+
+    The form of test.prototxt. In training the first convolutions of the heads step by 8, 4, 2, 1, 1
+    and the sum is taken at stride 8: another graph of the same weights, not built here.
     """
 
     def __init__(
@@ -29,38 +177,65 @@ class LargeFOV(VGG16):
         batch_norm: bool = False,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__(bands=bands, width=width, batch_norm=batch_norm, last_dilation=2)
-        self.pool1, self.pool2, self.pool3 = (
-            nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True) for _ in range(3)
+        super().__init__(
+            classes=classes, bands=bands, width=width, batch_norm=batch_norm, dropout=dropout
         )
-        self.pool4, self.pool5 = (nn.MaxPool2d(3, stride=1, padding=1) for _ in range(2))
-        # Caffe's average divides by the whole window, padding included.
-        self.pool5a = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=True)
-        pooled, units = narrow(512, width), narrow(1024, width)
-        self.fc6 = conv_relu(pooled, units, 3, padding=12, dilation=12, batch_norm=batch_norm)
-        self.fc7 = conv_relu(units, units, 1, batch_norm=batch_norm)
-        self.dropout = nn.Dropout(dropout)
-        self.fc8 = nn.Conv2d(units, classes, 1)
-        initialise(self, score_prefixes=("fc8",))
-
-    def features(self, x: Tensor) -> Tensor:
-        """(N, C, 8k+1, 8l+1) -> (N, 512, k+1, l+1)."""
-        x = self.to_pool2(self.to_pool1(x))
-        x = self.pool3(self.block3(x))
-        x = self.pool4(self.block4(x))
-        y: Tensor = self.pool5a(self.pool5(self.block5(x)))
-        return y
-
-    def head(self, x: Tensor) -> Tensor:
-        """(N, 512, k+1, l+1) -> logits (N, K, k+1, l+1)."""
-        x = self.dropout(self.fc6(x))
-        y: Tensor = self.fc8(self.dropout(self.fc7(x)))
-        return y
+        side, sources = narrow(128, width), [narrow(c, width) for c in (64, 128, 256, 512)]
+        conv = partial(conv_relu, out_channels=side, batch_norm=batch_norm)
+        (
+            self.data_conv,
+            self.pool1_conv,
+            self.pool2_conv,
+            self.pool3_conv,
+            self.pool4_conv,
+        ) = (conv(c, kernel_size=3, padding=1) for c in (bands, *sources))
+        self.data_fc, self.pool1_fc, self.pool2_fc, self.pool3_fc, self.pool4_fc = (
+            conv(side, kernel_size=1) for _ in range(5)
+        )
+        self.data_ms, self.pool1_ms, self.pool2_ms, self.pool3_ms, self.pool4_ms = (
+            nn.Conv2d(side, classes, 1) for _ in range(5)
+        )
+        sides = ("data_ms", "pool1_ms", "pool2_ms", "pool3_ms", "pool4_ms")
+        initialise(self, score_prefixes=("fc8", *sides))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, H, W); the input is padded to the next 8k+1."""
-        H, W = x.shape[2], x.shape[3]
-        units = self.head(self.features(pad_to(x, 8, 1)))
-        size = [8 * (units.shape[2] - 1) + 1, 8 * (units.shape[3] - 1) + 1]
-        logits = functional.interpolate(units, size=size, mode="bilinear", align_corners=True)
-        return logits[:, :, :H, :W]
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        data = pad_to(x, 8, 1)
+        pool1 = self.to_pool1(data)
+        pool2 = self.to_pool2(pool1)
+        pool3 = self.pool3(self.block3(pool2))
+        y = self.from_data(data)
+        y = y + enlarge_aligned(self.from_pool1(pool1), 2)
+        y = y + enlarge_aligned(self.from_pool2(pool2), 4)
+        # One enlargement for all logits of stride 8: it is linear.
+        y = y + enlarge_aligned(self.from_pool3(pool3), 8)
+        return y[:, :, : x.shape[2], : x.shape[3]]
+
+    def from_data(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the head's logits, (N, K, H, W); its maps are the largest of all."""
+        if is_scripting():
+            return self.data_head(x)
+        return in_strips(self.data_head, x, stride=1, halo=1)
+
+    def data_head(self, x: Tensor) -> Tensor:
+        """What `from_data` computes in strips."""
+        y: Tensor = self.data_ms(self.dropout(self.data_fc(self.dropout(self.data_conv(x)))))
+        return y
+
+    def from_pool1(self, x: Tensor) -> Tensor:
+        """(N, 64, H/2, W/2) -> the head's logits, as large."""
+        y: Tensor = self.pool1_ms(self.dropout(self.pool1_fc(self.dropout(self.pool1_conv(x)))))
+        return y
+
+    def from_pool2(self, x: Tensor) -> Tensor:
+        """(N, 128, H/4, W/4) -> the head's logits, as large."""
+        y: Tensor = self.pool2_ms(self.dropout(self.pool2_fc(self.dropout(self.pool2_conv(x)))))
+        return y
+
+    def from_pool3(self, x: Tensor) -> Tensor:
+        """(N, 256, n, m) -> the logits of the heads on pool3, pool4 and fc7, summed."""
+        pool4 = self.pool4(self.block4(x))
+        y3 = self.pool3_ms(self.dropout(self.pool3_fc(self.dropout(self.pool3_conv(x)))))
+        y4 = self.pool4_ms(self.dropout(self.pool4_fc(self.dropout(self.pool4_conv(pool4)))))
+        y: Tensor = y3 + y4 + self.from_pool4(pool4)
+        return y

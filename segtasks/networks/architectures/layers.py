@@ -115,12 +115,16 @@ def bilinear_deconv(classes: int, factor: int) -> nn.ConvTranspose2d:
     Long et al. 2015, sec. 3.3 and ``surgery.upsample_filt``: w = (1-|i-c|/f)(1-|j-c|/f) with
     c = f - 0.5, on the diagonal; the off-diagonal is zero and nothing is learnt.
     """
-    size = 2 * factor
-    deconv = nn.ConvTranspose2d(classes, classes, size, stride=factor, bias=False)
-    taps = 1 - (torch.arange(size) - (factor - 0.5)).abs() / factor
-    kernel = torch.outer(taps, taps)
+    kernel = bilinear_kernel(factor)
+    deconv = nn.ConvTranspose2d(classes, classes, len(kernel), stride=factor, bias=False)
     deconv.weight = nn.Parameter(torch.eye(classes)[:, :, None, None] * kernel, requires_grad=False)
     return deconv
+
+
+def bilinear_kernel(factor: int) -> Tensor:
+    """Weights (2f, 2f) of the deconvolution that is half-pixel bilinear upsampling by ``f``."""
+    taps = [1 - abs(i - (factor - 0.5)) / factor for i in range(2 * factor)]
+    return torch.tensor([[above * beside for beside in taps] for above in taps])
 
 
 def initialise(
@@ -168,26 +172,29 @@ STRIP_ROWS = 256
 """Input rows per strip: tall enough that its halo costs little, a ninth of a large patch."""
 
 
-def in_strips(stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo: int) -> Tensor:
+def in_strips(
+    stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo: int, surplus: int = 0
+) -> Tensor:
     """``stage(x)``, computed in horizontal strips when no gradient is asked for.
 
     The first maps of a network are its largest by far. In strips they never exist whole: a third
     of the memory, whose first use is what makes a worker's first forward slow.
 
     Args:
-        stage: convolutions and pools, (N, C, H, W) -> (N, D, ceil(H / stride), W').
+        stage: convolutions and pools, (N, C, H, W) -> (N, D, ceil(H / stride) + surplus, W').
         x: the stage's input.
         stride: of the stage.
         halo: rows that a strip needs beyond its own; a multiple of ``stride``.
+        surplus: rows that the stage's padding adds at the bottom, or its lack of any takes there.
     """
     if torch.is_grad_enabled() or x.shape[2] <= 2 * STRIP_ROWS:
         return stage(x)
     first = stage(x[:, :, : STRIP_ROWS + halo])[:, :, : STRIP_ROWS // stride]
-    shape = (*first.shape[:2], -(-x.shape[2] // stride), first.shape[3])
+    shape = (*first.shape[:2], -(-x.shape[2] // stride) + surplus, first.shape[3])
     # In one piece from the start: small results between large temporaries split the heap.
     out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     out[:, :, : first.shape[2]] = first
-    for top in range(STRIP_ROWS, x.shape[2], STRIP_ROWS):
+    for top in range(STRIP_ROWS, shape[2] * stride, STRIP_ROWS):
         strip = stage(x[:, :, top - halo : top + STRIP_ROWS + halo])
         rows = out[:, :, top // stride : (top + STRIP_ROWS) // stride]
         rows[:] = strip[:, :, halo // stride : halo // stride + rows.shape[2]]

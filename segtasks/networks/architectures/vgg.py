@@ -22,8 +22,12 @@ class VGG16(nn.Module):
         batch_norm: BatchNorm after each convolution; not in the published network, needed to
             train narrow ones from scratch.
         first_padding: zero padding of conv1_1, px (FCN pads 100).
+        padding: zero padding of the others, in multiples of their dilation (Dilation has none).
         last_dilation: dilation of conv5_x (DeepLab dilates by 2).
     """
+
+    surplus_rows = 0
+    """What pool1 and pool2 give beyond half of the rows they come from, rounded up."""
 
     if TYPE_CHECKING:  # TorchScript cannot read them
         pool1: nn.MaxPool2d
@@ -37,14 +41,15 @@ class VGG16(nn.Module):
         width: float,
         batch_norm: bool,
         first_padding: int = 1,
+        padding: int = 1,
         last_dilation: int = 1,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4 = (narrow(channels, width) for channels in (64, 128, 256, 512))
-        conv = partial(conv_relu, kernel_size=3, padding=1, batch_norm=batch_norm)
-        atrous = partial(conv, padding=last_dilation, dilation=last_dilation)
+        conv = partial(conv_relu, kernel_size=3, padding=padding, batch_norm=batch_norm)
+        atrous = partial(conv, padding=padding * last_dilation, dilation=last_dilation)
         # As a frame of its own: strips of the image must not each get one.
-        self.frame = nn.ZeroPad2d(first_padding - 1)
+        self.frame = nn.ZeroPad2d(first_padding - padding)
         self.conv1_1 = conv(bands, c1)
         self.conv1_2 = conv(c1, c1)
         self.conv2_1 = conv(c1, c2)
@@ -64,13 +69,13 @@ class VGG16(nn.Module):
         x = self.frame(x)
         if is_scripting():
             return self.stage1(x)
-        return in_strips(self.stage1, x, stride=2, halo=4)
+        return in_strips(self.stage1, x, stride=2, halo=4, surplus=self.surplus_rows)
 
     def to_pool2(self, pool1: Tensor) -> Tensor:
         """1/2 -> (N, 128, H/4, W/4)."""
         if is_scripting():
             return self.stage2(pool1)
-        return in_strips(self.stage2, pool1, stride=2, halo=4)
+        return in_strips(self.stage2, pool1, stride=2, halo=4, surplus=self.surplus_rows)
 
     def stage1(self, x: Tensor) -> Tensor:
         """Block 1 and its pool."""
