@@ -5,15 +5,22 @@ from collections.abc import Mapping
 from segtasks.errors import ModelError
 from segtasks.networks.card import Normalisation
 from segtasks.networks.entry import Option
-from segtasks.networks.importers import wkentaro
+from segtasks.networks.importers import (
+    caffe,
+    deeplab_v2,
+    imagenet,
+    pspnet,
+    torchvision,
+    wkentaro,
+)
 from segtasks.networks.importers.spelling import Spelling
 from segtasks.networks.registry import entry
 
-_FAMILIES = (wkentaro,)
+_FAMILIES = (caffe, deeplab_v2, pspnet, torchvision, wkentaro)
 _LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
     name: spellings for family in _FAMILIES for name, spellings in family.LAYOUTS.items()
 }
-_BACKBONES: Mapping[str, Mapping[str, Spelling]] = {}
+_BACKBONES = imagenet.BACKBONES
 
 
 def layouts() -> tuple[str, ...]:

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 
 from segtasks.networks.importers.spelling import Spelling
 
-_LEAN = Spelling(unused=(r"upscore.*",))
-"""The lean form has no deconvolutions."""
-
 LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
     "wkentaro": {
-        "fcn8s": Spelling(),
-        "fcn8s_lean": _LEAN,
+        **dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), Spelling()),
+        # The lean form has no deconvolutions.
+        "fcn8s_lean": Spelling(unused=(r"upscore.*",)),
     }
 }
