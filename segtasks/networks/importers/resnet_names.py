@@ -1,7 +1,7 @@
 """The names of a ResNet's trunk that many layouts share.
 
-Ours are ``conv1`` (or ``conv1_1`` ... ``conv1_3``), ``layer3.22.conv2``, ``layer3.0.shortcut``, each a
-convolution with its BatchNorm under ``.bn``.
+Ours are ``conv1`` (or ``conv1_1`` ... ``conv1_3``), ``layer3.22.conv2``, ``layer3.0.shortcut``, each
+a convolution with its BatchNorm under ``.bn``.
 """
 
 import re
