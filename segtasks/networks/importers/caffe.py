@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _DATA_SET = re.compile(r"^(fc[18])_(?!c?\d)[A-Za-z]\w*?(?=(_c?\d)?\.)")
 """fc8_voc12, fc8_pascal_1, fc1_voc12_c0: the training's name is no part of the layer's."""
+_COPY = re.compile(r"_res0\d+\.")
+"""res2a_branch1_res075: the net of three scales has each layer three times."""
 
 
 def _fcn(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
@@ -28,8 +30,12 @@ def _fcn(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def _deeplab(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Without the name of the data set."""
-    return {_DATA_SET.sub(r"\1", key): tensor for key, tensor in blobs.named(numbered).items()}
+    """Without the name of the data set, and without the copies that share weights with scale 1."""
+    return {
+        _DATA_SET.sub(r"\1", key): tensor
+        for key, tensor in blobs.named(numbered).items()
+        if not _COPY.search(key)
+    }
 
 
 def _dilation(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
@@ -47,8 +53,6 @@ _DILATION = Spelling(prepare=_dilation)
 _DEEPLAB_RESNET = Spelling(
     prepare=_deeplab,
     renames=(*resnet_names.caffe(101), (r"^aspp\.", "fc1_c")),
-    # The three scales share their weights, but each has a copy in the file.
-    unused=(r".*_res0\d+\..*",),
 )
 
 _PARTS = {"conv1": "1x1_reduce", "conv2": "3x3", "conv3": "1x1_increase", "shortcut": "1x1_proj"}

@@ -29,6 +29,11 @@ def layouts() -> tuple[str, ...]:
     return tuple(sorted(_LAYOUTS))
 
 
+def networks_of(layout: str) -> tuple[str, ...]:
+    """Names of the networks that a layout holds, sorted."""
+    return tuple(sorted(_LAYOUTS[layout]))
+
+
 def spelling_of(layout: str, network: str) -> Spelling:
     """How a layout spells a whole network.
 

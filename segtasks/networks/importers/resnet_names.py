@@ -1,6 +1,6 @@
 """The names of a ResNet's trunk that many layouts share.
 
-Ours are ``conv1`` or ``conv1_1`` ... ``conv1_3``, ``layer3.22.conv2`` and ``layer3.0.shortcut``, each
+Ours: ``conv1`` or ``conv1_1`` ... ``conv1_3``; ``layer3.22.conv2``, ``layer3.0.shortcut``. Each is
 a convolution with its BatchNorm under ``.bn``.
 """
 

@@ -34,23 +34,42 @@ def vgg16(width: float = 1.0) -> Iterator[tuple[str, int, int]]:
             into = round(out * width)
 
 
-def fcn(deconvolutions: dict[str, int], pools: dict[str, int], classes: int = 21) -> Shapes:
+def fcn(
+    deconvolutions: dict[str, int],
+    pools: dict[str, int],
+    classes: int = 21,
+    width: float = 1.0,
+) -> Shapes:
     """Caffe and wkentaro: deconvolutions by their factor, scored pools by their channels."""
-    shapes: Shapes = {}
-    for name, out, into in vgg16():
-        shapes |= conv(name, out, into, 3, bias=True)
-    shapes |= conv("fc6", 4096, 512, 7, bias=True) | conv("fc7", 4096, 4096, 1, bias=True)
-    shapes |= conv("score_fr", classes, 4096, 1, bias=True)
+    shapes = vgg16_convs(width)
+    units, pooled = round(4096 * width), round(512 * width)
+    shapes |= conv("fc6", units, pooled, 7, bias=True) | conv("fc7", units, units, 1, bias=True)
+    shapes |= conv("score_fr", classes, units, 1, bias=True)
     for pool, channels in pools.items():
-        shapes |= conv(f"score_{pool}", classes, channels, 1, bias=True)
+        shapes |= conv(f"score_{pool}", classes, round(channels * width), 1, bias=True)
     for name, factor in deconvolutions.items():
         shapes |= conv(name, classes, classes, 2 * factor)
     return shapes
 
 
-FCN8S = fcn({"upscore2": 2, "upscore_pool4": 2, "upscore8": 8}, {"pool4": 512, "pool3": 256})
-FCN16S = fcn({"upscore2": 2, "upscore16": 16}, {"pool4": 512})
-FCN32S = fcn({"upscore": 32}, {})
+def vgg16_convs(width: float = 1.0) -> Shapes:
+    shapes: Shapes = {}
+    for name, out, into in vgg16(width):
+        shapes |= conv(name, out, into, 3, bias=True)
+    return shapes
+
+
+def fcn8s(classes: int = 21, width: float = 1.0) -> Shapes:
+    deconvolutions = {"upscore2": 2, "upscore_pool4": 2, "upscore8": 8}
+    return fcn(deconvolutions, {"pool4": 512, "pool3": 256}, classes, width)
+
+
+def fcn16s(classes: int = 21, width: float = 1.0) -> Shapes:
+    return fcn({"upscore2": 2, "upscore16": 16}, {"pool4": 512}, classes, width)
+
+
+def fcn32s(classes: int = 21, width: float = 1.0) -> Shapes:
+    return fcn({"upscore": 32}, {}, classes, width)
 
 
 def stages(depth: int, into: int, part: Part, width: float = 1.0) -> Shapes:
@@ -82,7 +101,8 @@ def stem(prefix: str = "", width: float = 1.0) -> Shapes:
 
 def deep_stem(prefix: str, channels: tuple[int, int, int], width: float = 1.0) -> Shapes:
     """Members 0, 3, 6 are convolutions, 1, 4, 7 their BatchNorms."""
-    shapes, into = {}, 3
+    shapes: Shapes = {}
+    into = 3
     for i, channel in enumerate(channels):
         out = round(channel * width)
         shapes |= conv_bn((f"{prefix}.{3 * i}", f"{prefix}.{3 * i + 1}"), out, into, 3)
@@ -180,3 +200,93 @@ def torchvision_deeplab(depth: int, classes: int = 21, width: float = 1.0) -> Sh
     shapes |= conv_bn(("classifier.1", "classifier.2"), inner, inner, 3)
     shapes |= conv("classifier.4", classes, inner, 1, bias=True)
     return shapes | torchvision_aux(classes, width)
+
+
+def drsleep(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:
+    """Path k from the deepest: reduce, adapt (2 RCU), join, pool (4), refine (3 RCU), hand over."""
+    wide, channels = round(512 * width), round(256 * width)
+    shapes = stem(width=width) | stages(depth, round(64 * width), torchvision_part(), width)
+    for k, tap in enumerate((2048, 1024, 512, 256), start=1):
+        own = wide if k == 1 else channels
+        shapes |= conv(f"p_ims1d2_outl{k}_dimred", own, round(tap * width), 3)
+        shapes |= rcus(f"adapt_stage{k}_b.0", own, 2)
+        if k > 1:
+            shapes |= conv(f"adapt_stage{k}_b2_joint_varout_dimred", channels, channels, 3)
+        for i in (1, 2, 3, 4):
+            shapes |= conv(f"mflow_conv_g{k}_pool.0.{i}_outvar_dimred", own, own, 3)
+        shapes |= rcus(f"mflow_conv_g{k}_b.0", own, 3)
+        if k < 4:
+            shapes |= conv(f"mflow_conv_g{k}_b3_joint_varout_dimred", channels, own, 3)
+    return shapes | conv("clf_conv", classes, channels, 3, bias=True)
+
+
+def rcus(home: str, channels: int, count: int) -> Shapes:
+    """Residual convolution units: the first convolution of each has a bias."""
+    shapes: Shapes = {}
+    for i in range(1, count + 1):
+        shapes |= conv(f"{home}.{i}_conv", channels, channels, 3, bias=True)
+        shapes |= conv(f"{home}.{i}_conv_relu_varout_dimred", channels, channels, 3)
+    return shapes
+
+
+def dilation(
+    context: dict[str, tuple[int, int]], *, voc: bool, classes: int = 5, width: float = 1.0
+) -> Shapes:
+    """Front-end, then the context's layers by name without prefix: outputs and inputs."""
+    final, prefix = ("fc-final", "ct") if voc else ("final", "ctx")
+    shapes = vgg16_convs(width)
+    units, pooled = round(4096 * width), round(512 * width)
+    shapes |= conv("fc6", units, pooled, 7, bias=True) | conv("fc7", units, units, 1, bias=True)
+    shapes |= conv(final, classes, units, 1, bias=True)
+    for name, (out, into) in context.items():
+        kernel = 1 if name == "final" else 3
+        shapes |= conv(f"{prefix}_{name}", out, into, kernel, bias=True)
+    return shapes
+
+
+def basic_context(convs: str, classes: int = 5) -> dict[str, tuple[int, int]]:
+    return dict.fromkeys([*convs.split(), "fc1", "final"], (classes, classes))
+
+
+def large_context(classes: int = 5) -> dict[str, tuple[int, int]]:
+    names = ["conv1_1", "conv1_2", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "fc1", "final"]
+    channels = [classes * n for n in (1, 2, 2, 4, 8, 16, 32, 32, 1)]
+    return {name: (channels[i + 1], channels[i]) for i, name in enumerate(names)}
+
+
+def largefov(fc8: str, classes: int = 5, width: float = 1.0, *, msc: bool = False) -> Shapes:
+    """DeepLab v1; ``msc``: with heads on the image and on four pools."""
+    units = round(1024 * width)
+    shapes = vgg16_convs(width) | conv("fc6", units, round(512 * width), 3, bias=True)
+    shapes |= conv("fc7", units, units, 1, bias=True) | conv(fc8, classes, units, 1, bias=True)
+    sources = {"data": 3, "pool1": 64, "pool2": 128, "pool3": 256, "pool4": 512}
+    side = round(128 * width)
+    for name, channels in sources.items() if msc else ():
+        into = channels if name == "data" else round(channels * width)
+        shapes |= conv(f"{name}_conv", side, into, 3, bias=True)
+        shapes |= conv(f"{name}_fc", side, side, 1, bias=True)
+        shapes |= conv(f"{name}_ms", classes, side, 1, bias=True)
+    return shapes
+
+
+def aspp(classes: int = 5, width: float = 1.0) -> Shapes:
+    units = round(1024 * width)
+    shapes = vgg16_convs(width)
+    for i in (1, 2, 3, 4):
+        shapes |= conv(f"fc6_{i}", units, round(512 * width), 3, bias=True)
+        shapes |= conv(f"fc7_{i}", units, units, 1, bias=True)
+        shapes |= conv(f"fc8_voc12_{i}", classes, units, 1, bias=True)
+    return shapes
+
+
+def segnet(classes: int = 5, width: float = 1.0) -> Shapes:
+    """Convolutions with biases, BatchNorm of scale and shift alone."""
+    down = list(vgg16(width))
+    up = [(f"{name}_D", into, out) for name, out, into in reversed(down)]
+    up[-1] = ("conv1_1_D", classes, round(64 * width))
+    shapes: Shapes = {}
+    for name, out, into in [*down, *up]:
+        shapes |= conv(name, out, into, 3, bias=True)
+        if name != "conv1_1_D":
+            shapes |= {f"{name}_bn.weight": (1, out, 1, 1), f"{name}_bn.bias": (1, out, 1, 1)}
+    return shapes
