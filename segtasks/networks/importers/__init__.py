@@ -42,7 +42,7 @@ def convert(
     """
     from segtasks.networks.importers import engine  # noqa: PLC0415 - torch, which listing need not
 
-    return engine.convert(state_dict, layout, network, width, variant)
+    return engine.convert(state_dict, layout, network, width, variant).weights
 
 
 def convert_backbone(

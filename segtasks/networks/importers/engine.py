@@ -34,6 +34,21 @@ _NARROW = 1 / 64
 
 
 @dataclass(frozen=True)
+class Converted:
+    """A whole network.
+
+    Attributes:
+        weights: its complete state dict.
+        classes: of its heads.
+        bands: of its first convolution.
+    """
+
+    weights: Weights
+    classes: int
+    bands: int
+
+
+@dataclass(frozen=True)
 class Backbone:
     """What a classifier gives to a network.
 
@@ -52,7 +67,7 @@ def convert(
     network: str,
     width: float,
     variant: Mapping[str, Option],
-) -> Weights:
+) -> Converted:
     """See `segtasks.networks.importers.convert`."""
     spelling = spelling_of(layout, network)
     options = {**spelling.variant, **variant}
@@ -65,7 +80,7 @@ def convert(
     weights = fitted(case, shapes_of(module))
     translate(case, module, weights)
     weights |= _kernels(case, case.frozen - weights.keys(), classes=classes, bands=bands)
-    return _in_order(module, weights)
+    return Converted(_in_order(module, weights), classes, bands)
 
 
 def convert_backbone(
