@@ -4,8 +4,13 @@ Nothing here knows our names. All layouts list a network's tensors in one order,
 zipped, say the same thing twice. ``width`` narrows them as `build` narrows ours.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
+import torch
+from torch import Tensor
+
+Weights = dict[str, Tensor]
 Shapes = dict[str, tuple[int, ...]]
 Part = Callable[[int, int, int], tuple[str, str]]
 """Stage and block from 0; 0, 1, 2 for a block's convolutions, 3 for its shortcut: the names of the
@@ -14,6 +19,18 @@ convolution and of its BatchNorm."""
 VGG16 = {1: (64, 64), 2: (128, 128), 3: (256,) * 3, 4: (512,) * 3, 5: (512,) * 3}
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 LEAVES = ("weight", "bias", "running_mean", "running_var")
+
+
+def random_state(shapes: Shapes) -> Weights:
+    """Values of 0.5 ... 1.5, the same every time."""
+    generator = torch.Generator().manual_seed(0)
+    return {key: torch.rand(shape, generator=generator) + 0.5 for key, shape in shapes.items()}
+
+
+def same(one: Weights, other: Weights, rtol: float = 0.0) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.allclose(one[key].float(), other[key].float(), rtol=rtol, atol=0.0) for key in one
+    )
 
 
 def conv(name: str, out: int, into: int, kernel: int, *, bias: bool = False) -> Shapes:
@@ -129,6 +146,21 @@ def isht7(classes: int = 21, width: float = 1.0) -> Shapes:
         name = f"layer5.conv2d_list.{i}"
         shapes |= conv(name, classes, round(2048 * width), 3, bias=True)
     return shapes
+
+
+def caffe_resnet(key: str) -> str:
+    """isht7's names of ResNet-101 -> Caffe's, e.g. layer3.22.conv1 -> res4b22_branch2a."""
+    if found := re.fullmatch(r"layer([1-4])\.(\d+)\.(\w+?)(\d)?(?:\.([01]))?\.(\w+)", key):
+        stage, block, part, number, member, leaf = found.groups()
+        letter = "abc"[int(block)] if stage in "14" or block == "0" else f"b{block}"
+        branch = f"branch2{'abc'[int(number) - 1]}" if number else "branch1"
+        is_bn = part == "bn" or member == "1"
+        kind = ("bn" if leaf.startswith("running") else "scale") if is_bn else "res"
+        return f"{kind}{int(stage) + 1}{letter}_{branch}.{leaf}"
+    if found := re.fullmatch(r"bn1\.(\w+)", key):
+        kind = "bn" if found[1].startswith("running") else "scale"
+        return f"{kind}_conv1.{found[1]}"
+    return re.sub(r"layer5\.conv2d_list\.", "fc1_voc12_c", key)
 
 
 def semseg(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:

@@ -121,7 +121,7 @@ def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:
 
 
 def _noise(bands: int, field: ReceptiveField | None) -> Tensor:
-    """One tile of white noise, a little larger than the receptive field where that is affordable."""
+    """One tile of white noise, a little larger than the receptive field if that is affordable."""
     side = -(-(field.size_px + 1) // 32) * 32 if field else _SAMPLE_PX
     side = min(side, _LARGEST_PX)
     return torch.randn(1, bands, side, side, generator=torch.Generator().manual_seed(0))

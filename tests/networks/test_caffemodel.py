@@ -19,11 +19,6 @@ Weights = dict[str, Tensor]
 NUMBERS = {"weight": 0, "bias": 1}
 
 
-def random_state(shapes: foreign.Shapes) -> Weights:
-    generator = torch.Generator().manual_seed(0)
-    return {key: torch.rand(shape, generator=generator) + 0.5 for key, shape in shapes.items()}
-
-
 def numbered(state: Mapping[str, Tensor]) -> Weights:
     """Kernels and biases as Caffe saves them."""
     return {
@@ -32,32 +27,26 @@ def numbered(state: Mapping[str, Tensor]) -> Weights:
     }
 
 
-def same(one: Weights, other: Weights, rtol: float = 0.0) -> bool:
-    return one.keys() == other.keys() and all(
-        torch.allclose(one[key].float(), other[key].float(), rtol=rtol, atol=0.0) for key in one
-    )
-
-
 @pytest.mark.parametrize("network", ["fcn8s", "fcn16s", "fcn32s", "fcn8s_lean"])
 def test_fcn_is_the_one_of_wkentaro(network: str) -> None:
     shapes = getattr(foreign, network.removesuffix("_lean"))(5, WIDTH)
-    state = random_state(shapes)
+    state = foreign.random_state(shapes)
     mine = convert(numbered(state), layout="caffe", network=network, width=WIDTH)
-    assert same(mine, convert(state, layout="wkentaro", network=network, width=WIDTH))
+    assert foreign.same(mine, convert(state, layout="wkentaro", network=network, width=WIDTH))
 
 
 def test_blobs_of_old_files_have_four_axes() -> None:
-    state = random_state(foreign.fcn8s(5, WIDTH))
+    state = foreign.random_state(foreign.fcn8s(5, WIDTH))
     old = {
         key: value.reshape(1, 1, 1, -1) if value.dim() == 1 else value
         for key, value in numbered(state).items()
     }
     mine = convert(old, layout="caffe", network="fcn8s", width=WIDTH)
-    assert same(mine, convert(state, layout="wkentaro", network="fcn8s", width=WIDTH))
+    assert foreign.same(mine, convert(state, layout="wkentaro", network="fcn8s", width=WIDTH))
 
 
 def test_the_scales_of_fcn8s_at_once_go_into_the_convolutions_behind_them() -> None:
-    state = numbered(random_state(foreign.fcn8s(2, WIDTH)))
+    state = numbered(foreign.random_state(foreign.fcn8s(2, WIDTH)))
     scales = {"scale_pool4.0": torch.tensor([0.01]), "scale_pool3.0": torch.tensor([0.0001])}
     mine = build("fcn8s", classes=2, width=WIDTH).eval()
     mine.load_state_dict(convert(state | scales, layout="caffe", network="fcn8s", width=WIDTH))
@@ -66,21 +55,6 @@ def test_the_scales_of_fcn8s_at_once_go_into_the_convolutions_behind_them() -> N
     x = torch.randn(1, 3, 20, 30)
     with torch.inference_mode():
         assert torch.allclose(mine(x), theirs(x), rtol=1e-5)
-
-
-def caffe_resnet(key: str) -> str:
-    """isht7's names of ResNet-101 -> Caffe's, e.g. layer3.22.conv1 -> res4b22_branch2a."""
-    if found := re.fullmatch(r"layer([1-4])\.(\d+)\.(\w+?)(\d)?(?:\.([01]))?\.(\w+)", key):
-        stage, block, part, number, member, leaf = found.groups()
-        letter = "abc"[int(block)] if stage in "14" or block == "0" else f"b{block}"
-        branch = f"branch2{'abc'[int(number) - 1]}" if number else "branch1"
-        is_bn = part == "bn" or member == "1"
-        kind = ("bn" if leaf.startswith("running") else "scale") if is_bn else "res"
-        return f"{kind}{int(stage) + 1}{letter}_{branch}.{leaf}"
-    if found := re.fullmatch(r"bn1\.(\w+)", key):
-        kind = "bn" if found[1].startswith("running") else "scale"
-        return f"{kind}_conv1.{found[1]}"
-    return re.sub(r"layer5\.conv2d_list\.", "fc1_voc12_c", key)
 
 
 def with_factor(state: Weights, factor: float) -> Weights:
@@ -97,16 +71,18 @@ def with_factor(state: Weights, factor: float) -> Weights:
 
 
 def test_deeplab_v2_is_the_one_of_isht7() -> None:
-    state = random_state(foreign.isht7(5, WIDTH))
-    caffe = with_factor({caffe_resnet(key): value for key, value in state.items()}, 999.98)
+    state = foreign.random_state(foreign.isht7(5, WIDTH))
+    caffe = with_factor({foreign.caffe_resnet(key): value for key, value in state.items()}, 999.98)
     network = "deeplabv2_resnet101"
     mine = convert(caffe, layout="caffe", network=network, width=WIDTH)
-    assert same(mine, convert(state, layout="isht7", network=network, width=WIDTH), rtol=1e-6)
+    assert foreign.same(
+        mine, convert(state, layout="isht7", network=network, width=WIDTH), rtol=1e-6
+    )
 
 
 def test_the_other_scales_of_deeplab_v2_are_copies() -> None:
-    state = random_state(foreign.isht7(5, WIDTH))
-    caffe = with_factor({caffe_resnet(key): value for key, value in state.items()}, 1.0)
+    state = foreign.random_state(foreign.isht7(5, WIDTH))
+    caffe = with_factor({foreign.caffe_resnet(key): value for key, value in state.items()}, 1.0)
     copies = {
         re.sub(r"\.(\d)$", rf"_{scale}.\1", key): value
         for key, value in caffe.items()
@@ -116,12 +92,12 @@ def test_the_other_scales_of_deeplab_v2_are_copies() -> None:
         convert(blobs, layout="caffe", network="deeplabv2_resnet101", width=WIDTH)
         for blobs in (caffe, caffe | copies)
     )
-    assert same(one, other)
+    assert foreign.same(one, other)
 
 
 def test_sums_without_a_factor_are_zero_as_in_caffe() -> None:
-    state = random_state(foreign.isht7(5, WIDTH))
-    caffe = with_factor({caffe_resnet(key): value for key, value in state.items()}, 1.0)
+    state = foreign.random_state(foreign.isht7(5, WIDTH))
+    caffe = with_factor({foreign.caffe_resnet(key): value for key, value in state.items()}, 1.0)
     caffe["bn_conv1.2"] = torch.zeros(1)
     weights = convert(caffe, layout="caffe", network="deeplabv2_resnet101", width=WIDTH)
     assert weights["conv1.bn.running_mean"].abs().max() == 0
@@ -148,7 +124,7 @@ def caffe_pspnet(key: str) -> str:
 
 
 def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids() -> None:
-    state = random_state(foreign.semseg(101, 5, WIDTH))
+    state = foreign.random_state(foreign.semseg(101, 5, WIDTH))
     state = {key: value for key, value in state.items() if not key.startswith("aux")}
     order = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}
     caffe = {}
@@ -161,7 +137,7 @@ def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids() -> N
     x, grids = joined[:, :128], [joined[:, at : at + 32] for at in (224, 192, 160, 128)]
     caffe["conv5_4.0"] = torch.cat([x, *grids], dim=1)
     mine = convert(caffe, layout="caffe", network="pspnet101", width=WIDTH)
-    assert same(mine, convert(state, layout="semseg", network="pspnet101", width=WIDTH))
+    assert foreign.same(mine, convert(state, layout="semseg", network="pspnet101", width=WIDTH))
 
 
 def test_a_layer_of_five_blobs_is_refused() -> None:
@@ -260,7 +236,7 @@ def test_a_file_without_weights_is_refused(write: Callable[[bytes], Path]) -> No
 
 
 def test_a_caffemodel_becomes_a_network(write: Callable[[bytes], Path]) -> None:
-    state = numbered(random_state(foreign.fcn32s(2, 1 / 64)))
+    state = numbered(foreign.random_state(foreign.fcn32s(2, 1 / 64)))
     names = list(dict.fromkeys(key.rsplit(".", 1)[0] for key in state))
     net = b"".join(
         layer(
@@ -275,4 +251,4 @@ def test_a_caffemodel_becomes_a_network(write: Callable[[bytes], Path]) -> None:
     )
     found = read_caffemodel(write(net))
     mine = convert(found, layout="caffe", network="fcn32s", width=1 / 64)
-    assert same(mine, convert(state, layout="caffe", network="fcn32s", width=1 / 64))
+    assert foreign.same(mine, convert(state, layout="caffe", network="fcn32s", width=1 / 64))

@@ -36,11 +36,6 @@ def loaded(weights: Weights, layout: str, network: str, width: float = 1.0) -> n
     return module.double().eval()
 
 
-def random_state(shapes: foreign.Shapes) -> Weights:
-    generator = torch.Generator().manual_seed(0)
-    return {key: torch.rand(shape, generator=generator) + 0.5 for key, shape in shapes.items()}
-
-
 def usual_gain(_: str) -> float:
     return 24
 
@@ -181,7 +176,7 @@ NARROW = [
 def test_every_key_of_a_layout_finds_its_place(
     layout: str, network: str, shapes: foreign.Shapes
 ) -> None:
-    state = random_state(shapes)
+    state = foreign.random_state(shapes)
     weights = convert(state, layout=layout, network=network, width=WIDTH)
     module = loaded(weights, layout, network, WIDTH)
     with torch.inference_mode():
@@ -199,20 +194,16 @@ def test_no_two_keys_of_ours_have_one_name_in_a_layout(layout: str, network: str
     assert len({spelling.theirs(key) for key in ours}) == len(ours)
 
 
-def same(one: Weights, other: Weights) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
 def test_isht7_and_kazuto_are_the_same_network_under_other_names() -> None:
-    state = random_state(foreign.kazuto(5, WIDTH))
+    state = foreign.random_state(foreign.kazuto(5, WIDTH))
     renamed = dict(zip(foreign.isht7(5, WIDTH), state.values(), strict=True))
     one = convert(state, layout="kazuto", network="deeplabv2_resnet101", width=WIDTH)
     other = convert(renamed, layout="isht7", network="deeplabv2_resnet101", width=WIDTH)
-    assert same(one, other)
+    assert foreign.same(one, other)
 
 
 def test_mmseg_and_semseg_differ_in_the_stem_alone() -> None:
-    state = random_state(foreign.mmseg(50, 5, WIDTH))
+    state = foreign.random_state(foreign.mmseg(50, 5, WIDTH))
     theirs = foreign.semseg(50, 5, WIDTH)
     renamed = {
         key: value if value.shape == shape else torch.zeros(shape)
@@ -228,7 +219,7 @@ def test_mmseg_and_semseg_differ_in_the_stem_alone() -> None:
 
 def test_deeplabv3_is_the_head_that_torchvision_describes() -> None:
     """Rates in order, the mean last, written down with the repository's names."""
-    state = random_state(foreign.torchvision_deeplab(50, 5, WIDTH))
+    state = foreign.random_state(foreign.torchvision_deeplab(50, 5, WIDTH))
     weights = convert(state, layout="torchvision", network="deeplabv3_resnet50", width=WIDTH)
     module = loaded(weights, "torchvision", "deeplabv3_resnet50", WIDTH)
     doubled = {key: value.double() for key, value in state.items()}
@@ -258,7 +249,7 @@ def aspp_of_torchvision(w: Weights, x: Tensor) -> Tensor:
 
 
 def test_an_auxiliary_head_is_kept_when_asked_for() -> None:
-    state = random_state(foreign.semseg(50, 5, WIDTH))
+    state = foreign.random_state(foreign.semseg(50, 5, WIDTH))
     weights = convert(state, layout="semseg", network="pspnet50", width=WIDTH, auxiliary=True)
     assert torch.equal(weights["auxiliary.classifier.bias"], state["aux.4.bias"])
     module = build("pspnet50", classes=5, width=WIDTH, auxiliary=True)
@@ -266,7 +257,7 @@ def test_an_auxiliary_head_is_kept_when_asked_for() -> None:
 
 
 def small_state() -> Weights:
-    return random_state(foreign.kazuto(2, 1 / 64))
+    return foreign.random_state(foreign.kazuto(2, 1 / 64))
 
 
 def small(state: Mapping[str, Any], width: float = 1 / 64) -> Weights:
@@ -308,7 +299,7 @@ def test_wrappers_are_looked_through(path: list[str], prefixes: list[str]) -> No
     wrapped: dict[str, Any] = {"".join(prefixes) + key: value for key, value in plain.items()}
     for name in path:
         wrapped = {name: wrapped, "epoch": 3}
-    assert same(unwrapped("here", wrapped), plain)
+    assert foreign.same(unwrapped("here", wrapped), plain)
 
 
 @given(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6), data=st.data())

@@ -32,7 +32,7 @@ def read_matfile(path: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"{path}: MATLAB 7.3 file; write it anew in MATLAB with save(file, 'params', '-v7')"
         ) from None
-    except (MatReadError, ValueError, TypeError, OSError, EOFError) as error:
+    except (MatReadError, ValueError, TypeError, IndexError, OSError, EOFError) as error:
         raise ModelError(f"{path}: not a whole .mat file ({error}); copy it again") from None
     return {
         str(p["name"].item()): torch.from_numpy(np.array(p["value"], np.float32, order="C"))
