@@ -9,6 +9,7 @@ import foreign
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from segtasks.errors import ModelError
 from segtasks.networks import build, convert
@@ -138,6 +139,105 @@ def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids() -> N
     caffe["conv5_4.0"] = torch.cat([x, *grids], dim=1)
     mine = convert(caffe, layout="caffe", network="pspnet101", width=WIDTH)
     assert foreign.same(mine, convert(state, layout="semseg", network="pspnet101", width=WIDTH))
+
+
+def test_segnet_scales_and_shifts_what_its_convolutions_give() -> None:
+    state = foreign.random_state(foreign.segnet(5, WIDTH))
+    weights = convert(numbered(state), layout="caffe", network="segnet", width=WIDTH)
+    module = build("segnet", classes=5, width=WIDTH).double().eval()
+    module.load_state_dict(weights, strict=True)
+    doubled = {key: value.double() for key, value in state.items()}
+    x = torch.randn(1, 32, 5, 6, dtype=torch.float64)
+    for name in ("conv5_1", "conv4_2_D"):
+        y = (
+            functional.conv2d(x, doubled[f"{name}.weight"], doubled[f"{name}.bias"], padding=1)
+            * doubled[f"{name}_bn.weight"]
+            + doubled[f"{name}_bn.bias"]
+        )
+        with torch.inference_mode():
+            assert torch.allclose(module.get_submodule(name)(x), y.relu(), rtol=1e-6)
+    assert torch.equal(weights["conv1_1.weight"], state["conv1_1.weight"].flip(1))
+    assert torch.equal(weights["conv1_1_D.bias"], state["conv1_1_D.bias"])
+
+
+def test_segnet_basic_has_no_other_names() -> None:
+    shapes: foreign.Shapes = {}
+    names = [f"conv{i}" for i in (1, 2, 3, 4)] + [f"conv_decode{i}" for i in (4, 3, 2, 1)]
+    for name in names:
+        shapes |= foreign.conv(name, 4, 3 if name == "conv1" else 4, 7, bias=True)
+        shapes |= {f"{name}_bn.weight": (4,), f"{name}_bn.bias": (4,)}
+    shapes |= foreign.conv("conv_classifier", 5, 4, 1, bias=True)
+    state = numbered(foreign.random_state(shapes))
+    weights = convert(state, layout="caffe", network="segnet_basic", width=WIDTH)
+    build("segnet_basic", classes=5, width=WIDTH).load_state_dict(weights, strict=True)
+    assert torch.equal(weights["conv_decode2.bn.bias"], state["conv_decode2_bn.1"])
+
+
+CONTEXTS = {
+    "dilation_frontend": {},
+    "dilation7": foreign.basic_context("conv1_1 conv1_2 conv2_1 conv3_1 conv4_1"),
+    "dilation8": foreign.basic_context("conv1_1 conv1_2 conv2_1 conv3_1 conv4_1 conv5_1"),
+    "dilation10": foreign.basic_context(
+        "conv1_1 conv1_2 conv2_1 conv3_1 conv4_1 conv5_1 conv6_1 conv7_1"
+    ),
+    "dilation8_large": foreign.large_context(),
+}
+
+
+@pytest.mark.parametrize("network", CONTEXTS)
+@pytest.mark.parametrize("voc", [True, False])
+def test_dilation_goes_by_two_sets_of_names(network: str, *, voc: bool) -> None:
+    state = numbered(
+        foreign.random_state(foreign.dilation(CONTEXTS[network], voc=voc, width=WIDTH))
+    )
+    weights = convert(state, layout="caffe", network=network, width=WIDTH)
+    build(network, classes=5, width=WIDTH).load_state_dict(weights, strict=True)
+    assert torch.equal(weights["final.bias"], state["fc-final.1" if voc else "final.1"])
+    if network == "dilation10":
+        assert torch.equal(
+            weights["ctx_conv7_1.weight"], state[f"{'ct' if voc else 'ctx'}_conv7_1.0"]
+        )
+
+
+def test_the_deconvolution_of_dilation10_may_be_there() -> None:
+    state = numbered(
+        foreign.random_state(foreign.dilation(CONTEXTS["dilation10"], voc=False, width=WIDTH))
+    )
+    kernel = torch.rand(5, 1, 16, 16)
+    with_it = state | {"ctx_upsample.0": kernel}
+    taken = convert(with_it, layout="caffe", network="dilation10", width=WIDTH)
+    made = convert(state, layout="caffe", network="dilation10", width=WIDTH)
+    assert torch.equal(taken["ctx_upsample.weight"], kernel)
+    # half-pixel bilinear by 8: the taps nearest to the centre are 15/16 of the peak, squared
+    assert made["ctx_upsample.weight"].amax() == pytest.approx((15 / 16) ** 2)
+
+
+@pytest.mark.parametrize("fc8", ["fc8", "fc8_voc12", "fc8_pascal", "fc8_my_own2"])
+def test_largefov_goes_by_the_name_of_its_data_set(fc8: str) -> None:
+    state = numbered(foreign.random_state(foreign.largefov(fc8, 5, WIDTH)))
+    weights = convert(state, layout="caffe", network="largefov", width=WIDTH)
+    build("largefov", classes=5, width=WIDTH).load_state_dict(weights, strict=True)
+    assert torch.equal(weights["fc8.weight"], state[f"{fc8}.0"])
+
+
+def test_every_kernel_on_the_image_is_turned() -> None:
+    shapes = foreign.largefov("fc8_voc12", 5, WIDTH, msc=True)
+    state = numbered(foreign.random_state(shapes))
+    weights = convert(state, layout="caffe", network="msc_largefov", width=WIDTH)
+    build("msc_largefov", classes=5, width=WIDTH).load_state_dict(weights, strict=True)
+    for name in ("conv1_1", "data_conv"):
+        assert torch.equal(weights[f"{name}.weight"], state[f"{name}.0"].flip(1))
+    assert torch.equal(weights["pool1_conv.weight"], state["pool1_conv.0"])
+
+
+@pytest.mark.parametrize("network", ["aspp_s", "aspp_l"])
+def test_the_branches_of_aspp_keep_their_numbers(network: str) -> None:
+    state = numbered(foreign.random_state(foreign.aspp(5, WIDTH)))
+    weights = convert(state, layout="caffe", network=network, width=WIDTH)
+    build(network, classes=5, width=WIDTH).load_state_dict(weights, strict=True)
+    for i in (1, 2, 3, 4):
+        assert torch.equal(weights[f"fc6_{i}.weight"], state[f"fc6_{i}.0"])
+        assert torch.equal(weights[f"fc8_{i}.bias"], state[f"fc8_voc12_{i}.1"])
 
 
 def test_a_layer_of_five_blobs_is_refused() -> None:
