@@ -8,7 +8,7 @@ from pathlib import Path
 import foreign
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from segtasks.errors import ModelError
@@ -124,8 +124,14 @@ def caffe_pspnet(key: str) -> str:
     return f"{heads[home]}.{leaf}"
 
 
-def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids() -> None:
-    state = foreign.random_state(foreign.semseg(101, 5, WIDTH))
+@pytest.mark.parametrize(
+    ("network", "of_semseg", "depth"),
+    [("pspnet101", "pspnet101", 101), ("caffe_pspnet50", "pspnet50", 50)],
+)
+def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids(
+    network: str, of_semseg: str, depth: int
+) -> None:
+    state = foreign.random_state(foreign.semseg(depth, 5, WIDTH))
     state = {key: value for key, value in state.items() if not key.startswith("aux")}
     order = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}
     caffe = {}
@@ -137,8 +143,18 @@ def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids() -> N
     joined = caffe["conv5_4.0"]
     x, grids = joined[:, :128], [joined[:, at : at + 32] for at in (224, 192, 160, 128)]
     caffe["conv5_4.0"] = torch.cat([x, *grids], dim=1)
-    mine = convert(caffe, layout="caffe", network="pspnet101", width=WIDTH)
-    assert foreign.same(mine, convert(state, layout="semseg", network="pspnet101", width=WIDTH))
+    mine = convert(caffe, layout="caffe", network=network, width=WIDTH)
+    assert foreign.same(mine, convert(state, layout="semseg", network=of_semseg, width=WIDTH))
+
+
+def test_the_pspnet_of_50_layers_halves_its_map_in_a_1x1() -> None:
+    """The prototxts: conv3_1_1x1_reduce in pspnet50_ADE20K_473, conv3_1_3x3 in pspnet101_*."""
+    strides = {}
+    for name in ("caffe_pspnet50", "pspnet50", "pspnet101"):
+        first = build(name, classes=2, width=1 / 64).get_submodule("layer2.0")
+        convs = [first.get_submodule(f"conv{i}") for i in (1, 2)]
+        strides[name] = [conv.stride[0] for conv in convs if isinstance(conv, nn.Conv2d)]
+    assert strides == {"caffe_pspnet50": [2, 1], "pspnet50": [1, 2], "pspnet101": [1, 2]}
 
 
 def test_segnet_scales_and_shifts_what_its_convolutions_give() -> None:

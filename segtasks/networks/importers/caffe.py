@@ -93,6 +93,6 @@ LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
         ),
         **dict.fromkeys(("deeplab_v1", "largefov", "msc_largefov", "aspp_s", "aspp_l"), _DEEPLAB),
         "deeplabv2_resnet101": _DEEPLAB_RESNET,
-        "pspnet101": _PSPNET,
+        **dict.fromkeys(("caffe_pspnet50", "pspnet101"), _PSPNET),
     }
 }
