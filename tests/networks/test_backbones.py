@@ -41,13 +41,11 @@ def test_vgg16_gives_fcn_its_convolutions_and_fully_connected_layers() -> None:
     missing = network.load_state_dict(found.weights, strict=False)
     assert not missing.unexpected_keys
     assert all(re.match(r"(up)?score", key) for key in missing.missing_keys)
-    whole_map = torch.randn(1, 32, 7, 7)
+    whole_map = torch.rand(1, 32, 7, 7, dtype=torch.float64)
+    weight, bias = state["classifier.0.weight"].double(), state["classifier.0.bias"].double()
     with torch.inference_mode():
-        y = network.get_submodule("fc6")(whole_map).flatten()
-    linear = functional.linear(
-        whole_map.flatten(), state["classifier.0.weight"], state["classifier.0.bias"]
-    )
-    assert torch.allclose(y, linear.relu(), atol=1e-5)
+        y = network.double().get_submodule("fc6")(whole_map).flatten()
+    assert torch.allclose(y, functional.linear(whole_map.flatten(), weight, bias).relu())
 
 
 def test_vgg16_gives_largefov_its_convolutions_alone() -> None:

@@ -49,12 +49,13 @@ def test_blobs_of_old_files_have_four_axes() -> None:
 def test_the_scales_of_fcn8s_at_once_go_into_the_convolutions_behind_them() -> None:
     state = numbered(foreign.random_state(foreign.fcn8s(2, WIDTH)))
     scales = {"scale_pool4.0": torch.tensor([0.01]), "scale_pool3.0": torch.tensor([0.0001])}
-    mine = build("fcn8s", classes=2, width=WIDTH).eval()
+    mine = build("fcn8s", classes=2, width=WIDTH).double().eval()
     mine.load_state_dict(convert(state | scales, layout="caffe", network="fcn8s", width=WIDTH))
-    theirs = build("fcn8s", classes=2, width=WIDTH, at_once=True).eval()
+    theirs = build("fcn8s", classes=2, width=WIDTH, at_once=True).double().eval()
     theirs.load_state_dict(convert(state, layout="caffe", network="fcn8s", width=WIDTH))
-    x = torch.randn(1, 3, 20, 30)
+    x = torch.randn(1, 3, 20, 30, dtype=torch.float64)
     with torch.inference_mode():
+        # the weights were multiplied in float32
         assert torch.allclose(mine(x), theirs(x), rtol=1e-5)
 
 

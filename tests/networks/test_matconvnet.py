@@ -57,7 +57,7 @@ def test_refinenet_is_the_one_of_drsleep() -> None:
     state = foreign.random_state(foreign.drsleep(101, 5, WIDTH))
     one = convert(matlab(state), layout="matconvnet", network="refinenet101", width=WIDTH)
     other = convert(state, layout="drsleep", network="refinenet101", width=WIDTH)
-    assert foreign.same(one, other, rtol=1e-5)
+    assert foreign.same(one, other, rtol=1e-6)
 
 
 def test_the_improved_blocks_go_by_other_names() -> None:
@@ -66,7 +66,7 @@ def test_the_improved_blocks_go_by_other_names() -> None:
     options = {"network": "refinenet101", "layout": "matconvnet_improved"}
     one = convert(params, width=WIDTH, **options)
     other = convert(state, layout="drsleep", network="refinenet101", width=WIDTH)
-    assert foreign.same(one, other, rtol=1e-5)
+    assert foreign.same(one, other, rtol=1e-6)
     with pytest.raises(ModelError, match=r"key 'mflow_conv_g1_pool1_outvar_dimred\.weight' and"):
         convert(params, layout="matconvnet", network="refinenet101", width=WIDTH)
 
