@@ -42,10 +42,15 @@ def import_model(job: ImportJob, path: Path) -> Card:
         normalisation=_normalisation(job, len(bands)),
         licence=job.licence,
         ground_resolution_m=job.ground_resolution_m,
-        # The file's name without its folder: a model file travels.
-        provenance={"weights": PurePath(job.weights).name, "layout": job.layout, "note": job.note},
+        provenance=_provenance(job),
     )
     return save(job.to, module, card, dtype=job.weights_dtype)
+
+
+def _provenance(job: ImportJob) -> dict[str, str]:
+    """The file's name without its folder: a model file travels."""
+    where = {"weights": PurePath(job.weights).name, "layout": job.layout}
+    return where | ({"note": job.note} if job.note else {})
 
 
 def _check_classes(job: ImportJob, classes: int) -> None:
