@@ -114,7 +114,7 @@ def test_another_kind_of_file_is_refused_with_the_known_ones(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
-    [("a.caffemodel", "google.protobuf", "caffe"), ("a.mat", "scipy.io", "matconvnet")],
+    [("a.caffemodel", "google.protobuf.message", "caffe"), ("a.mat", "scipy.io", "matconvnet")],
 )
 def test_a_missing_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str
