@@ -241,15 +241,24 @@ def read_job_file(path: str) -> dict[str, Any]:
     Raises:
         JobError: when it is missing, is not YAML or is not a mapping.
     """
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise JobError(f"{path}: holds no mapping of settings; write lines such as 'source: a.tif'")
+    return values
+
+
+def read_yaml(path: str) -> Any:  # noqa: ANN401 - whatever is in it
+    """What a YAML (or JSON) file holds.
+
+    Raises:
+        JobError: when it is missing or is not YAML.
+    """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise JobError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise JobError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise JobError(f"{path}: holds no mapping of settings; write lines such as 'source: a.tif'")
-    return values
 
 
 def _fault(error: ValidationError, model: type[BaseModel]) -> str:

@@ -1,4 +1,4 @@
-"""Commands around models: train, evaluate, scene, model show."""
+"""Commands around models: train, evaluate, scene, model show, model import."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ import click
 
 from segtasks import options
 from segtasks.errors import SourceError
-from segtasks.job import read_job_file, validated
+from segtasks.job import read_job_file, read_yaml, validated
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
+from segtasks.networks.importers.job import ImportJob
 from segtasks.storage import cogs, objects
 from segtasks.training.job import TrainJob
 
@@ -105,7 +106,7 @@ def scene(to: str, size: int, seed: int) -> None:
 
 @click.group()
 def model() -> None:
-    """Look at model files."""
+    """Look at model files, and make them of other people's weights."""
 
 
 @model.command()
@@ -115,6 +116,25 @@ def show(name: str, *, as_json: bool) -> None:
     """Print the card of a model file, or of a shipped model by NAME."""
     card = read_card(objects.local_copy(shelf.resolve(name)))
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(_card_lines(card)))
+
+
+@model.command("import")
+@click.argument("weights")
+@click.option("--classes", "legend", metavar="FILE", help="YAML list of {id, name, color}.")
+@options.options(ImportJob, without=frozenset({"weights", "legend"}))
+def import_(weights: str, legend: str | None, **given: object) -> None:
+    """Make a model file of WEIGHTS from elsewhere: .pth, .safetensors, .npz, .caffemodel, .mat.
+
+    Bands come out as red, green, blue, whatever the order in training was.
+    """
+    from segtasks.networks.importers.product import import_model  # noqa: PLC0415 - see train
+
+    values = options.nested(ImportJob, given) | {"weights": weights}
+    if legend is not None:
+        values["legend"] = read_yaml(legend)
+    job = validated(ImportJob, values)
+    card = import_model(job, objects.local_copy(weights))
+    click.echo("\n".join([f"model      {job.to}", *_card_lines(card)]))
 
 
 def _card_lines(card: Card) -> list[str]:

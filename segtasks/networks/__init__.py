@@ -7,6 +7,7 @@ without it. ``build`` imports torch (1.8 s, 300 MB) when it is called.
 from segtasks.networks.card import Card, ClassEntry, Normalisation
 from segtasks.networks.card_file import read_card
 from segtasks.networks.entry import NetworkEntry
+from segtasks.networks.importers import convert, convert_backbone, layouts, variant_of
 from segtasks.networks.registry import build, entry, names
 
 __all__ = [
@@ -15,7 +16,11 @@ __all__ = [
     "NetworkEntry",
     "Normalisation",
     "build",
+    "convert",
+    "convert_backbone",
     "entry",
+    "layouts",
     "names",
     "read_card",
+    "variant_of",
 ]

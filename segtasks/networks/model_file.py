@@ -39,6 +39,9 @@ from segtasks.networks.weights import (
 
 _SAMPLE_PX = 512
 """Side of the tile of noise for a network whose receptive field has no end."""
+_LARGEST_PX = 768
+"""Side of the tile of noise at most: ResNet-101 takes a minute and 5 GB for it. A network whose
+effective field reaches its border (384 px) is said to see less than it does."""
 _PROBE_WIDTH = 1 / 64
 """Receptive fields do not depend on channel counts: measured on the narrowest form."""
 
@@ -127,8 +130,9 @@ def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:
 
 
 def _noise(bands: int, field: ReceptiveField | None) -> Tensor:
-    """One tile of white noise a little larger than the receptive field."""
+    """One tile of white noise, a little larger than the receptive field if that is affordable."""
     side = -(-(field.size_px + 1) // 32) * 32 if field else _SAMPLE_PX
+    side = min(side, _LARGEST_PX)
     return torch.randn(1, bands, side, side, generator=torch.Generator().manual_seed(0))
 
 

@@ -68,9 +68,9 @@ def check_fit(where: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...
     """
     expected = shapes_of(module)
     if missing := sorted(expected.keys() - shapes.keys()):
-        raise ModelError(f"{where}: {_listed(missing)} missing; is the card's network right?")
+        raise ModelError(f"{where}: {listed(missing)} missing; is the card's network right?")
     if extra := sorted(shapes.keys() - expected.keys()):
-        raise ModelError(f"{where}: {_listed(extra)} left over; is the card's network right?")
+        raise ModelError(f"{where}: {listed(extra)} left over; is the card's network right?")
     for key, shape in expected.items():
         if shapes[key] != shape:
             raise ModelError(
@@ -98,7 +98,7 @@ def _wanted(module: nn.Module) -> dict[str, torch.Tensor]:
     return {key: v for key, v in module.state_dict().items() if not key.endswith(_COUNTER)}
 
 
-def _listed(keys: Sequence[str]) -> str:
+def listed(keys: Sequence[str]) -> str:
     """The first key, and how many more."""
     more = f" and {len(keys) - 1} more keys" if len(keys) > 1 else ""
     return f"key {keys[0]!r}{more}"

@@ -27,6 +27,9 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form
 class PSPNet(Dilated):
     """PSPNet as published, or as in mmsegmentation: another stem, first dilations and zoom.
 
+    Of Caffe's nets the one of 50 layers (ADE20K) halves layer2's map in the first 1x1, those of 101
+    layers in the 3x3, as semseg does for all.
+
     State dict keys: the trunk's, ``ppm.convs.0`` ... ``ppm.convs.3``, ``main.conv``,
     ``main.classifier`` and, where asked for, ``auxiliary.conv``, ``auxiliary.classifier``. The
     concatenation is the map, then bins 1, 2, 3, 6 (Caffe's weights: the map, 6, 3, 2, 1).
@@ -39,11 +42,11 @@ class PSPNet(Dilated):
         bands: int = 3,
         width: float = 1.0,
         depth: int,
-        layout: Literal["semseg", "mmseg"] = "semseg",
+        layout: Literal["semseg", "mmseg", "caffe50"] = "semseg",
         auxiliary: bool = False,
         dropout: float = 0.1,
     ) -> None:
-        published = layout == "semseg"
+        published = layout != "mmseg"
         super().__init__(
             _form(depth, layout),
             bands=bands,
@@ -73,8 +76,9 @@ class PSPNet(Dilated):
         return self.head(features, self.pool(features))
 
 
-def _form(depth: int, layout: Literal["semseg", "mmseg"]) -> Form:
+def _form(depth: int, layout: Literal["semseg", "mmseg", "caffe50"]) -> Form:
     """The trunk; mmsegmentation's is its ResNetV1c."""
-    if layout == "semseg":
-        return Form(depth, stem=(64, 64, 128), dilations=(1, 1, 2, 4))
-    return Form(depth, stem=(32, 32, 64), dilations=(1, 1, 2, 4), contracted=True)
+    if layout == "mmseg":
+        return Form(depth, stem=(32, 32, 64), dilations=(1, 1, 2, 4), contracted=True)
+    stride_at: Literal["1x1", "3x3"] = "1x1" if layout == "caffe50" else "3x3"
+    return Form(depth, stem=(64, 64, 128), stride_at=stride_at, dilations=(1, 1, 2, 4))

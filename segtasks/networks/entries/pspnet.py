@@ -49,6 +49,7 @@ _MMSEG50 = replace(
 ENTRIES: Mapping[str, NetworkEntry] = {
     "pspnet50": _PSPNET50,
     "pspnet101": replace(_PSPNET50, fixed={"depth": 101}),
+    "caffe_pspnet50": replace(_PSPNET50, fixed={"depth": 50, "layout": "caffe50"}),
     "smp_pspnet50": _SMP,
     "mmseg_pspnet50": _MMSEG50,
     "mmseg_pspnet101": replace(_MMSEG50, fixed={"depth": 101, "layout": "mmseg"}),

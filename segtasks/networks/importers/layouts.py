@@ -1,0 +1,87 @@
+"""The layouts by name, with what their tensors leave unsaid. Needs no torch."""
+
+from collections.abc import Mapping
+
+from segtasks.errors import ModelError
+from segtasks.networks.card import Normalisation
+from segtasks.networks.entry import Option
+from segtasks.networks.importers import (
+    caffe,
+    deeplab_v2,
+    imagenet,
+    pspnet,
+    refinenet,
+    torchvision,
+    wkentaro,
+)
+from segtasks.networks.importers.spelling import Spelling
+from segtasks.networks.registry import entry
+
+_FAMILIES = (caffe, deeplab_v2, pspnet, refinenet, torchvision, wkentaro)
+_LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+    name: spellings for family in _FAMILIES for name, spellings in family.LAYOUTS.items()
+}
+_BACKBONES = imagenet.BACKBONES
+
+
+def layouts() -> tuple[str, ...]:
+    """Names of all layouts, sorted."""
+    return tuple(sorted(_LAYOUTS))
+
+
+def networks_of(layout: str) -> tuple[str, ...]:
+    """Names of the networks that a layout holds, sorted."""
+    return tuple(sorted(_LAYOUTS[layout]))
+
+
+def spelling_of(layout: str, network: str) -> Spelling:
+    """How a layout spells a whole network.
+
+    Raises:
+        ModelError: no such layout, no such network, or the layout does not hold it.
+    """
+    return _found(_LAYOUTS, layout, network, "weights of")
+
+
+def backbone_of(layout: str, network: str) -> Spelling:
+    """How a layout spells the ImageNet backbone of a network.
+
+    Raises:
+        ModelError: no such layout, no such network, or the layout does not hold its backbone.
+    """
+    return _found(_BACKBONES, layout, network, "backbones for")
+
+
+def variant_of(*, layout: str, network: str) -> dict[str, Option]:
+    """The options of ``network`` that make it compute what the layout's network computes.
+
+    Raises:
+        ModelError: as `spelling_of`.
+    """
+    return dict(spelling_of(layout, network).variant)
+
+
+def normalisation_of(*, layout: str, network: str) -> Normalisation:
+    """What the weights were fed with: red, green, blue, in units of uint8.
+
+    Raises:
+        ModelError: as `spelling_of`.
+    """
+    inputs = spelling_of(layout, network).inputs or entry(network).inputs
+    step = -1 if inputs.channels == "BGR" else 1
+    unit = 255 / inputs.range_max
+    mean, std = (tuple(unit * x for x in values[::step]) for values in (inputs.mean, inputs.std))
+    return Normalisation(mean=mean, std=std)
+
+
+def _found(
+    table: Mapping[str, Mapping[str, Spelling]], layout: str, network: str, what: str
+) -> Spelling:
+    """One spelling, or what there is instead."""
+    if layout not in table:
+        raise ModelError(f"layout {layout!r} is unknown; choose one of {', '.join(sorted(table))}")
+    entry(network)
+    if network not in table[layout]:
+        known = ", ".join(sorted(table[layout]))
+        raise ModelError(f"layout {layout} holds no {what} {network}; it holds {known}")
+    return table[layout][network]

@@ -1,0 +1,53 @@
+"""Read MatConvNet's parameters from a .mat file: a struct array ``params`` of name and value.
+
+That is how a DagNN rests (``net = dagnn.saveobj()``), at the top of the file or under ``net``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segtasks.errors import ModelError
+
+
+def read_matfile(path: Path) -> dict[str, Tensor]:
+    """Parameters by name, in MATLAB's order of axes; it drops axes of length 1 at the end.
+
+    Raises:
+        ModelError: scipy is not installed, or the file holds no parameters that it can read.
+    """
+    try:
+        from scipy.io import loadmat  # noqa: PLC0415 - an extra, for .mat only
+        from scipy.io.matlab import MatReadError  # noqa: PLC0415 - the same
+    except ImportError:
+        raise ModelError(
+            f"{path}: reading .mat needs scipy; pip install 'segtasks[matconvnet]'"
+        ) from None
+    try:
+        content = loadmat(path)
+    except NotImplementedError:
+        raise ModelError(
+            f"{path}: MATLAB 7.3 file; write it anew in MATLAB with save(file, 'params', '-v7')"
+        ) from None
+    except (MatReadError, ValueError, TypeError, IndexError, OSError, EOFError) as error:
+        raise ModelError(f"{path}: not a whole .mat file ({error}); copy it again") from None
+    return {
+        str(p["name"].item()): torch.from_numpy(np.array(p["value"], np.float32, order="C"))
+        for p in _params(path, content)
+    }
+
+
+def _params(path: Path, content: dict[str, Any]) -> Any:  # noqa: ANN401 - a struct array
+    """The struct array of parameters."""
+    holder: Any = content
+    if "net" in content:
+        holder = content["net"][0, 0]
+    names = holder.keys() if isinstance(holder, dict) else holder.dtype.names
+    if "params" not in (names or ()):
+        raise ModelError(
+            f"{path}: no params in it; save a DagNN's params (struct array of name and value)"
+        )
+    return holder["params"].ravel()

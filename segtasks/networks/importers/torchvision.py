@@ -1,0 +1,39 @@
+"""torchvision.models.segmentation."""
+
+from collections.abc import Mapping
+
+from segtasks.networks.importers import resnet_names
+from segtasks.networks.importers.resnet_names import head
+from segtasks.networks.importers.spelling import Rename, Spelling
+
+_TRUNK: tuple[Rename, ...] = (*resnet_names.TORCHVISION, resnet_names.under("backbone"))
+_UNUSED = (r"aux_classifier\..*",)
+"""The auxiliary head, unless ``auxiliary=True`` asks for it."""
+
+_FCN = Spelling(
+    renames=(*_TRUNK, *head("main", "classifier"), *head("auxiliary", "aux_classifier")),
+    unused=_UNUSED,
+)
+_DEEPLAB_V3 = Spelling(
+    renames=(
+        *_TRUNK,
+        (r"^aspp\.branches\.(\d)\.bn\.", r"classifier.0.convs.\1.1."),
+        (r"^aspp\.branches\.(\d)\.", r"classifier.0.convs.\1.0."),
+        (r"^aspp\.mean\.bn\.", "classifier.0.convs.4.2."),
+        (r"^aspp\.mean\.", "classifier.0.convs.4.1."),
+        (r"^aspp\.project\.bn\.", "classifier.0.project.1."),
+        (r"^aspp\.project\.", "classifier.0.project.0."),
+        (r"^main\.conv\.bn\.", "classifier.2."),
+        (r"^main\.conv\.", "classifier.1."),
+        (r"^main\.classifier\.", "classifier.4."),
+        *head("auxiliary", "aux_classifier"),
+    ),
+    unused=_UNUSED,
+)
+
+LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+    "torchvision": {
+        **dict.fromkeys(("fcn_resnet50", "fcn_resnet101"), _FCN),
+        **dict.fromkeys(("deeplabv3_resnet50", "deeplabv3_resnet101"), _DEEPLAB_V3),
+    }
+}
