@@ -4,7 +4,7 @@
                        |hhhhh|.............................|    the same from a window: found
                              ^ cut
 
-The receptive field's gradient (`receptive_field.effective_halo_px`) says where a network looks, this
+The gradient (`receptive_field.effective_halo_px`) says where a network looks, this measure
 from where on it makes no difference to the map. The pixels beside a cut are the worst of all: they
 are one in hundreds, so that a share of them that differs is far less of a mask.
 """
