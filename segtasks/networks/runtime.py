@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from segtasks.errors import ModelError, ResourceError
 from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import Card
-from segtasks.networks.packed import can_pack, pack
+from segtasks.networks.forms import FORMS, USUAL
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Patches = NDArray[np.float32]
@@ -36,17 +36,20 @@ class Runtime:
     """A network made ready on a device.
 
     Attributes:
+        module: the network in its form.
         batch: patches per forward on CUDA; halved for good when memory runs out.
+        layout: of the input, as the form wants it.
     """
 
     module: nn.Module
     device: torch.device
     precision: Precision
     batch: int
+    layout: torch.memory_format = torch.channels_last
 
     def __call__(self, patches: Tensor) -> Tensor:
         """One forward pass: (N, C, H, W) on any device -> logits (N, K, H, W), float32."""
-        x = patches.to(self.device, _DTYPES[self.precision], memory_format=torch.channels_last)
+        x = patches.to(self.device, _DTYPES[self.precision], memory_format=self.layout)
         with torch.inference_mode(), _cudnn(tf32=self.precision == "tf32"):
             logits: Tensor = self.module(x)
         return logits.float()
@@ -69,8 +72,9 @@ def prepare(
     device: str = "cpu",
     precision: Precision = "float32",
     batch: int = 8,
+    form: str = USUAL,
 ) -> Runtime:
-    """A copy of ``module`` in the fastest form that gives the same answer.
+    """A copy of ``module`` that runs fast here: BatchNorm folded, in one of `forms.FORMS`.
 
     Args:
         module: any network; left as it is.
@@ -78,21 +82,29 @@ def prepare(
         precision: float32 is exact; bfloat16 and float16 are faster and change some labels; tf32
             exists on CUDA only.
         batch: most patches per forward on CUDA. No meaning on a CPU, where they run one by one.
+        form: one of `forms.FORMS`.
 
     Raises:
-        ModelError: no such precision, or the device is not there.
+        ModelError: no such precision or form, or the device is not there.
     """
+    _check(device, precision, form)
+    ready = deepcopy(module).eval().requires_grad_(requires_grad=False)
+    fold_batch_norm(ready)
+    ready = ready.to(torch.device(device), _DTYPES[precision])
+    how = FORMS[form]
+    return Runtime(how.make(ready), torch.device(device), precision, max(1, batch), how.layout)
+
+
+def _check(device: str, precision: str, form: str) -> None:
+    """Refuse what is not there."""
     if precision not in _DTYPES:
         raise ModelError(f"precision {precision!r} is unknown; choose one of {', '.join(_DTYPES)}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(f"device {device!r} is not available here; choose cpu")
-    ready = deepcopy(module).eval().requires_grad_(requires_grad=False)
-    fold_batch_norm(ready)
-    ready = ready.to(torch.device(device), _DTYPES[precision])
-    ready = ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub gap
-    if device == "cpu" and can_pack(_DTYPES[precision]):
-        pack(ready)
-    return Runtime(ready, torch.device(device), precision, max(1, batch))
+    kind = device.split(":", maxsplit=1)[0]
+    possible = [name for name, how in FORMS.items() if kind in how.devices]
+    if form not in possible:
+        raise ModelError(f"form {form!r} is not there on {kind}; choose {', '.join(possible)}")
 
 
 def forward_patches(net: Runtime, patches: Patches) -> Patches:

@@ -1,0 +1,101 @@
+"""The forms a network can be run in: the same function, other kernels and memory layouts.
+
+Which is fastest depends on the network and the machine: packed for most on a CPU, frozen for few
+channels at a fine stride and for PSPNet, compiled on some GPUs. They differ in the last bits, so a
+job keeps to one form.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from segtasks.networks.packed import can_pack, pack
+
+Forward = Callable[[Tensor], Tensor]
+WARM_UPS, ROUNDS = 2, 3
+LEAST_GAIN = 1.05
+"""A form must be this much faster than the usual one to be taken: clocks are noisy."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to run a network: how it is made, and the memory layout it wants its input in.
+
+    Attributes:
+        make: takes the network with BatchNorm folded, in eval mode, on its device; may change it.
+        layout: of the input.
+        devices: where it exists.
+    """
+
+    make: Callable[[nn.Module], nn.Module]
+    layout: torch.memory_format
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+
+def _channels_last(module: nn.Module) -> nn.Module:
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub gap
+    return module
+
+
+def _packed(module: nn.Module) -> nn.Module:
+    """Channels last; where this CPU can, convolutions with weights laid out beforehand."""
+    weight = next(module.parameters(), None)
+    if weight is not None and weight.device.type == "cpu" and can_pack(weight.dtype):
+        pack(_channels_last(module))
+    return _channels_last(module)
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    return module
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    """TorchScript's ``optimize_for_inference``: oneDNN's blocked layouts throughout."""
+    frozen: nn.Module = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.script(module)))
+    return frozen
+
+
+def _compiled(module: nn.Module) -> nn.Module:
+    """``torch.compile``; on a CPU it never won, and takes a minute."""
+    compiled: nn.Module = torch.compile(_channels_last(module), dynamic=False)
+    return compiled
+
+
+FORMS: Mapping[str, Form] = {
+    "packed": Form(_packed, torch.channels_last),
+    "plain": Form(_plain, torch.contiguous_format),
+    "frozen": Form(_frozen, torch.contiguous_format, ("cpu",)),
+    "compiled": Form(_compiled, torch.channels_last, ("cuda",)),
+}
+USUAL = "packed"
+
+
+def fastest(forwards: Mapping[str, Forward], sample: Tensor) -> tuple[str, dict[str, float]]:
+    """Time forms in turn on one input; the fastest, and the median seconds of each.
+
+    Args:
+        forwards: by form, the usual one among them.
+        sample: an input (N, C, H, W).
+    """
+    taken: dict[str, list[float]] = {form: [] for form in forwards}
+    for count in range(WARM_UPS + ROUNDS):
+        for form, forward in forwards.items():
+            found = _seconds(forward, sample)
+            if count >= WARM_UPS:
+                taken[form].append(found)
+    medians = {form: statistics.median(times) for form, times in taken.items()}
+    best = min(medians, key=lambda form: medians[form])
+    return (best if medians[USUAL] > LEAST_GAIN * medians[best] else USUAL), medians
+
+
+def _seconds(forward: Forward, sample: Tensor) -> float:
+    """Of one forward, the GPU waited for."""
+    begun = time.perf_counter()
+    y = forward(sample)
+    if y.is_cuda:
+        torch.cuda.synchronize(y.device)
+    return time.perf_counter() - begun
