@@ -61,8 +61,8 @@ def _frozen(module: nn.Module) -> nn.Module:
 
 def _compiled(module: nn.Module) -> nn.Module:
     """``torch.compile``; on a CPU it never won, and takes a minute."""
-    compiled: nn.Module = torch.compile(_channels_last(module), dynamic=False)
-    return compiled
+    module.compile(dynamic=False)
+    return _channels_last(module)
 
 
 FORMS: Mapping[str, Form] = {
