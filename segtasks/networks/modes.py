@@ -139,6 +139,6 @@ def _fused(modes: Modes, card: Card) -> dict[str, Any]:
 def _bytes_per_px(modes: Modes, card: Card) -> int:
     """Peak of one forward at the largest scale, the sum so far and what is being added to it."""
     classes, area = len(card.classes), max(modes.scales) ** 2
-    inputs = FLOAT_BYTES * 2 * len(card.bands)
-    scaled = area * (card.forward_bytes_per_px + FLOAT_BYTES * classes + inputs)
-    return ceil(scaled) + 3 * FLOAT_BYTES * classes
+    # Input and logits are there twice while they are turned.
+    turned = FLOAT_BYTES * 2 * (len(card.bands) + classes)
+    return ceil(area * (card.forward_bytes_per_px + turned)) + 3 * FLOAT_BYTES * classes
