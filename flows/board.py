@@ -6,8 +6,6 @@ from threading import Condition
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
 
-BEFORE: Mapping[Stage, Stage] = {"predict": "ingest", "refine": "predict"}
-
 
 class Board:
     """Shared by the stages of one run; every change wakes those who wait."""
@@ -49,14 +47,20 @@ class Board:
 
     def missing(self, stage: Stage, tile: Tile) -> set[Tile]:
         """What ``tile`` reads that is not there yet."""
+        before = self._plan.before(stage)
+        if before is None:
+            return set()
         with self._changed:
-            before = BEFORE.get(stage)
-            return set(self._plan.needs(stage, tile)) - self._done[before] if before else set()
+            done = self._done[before]
+            # A stage may need every tile of the one before: not to be listed once all are there.
+            if len(done) == len(self._plan.grid(before)):
+                return set()
+            return set(self._plan.needs(stage, tile)) - done
 
     def is_blocked(self, stage: Stage, tile: Tile) -> bool:
         """Whether something that ``tile`` reads was given up."""
-        missing = self.missing(stage, tile)
-        return bool(missing) and bool(missing & self.failed(BEFORE[stage]).keys())
+        before, missing = self._plan.before(stage), self.missing(stage, tile)
+        return before is not None and bool(missing & self.failed(before).keys())
 
     def wait(self, seconds: float) -> None:
         """Until something changes, or ``seconds`` have passed."""

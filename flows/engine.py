@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from flows.nursery import open_nursery
 from segtasks.cost import TILES_IN_FLIGHT
 from segtasks.errors import ResourceError
-from segtasks.plan import Plan, Stage
+from segtasks.plan import FORWARDING, Plan, Stage
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -95,7 +95,7 @@ def _dask(client: "Client") -> Engine:
     has_gpus = any("GPU" in worker["resources"] for worker in workers)
     executors: dict[str, Executor] = {
         stage: client.get_executor(pure=False, resources=_resources(stage, has_gpus=has_gpus))
-        for stage in ("ingest", "predict", "refine")
+        for stage in get_args(Stage)
     }
     return Engine(
         name=f"Dask, {len(workers)} processes",
@@ -111,7 +111,7 @@ def _resources(stage: Stage, *, has_gpus: bool) -> dict[str, float] | None:
     """Half a unit each: two tiles per process, one computing and one at the storage."""
     if not has_gpus:
         return None
-    return {"GPU" if stage == "predict" else "CPU": 1 / TILES_IN_FLIGHT}
+    return {"GPU" if stage in FORWARDING else "CPU": 1 / TILES_IN_FLIGHT}
 
 
 @dataclass

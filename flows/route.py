@@ -1,4 +1,4 @@
-"""THE ROUTE of one raster: ingest -> predict -> refine -> write.
+"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> write.
 
 Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
 ``segment``), the engine runs the tiles.
@@ -18,7 +18,7 @@ from flows.engine import Engine, engine
 from flows.stage import OnProgress, StageRun
 from segtasks.errors import StageError
 from segtasks.job import Job
-from segtasks.plan import Plan, Stage, make_plan
+from segtasks.plan import FORWARDING, Plan, Stage, make_plan
 from segtasks.prepare import check_memory, done, prepare
 from segtasks.stages import write
 from segtasks.storage import receipts, workspace
@@ -157,8 +157,9 @@ def _result(
 ) -> Result:
     seconds = time.perf_counter() - started
     url, prints = plan.job.workspace_url, plan.fingerprints
-    stages: set[Stage] = {"predict", plan.stages[-1]} if tiles_done else set()
+    stages: set[Stage] = {*FORWARDING, plan.stages[-1]} & set(plan.stages) if tiles_done else set()
     reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
+    forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
     return Result(
         status=status,
         source=plan.job.source,
@@ -169,16 +170,16 @@ def _result(
         tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
         class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
         seconds=round(seconds, 2),
-        startup_seconds=_startup_seconds(reports.get("predict", []), seconds),
+        startup_seconds=_startup_seconds(forwarded, seconds),
         mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
         warnings=plan.warnings,
     )
 
 
-def _startup_seconds(predicted: list[Receipt], seconds: float) -> float | None:
+def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:
     """From the start of this process to the first forward; ``None`` when this run made none."""
     since = time.time() - seconds
-    of_this_run = [receipt.began for receipt in predicted if receipt.began > since]
+    of_this_run = [receipt.began for receipt in forwarded if receipt.began > since]
     started = psutil.Process().create_time()
     return round(min(of_this_run) - started, 2) if of_this_run else None
 

@@ -20,7 +20,9 @@ class Cost:
     """Figures of a plan.
 
     Attributes:
-        forward_factor: pixels through the network per pixel of the raster.
+        patch_factor: pixels of patches per pixel of the raster.
+        forward_factor: pixels through the network per pixel of the raster: each patch at all its
+            scales and angles, and once more where the raster is pooled first.
         crf_factor: pixels through the CRF per pixel of the raster; 0 without a CRF.
         worker_bytes: peak memory of one worker process per stage.
         workspace_bytes: what the workspace holds before compression.
@@ -28,6 +30,7 @@ class Cost:
 
     tiles: int
     windows: int
+    patch_factor: float
     forward_factor: float
     crf_factor: float
     worker_bytes: dict[str, int]
@@ -41,14 +44,17 @@ class Cost:
 
 def estimate(plan: Plan) -> Cost:
     """The cost of ``plan``."""
+    patch_factor = _patch_factor(plan.tiles, plan.lattice)
     return Cost(
         tiles=len(plan.tiles),
         windows=len(plan.windows) if plan.windows else 0,
-        forward_factor=_forward_factor(plan.tiles, plan.lattice),
+        patch_factor=patch_factor,
+        forward_factor=patch_factor * plan.modes.forward_factor + _pool_factor(plan),
         crf_factor=_crf_factor(plan),
         worker_bytes={
             "ingest": PROCESS_BYTES
             + TILES_IN_FLIGHT * 2 * plan.tiles.core_px**2 * _pixel_bytes(plan),
+            "pool": PROCESS_BYTES + _pool_bytes(plan),
             "predict": PROCESS_BYTES + _predict_bytes(plan),
             "refine": PROCESS_BYTES + _refine_bytes(plan),
         },
@@ -66,7 +72,7 @@ def _stored_bytes(plan: Plan) -> int:
     return _pixel_bytes(plan) + probabilities + 1
 
 
-def _forward_factor(tiles: Grid, lattice: Lattice) -> float:
+def _patch_factor(tiles: Grid, lattice: Lattice) -> float:
     """Windows of patches are products of intervals, so the sum splits into rows times columns."""
     along = [
         _forwarded(length, tiles.core_px, lattice) for length in (lattice.height, lattice.width)
@@ -86,15 +92,39 @@ def _forwarded(length: int, core_px: int, lattice: Lattice) -> int:
     return total
 
 
+def _pool_factor(plan: Plan) -> float:
+    """Every cell's patch once; its features alone, but those are nearly all of a forward."""
+    if not plan.pools_raster:
+        return 0.0
+    rows, cols = (_spanned(length, plan.lattice) for length in plan.tiles.raster.shape)
+    return rows * cols / plan.raster.pixels
+
+
+def _spanned(length: int, lattice: Lattice) -> int:
+    spans = (lattice.span(start, length) for start in range(0, length, lattice.step_px))
+    return sum(stop - start for start, stop in spans)
+
+
+def _largest_patch(lattice: Lattice) -> int:
+    """Pixels of a patch, which no raster's border makes larger than the raster."""
+    return int(min(lattice.patch_px, max(lattice.height, lattice.width)) ** 2)
+
+
+def _pool_bytes(plan: Plan) -> int:
+    """One forward, and what two cells read."""
+    if not plan.pools_raster:
+        return 0
+    forward = plan.card.forward_bytes_per_px + FLOAT_BYTES * len(plan.bands)
+    return _largest_patch(plan.lattice) * (forward + TILES_IN_FLIGHT * _pixel_bytes(plan))
+
+
 def _predict_bytes(plan: Plan) -> int:
     """One forward, and twice what a tile reads and makes."""
-    classes, lattice = len(plan.card.classes), plan.lattice
-    side = min(lattice.patch_px, max(lattice.height, lattice.width))
-    patch_px = side**2
+    classes, lattice, patch_px = len(plan.card.classes), plan.lattice, _largest_patch(plan.lattice)
     core_px = min(plan.tiles.core_px, max(lattice.height, lattice.width)) ** 2
     read_px = max(core_px, patch_px) + 4 * lattice.margin_px * plan.tiles.core_px
     forward = patch_px * (
-        plan.card.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + classes)
+        plan.seen.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + classes)
     )
     tile = read_px * _pixel_bytes(plan) + core_px * (
         classes * (FLOAT_BYTES + HALF_BYTES) + FLOAT_BYTES

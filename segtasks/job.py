@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from segtasks.errors import JobError
+from segtasks.inference import Inference
 
 Auto = Literal["auto"]
 M = TypeVar("M", bound=BaseModel)
@@ -179,6 +180,7 @@ class Job(Part):
         "in other units than the model's; auto: 2 % and 98 % of sampled pixels.",
     )
     tiling: Tiling = Tiling()
+    inference: Inference = Inference()
     crf: Crf | None = Field(Crf(), description="Dense CRF; none: the network's labels as they are.")
     outputs: Outputs = Outputs()
     workspace: str | None = Field(

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.errors import JobError
-from segtasks.grid import Grid, Window
+from segtasks.grid import Grid, Tile, Window
 
 Stitch = Literal["crop", "blend"]
 FloatArray = npt.NDArray[np.float32]
@@ -83,11 +83,14 @@ class Lattice:
 
     def touching(self, core: Window) -> Iterator[Patch]:
         """The patches that give something to ``core``, row by row."""
-        for tile in self.cells.touching(core.grow(self.reach_px)):
-            cell = self.cells.core(tile)
-            row, row_stop = self.span(cell.row, self.height)
-            col, col_stop = self.span(cell.col, self.width)
-            yield Patch(cell, Window(row, col, row_stop - row, col_stop - col))
+        return map(self.patch, self.cells.touching(core.grow(self.reach_px)))
+
+    def patch(self, index: Tile) -> Patch:
+        """The patch whose cell has this index among `cells`."""
+        cell = self.cells.core(index)
+        row, row_stop = self.span(cell.row, self.height)
+        col, col_stop = self.span(cell.col, self.width)
+        return Patch(cell, Window(row, col, row_stop - row, col_stop - col))
 
     def span(self, cell_start: int, length: int) -> tuple[int, int]:
         """Start and stop, along one axis of ``length``, of the patch whose cell starts there."""
@@ -134,12 +137,13 @@ def halo_factor(step_px: int, margin_px: int) -> float:
     return ((step_px + 2 * margin_px) / step_px) ** 2
 
 
-def largest_step(forward_bytes_per_px: int, margin_px: int) -> int:
-    """The largest step whose forward fits the budget.
+def largest_step(forward_bytes_per_px: int, margin_px: int, align_px: int) -> int:
+    """The largest step, a multiple of ``align_px``, whose forward fits the budget.
 
     The budget is a constant and not the machine's memory, so that the mask is the same anywhere.
     """
-    for step in STEPS_PX:
+    steps = [max(step // align_px, 1) * align_px for step in STEPS_PX]
+    for step in steps:
         if (step + 2 * margin_px) ** 2 * forward_bytes_per_px <= FORWARD_BUDGET_BYTES:
             return step
-    return STEPS_PX[-1]
+    return steps[-1]

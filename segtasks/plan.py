@@ -10,24 +10,25 @@ from typing import Literal
 import numpy as np
 
 from segtasks.crf.parameters import CrfParameters
-from segtasks.errors import JobError, SourceError
+from segtasks.errors import SourceError
 from segtasks.grid import Grid, Tile, Window
 from segtasks.job import Job, digest
+from segtasks.layout import lattice_of
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
-from segtasks.patches import Lattice, halo_factor, largest_step
+from segtasks.networks.modes import Modes, as_seen, modes_of
+from segtasks.patches import Lattice
 from segtasks.raster import Raster
 from segtasks.storage import objects, rasters
 
-Stage = Literal["ingest", "predict", "refine"]
+Stage = Literal["ingest", "pool", "predict", "refine"]
 Range = tuple[float, float]
+FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
 
 FORMAT = 1
 FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
-UNMEASURED_HALO_PX = 128
-CHEAP_HALO_FACTOR = 1.25
 THUMBNAIL_PX = 1536
 
 
@@ -36,6 +37,8 @@ class Plan:
     """Everything a stage needs to do a tile, small enough to travel with each task.
 
     Attributes:
+        modes: scales and angles of the network, and what it pools.
+        seen: the card as these modes make it.
         bands: source bands in the model's order.
         model_range: raw values that become the model's 0 and full range; ``None``: as they are.
         colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
@@ -47,6 +50,8 @@ class Plan:
     job: Job
     raster: Raster
     card: Card
+    modes: Modes
+    seen: Card
     bands: tuple[int, ...]
     model_range: Range | None
     colour_range: Range
@@ -62,7 +67,23 @@ class Plan:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The tiled stages, in order."""
-        return ("ingest", "predict", "refine") if self.windows else ("ingest", "predict")
+        first: tuple[Stage, ...] = ("ingest", "pool") if self.pools_raster else ("ingest",)
+        return (*first, "predict", "refine") if self.windows else (*first, "predict")
+
+    @property
+    def pools_raster(self) -> bool:
+        """Whether a stage before predict takes averages over the whole raster."""
+        return self.modes.pooling == "raster"
+
+    @property
+    def batch(self) -> int:
+        """Patches per forward: one where each has its own place in the raster's pyramid."""
+        return 1 if self.pools_raster else self.job.compute.batch
+
+    def before(self, stage: Stage) -> Stage | None:
+        """The stage whose tiles ``stage`` needs; ``None`` for the first."""
+        index = self.stages.index(stage)
+        return self.stages[index - 1] if index else None
 
     @property
     def mask_grid(self) -> Grid:
@@ -70,20 +91,27 @@ class Plan:
         return self.windows or self.tiles
 
     def grid(self, stage: Stage) -> Grid:
-        """The grid of a stage."""
+        """The grid of a stage; pool's tiles are the cells of the lattice, whatever the tiles."""
+        if stage == "pool":
+            return self.lattice.cells
         return self.mask_grid if stage == "refine" else self.tiles
 
     def read_window(self, stage: Stage, tile: Tile) -> Window:
         """What a stage reads to do ``tile``."""
         if stage == "refine":
             return self.mask_grid.read_window(tile, self.crf_halo_px)
+        if stage == "pool":
+            return self.lattice.patch(tile).window
         core = self.tiles.core(tile)
         return self.lattice.read_window(core) if stage == "predict" else core
 
     def needs(self, stage: Stage, tile: Tile) -> Iterator[Tile]:
         """The tiles of the stage before that ``tile`` reads."""
-        if stage == "ingest":
+        before = self.before(stage)
+        if before is None:
             return iter(())
+        if before == "pool":
+            return self.grid(before).tiles()
         return self.tiles.touching(self.read_window(stage, tile))
 
 
@@ -100,15 +128,19 @@ def make_plan(job: Job) -> Plan:
     bands = _bands(job, raster, card)
     model_range = _model_range(job, raster, card, bands)
     crf = CrfParameters(**job.crf.model_dump(exclude={"window_px", "halo_px"})) if job.crf else None
+    modes = modes_of(job.inference, card)
+    seen = as_seen(modes, card)
     plan = Plan(
         job=job,
         raster=raster,
         card=card,
+        modes=modes,
+        seen=seen,
         bands=bands,
         model_range=model_range,
         colour_range=model_range or _colour_range(raster, bands, needed=crf is not None),
         tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
-        lattice=_lattice(job, raster, card),
+        lattice=lattice_of(job, raster, seen),
         windows=Grid(raster.height, raster.width, job.crf.window_px) if job.crf else None,
         crf=crf,
         crf_halo_px=_crf_halo(job, crf),
@@ -171,55 +203,6 @@ def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
     return (float(low), float(high) if high > low else float(low) + 1.0)
 
 
-def _lattice(job: Job, raster: Raster, card: Card) -> Lattice:
-    stitch = job.tiling.stitch
-    if stitch == "auto":
-        stitch = "blend" if card.halo_px is None else "crop"
-    margin = _margin(job, card)
-    step = _step(job, card, margin)
-    return Lattice(raster.height, raster.width, step, margin, stitch, card.lattice_px)
-
-
-def _margin(job: Job, card: Card) -> int:
-    """Half the overlap: what of a patch's rim is not trusted."""
-    overlap = job.tiling.overlap_px
-    if overlap == "exact":
-        if card.halo_px is None:
-            raise JobError(f"overlap exact: {card.network} pools globally, it has no exact halo")
-        return card.halo_px
-    if overlap == "auto":
-        return _auto_margin(job, card)
-    if overlap % 2:
-        raise JobError(f"overlap {overlap} px is odd; use {overlap - 1} or {overlap + 1}")
-    return overlap // 2
-
-
-def _auto_margin(job: Job, card: Card) -> int:
-    """The exact halo where it costs little, else the least that hides the seams."""
-    unit = card.lattice_px
-    effective = -(-_hiding_halo(card) // unit) * unit
-    exact = effective if card.halo_px is None else card.halo_px
-    if job.tiling.patch_px != "auto":
-        affordable = job.tiling.patch_px // 4 // unit * unit  # at most half the patch is overlap
-        return min(effective, affordable)
-    step = largest_step(card.forward_bytes_per_px, exact)
-    return exact if halo_factor(step, exact) <= CHEAP_HALO_FACTOR else effective
-
-
-def _hiding_halo(card: Card) -> int:
-    """As measured on imagery; without that no less than what trained networks have needed."""
-    if card.seam_halo_px is not None:
-        return max(card.seam_halo_px, card.effective_halo_px)
-    halo = max(UNMEASURED_HALO_PX, card.effective_halo_px)
-    return halo if card.halo_px is None else min(halo, card.halo_px)
-
-
-def _step(job: Job, card: Card, margin: int) -> int:
-    if job.tiling.patch_px == "auto":
-        return largest_step(card.forward_bytes_per_px, margin)
-    return job.tiling.patch_px - 2 * margin
-
-
 def _crf_halo(job: Job, crf: CrfParameters | None) -> int:
     if job.crf is None or crf is None:
         return 0
@@ -242,8 +225,10 @@ def _with_fingerprints(plan: Plan) -> Plan:
     source, network, crf = _source_digest(plan), _network_digest(plan), _crf_digest(plan)
     ingest = digest(FORMAT, source, plan.tiles.core_px)
     predict = digest(ingest, network, plan.windows is None)
+    pool = {"pool": digest(ingest, network)} if plan.pools_raster else {}
     prints = {
         "ingest": ingest,
+        **pool,
         "predict": predict,
         "refine": digest(predict, crf),
         "mask": digest(FORMAT, source, network, crf),
@@ -257,12 +242,13 @@ def _source_digest(plan: Plan) -> str:
 
 
 def _network_digest(plan: Plan) -> str:
-    card, lattice = plan.card, plan.lattice
+    card, lattice, modes = plan.card, plan.lattice, plan.modes
     return digest(
         card.weights_sha256,
         card.normalisation.model_dump(),
         [entry.model_dump() for entry in card.classes],
         plan.model_range,
+        (list(map(str, modes.scales)), modes.angles, modes.fusion, modes.pooling),
         (lattice.step_px, lattice.margin_px, lattice.stitch),
     )
 

@@ -26,6 +26,7 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
         return
     mend = {
         "ingest": "a smaller --tile-px",
+        "pool": "a smaller --patch-px",
         "predict": "a smaller --patch-px or --tile-px",
         "refine": "a smaller --crf-window-px or --crf-bi-xy-std",
     }[stage]

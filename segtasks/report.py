@@ -24,10 +24,12 @@ def figures(plan: Plan) -> dict[str, Any]:
         "stitch": lattice.stitch,
         "patch_px": lattice.patch_px,
         "overlap_px": 2 * lattice.margin_px,
-        "exact_halo_px": plan.card.halo_px,
+        "inference": plan.job.inference.model_dump(),
+        "forwards": plan.modes.forwards,
+        "exact_halo_px": plan.seen.halo_px,
         "is_exact": lattice.stitch == "crop"
-        and lattice.margin_px >= (plan.card.halo_px or 0)
-        and plan.card.halo_px is not None,
+        and lattice.margin_px >= (plan.seen.halo_px or 0)
+        and plan.seen.halo_px is not None,
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
         "forward_px_per_px": round(need.forward_factor, 3),
@@ -56,6 +58,7 @@ def lines(plan: Plan) -> list[str]:
         "tiles": f"{shown['tiles']} of {shown['tile_px']} px",
         "patches": f"{shown['patch_px']} px, overlap {shown['overlap_px']} px, "
         f"{shown['forward_px_per_px']} px forwarded per px",
+        "inference": _inference(plan),
         "stitching": _stitching(plan),
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
@@ -66,8 +69,20 @@ def lines(plan: Plan) -> list[str]:
     return found + [f"warning    {warning}" for warning in shown["warnings"]]
 
 
+def _inference(plan: Plan) -> str:
+    modes, cells = plan.modes, len(plan.lattice.cells)
+    pooled = f"; averages over the raster, from {cells} patches" if plan.pools_raster else ""
+    if modes.is_plain:
+        return f"one forward per patch{pooled}"
+    scales = ", ".join(f"{float(scale):g}" for scale in modes.scales)
+    return (
+        f"{modes.forwards} forwards per patch: scales {scales}, angles {modes.angles}, fused by "
+        f"{modes.fusion}"
+    )
+
+
 def _stitching(plan: Plan) -> str:
-    lattice, halo = plan.lattice, plan.card.halo_px
+    lattice, halo = plan.lattice, plan.seen.halo_px
     if lattice.stitch == "blend":
         return "blended with weights"
     if halo is not None and lattice.margin_px >= halo:
@@ -88,7 +103,7 @@ def _crf_line(plan: Plan, shown: dict[str, Any]) -> str:
 
 
 def _advice(plan: Plan, need: cost.Cost) -> list[str]:
-    if need.forward_factor <= WASTEFUL_FACTOR:
+    if need.patch_factor <= WASTEFUL_FACTOR:
         return []
     better = f"a --tile-px that is a multiple of {plan.lattice.step_px} wastes less"
-    return [f"{need.forward_factor:.1f} px are forwarded per px kept; {better}"]
+    return [f"{need.patch_factor:.1f} px of patches per px kept; {better}"]

@@ -51,6 +51,10 @@ class NetworkEntry:
         border: what lies beyond the image.
         size_rule: sizes the bare network takes; the module pads to the next one by itself.
         stitch: the way to join patches that suits it (exact halo affordable: crop).
+        mirrored_px: a mirror image has its units on the same pixels at sizes of ``lattice_px`` k
+            + this; ``None``: as the size rule says.
+        pooled_halo_px: exact halo with averages taken over the whole raster (`networks.pooling`);
+            ``None``: it cannot be run so.
     """
 
     builder: str
@@ -64,3 +68,12 @@ class NetworkEntry:
     recipe: Recipe
     options: Mapping[str, Option] = field(default_factory=dict)
     fixed: Mapping[str, Option | tuple[int, ...]] = field(default_factory=dict)
+    mirrored_px: int | None = None
+    pooled_halo_px: int | None = None
+
+    @property
+    def mirror_remainder_px(self) -> int:
+        """Mirror images are taken at sizes of ``lattice_px`` k + this."""
+        if self.mirrored_px is not None:
+            return self.mirrored_px
+        return int(self.size_rule.endswith("+1"))

@@ -5,13 +5,15 @@ from functools import lru_cache
 import torch
 
 from segtasks.errors import ModelError
+from segtasks.networks.fusion import fused
 from segtasks.networks.model_file import load
+from segtasks.networks.modes import Modes, declared
 from segtasks.networks.runtime import Runtime, prepare
 
 
 @lru_cache(maxsize=2)
-def network(path: str, weights_sha256: str, batch: int) -> Runtime:
-    """The network of a local model file, ready on this process's device.
+def network(path: str, weights_sha256: str, batch: int, modes: Modes = Modes()) -> Runtime:  # noqa: B008 frozen
+    """The network of a local model file, ready on this process's device, with its modes.
 
     One thread per process on a CPU: two processes of one thread are as fast as one of two, and
     the thread count changes the last bits of a convolution.
@@ -26,4 +28,6 @@ def network(path: str, weights_sha256: str, batch: int) -> Runtime:
             f"{path}: weights {card.weights_sha256[:12]} are not those of the plan "
             f"({weights_sha256[:12]}); rerun, so that every worker uses one file"
         )
-    return prepare(module, device="cuda" if torch.cuda.is_available() else "cpu", batch=batch)
+    net = prepare(module, device="cuda" if torch.cuda.is_available() else "cpu", batch=batch)
+    found = declared(card)
+    return fused(net, modes, card.lattice_px, found.mirror_remainder_px if found else 0)

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels, slot
+from segtasks import inputs, labels, slot
 from segtasks.grid import Tile, Window
-from segtasks.networks import shelf
-from segtasks.networks.loaded import network
+from segtasks.inputs import Pixels, network_of, normalised
+from segtasks.networks.pooling import heading
 from segtasks.networks.runtime import Runtime, forward_patches, forward_probabilities
 from segtasks.patches import Patch
-from segtasks.plan import FULL_RANGE, Plan
-from segtasks.storage import objects, workspace
-from segtasks.storage.rasters import Image, Valid
+from segtasks.plan import Plan
+from segtasks.storage import shares, workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
@@ -28,15 +27,6 @@ Halves = npt.NDArray[np.float16]
 Mask = npt.NDArray[np.uint8]
 Slices = tuple[slice, slice]
 Forward = Callable[[Runtime, Floats], Floats]
-
-
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """What a tile read: ``image`` (C, h, w) and ``valid`` (h, w) of ``window``."""
-
-    window: Window
-    image: Image
-    valid: Valid
 
 
 def run(plan: Plan, tile: Tile) -> Receipt:
@@ -65,12 +55,9 @@ def run(plan: Plan, tile: Tile) -> Receipt:
 
 def _read(plan: Plan, tile: Tile) -> Pixels:
     """The read window; of an all-nodata core the core alone, since no patch will be run."""
-    url, core = plan.job.workspace_url, plan.tiles.core(tile)
-    some = workspace.read(url, "valid", core).any()
-    window = plan.read_window("predict", tile) if some else core
-    return Pixels(
-        window, workspace.read(url, "image", window), workspace.read(url, "valid", window)
-    )
+    core = plan.tiles.core(tile)
+    some = workspace.read(plan.job.workspace_url, "valid", core).any()
+    return inputs.read(plan, plan.read_window("predict", tile) if some else core)
 
 
 def _fill_mask(plan: Plan, core: Window, pixels: Pixels, out: Mask) -> None:
@@ -118,13 +105,19 @@ def _forward(
     plan: Plan, core: Window, pixels: Pixels, forward: Forward
 ) -> Iterator[tuple[Patch, Floats]]:
     """Every needed patch with its maps (K, h, w), in the lattice's order."""
-    batch = plan.job.compute.batch
-    path = objects.local_copy(shelf.resolve(plan.job.model))
     for _, same in groupby(_needed(plan, core, pixels), key=lambda patch: patch.window.shape):
-        while patches := list(islice(same, batch)):
-            net = network(str(path), plan.card.weights_sha256, batch)
-            inputs = np.stack([_normalised(plan, pixels, patch.window) for patch in patches])
-            yield from zip(patches, forward(net, inputs), strict=True)
+        while patches := list(islice(same, plan.batch)):
+            stack = np.stack([normalised(plan, pixels, patch.window) for patch in patches])
+            yield from zip(patches, forward(_network(plan, patches[0]), stack), strict=True)
+
+
+def _network(plan: Plan, patch: Patch) -> Runtime:
+    """The network; with averages over the raster it must know where in the raster ``patch`` is."""
+    net = network_of(plan)
+    if not plan.pools_raster:
+        return net
+    total = shares.total(plan.job.workspace_url, plan.fingerprints["pool"], plan.lattice.cells)
+    return heading(net, patch.window, plan.tiles.raster, total)
 
 
 def _needed(plan: Plan, core: Window, pixels: Pixels) -> Iterator[Patch]:
@@ -133,20 +126,6 @@ def _needed(plan: Plan, core: Window, pixels: Pixels) -> Iterator[Patch]:
         part = plan.lattice.kept(patch).intersect(core)
         if pixels.valid[part.within(pixels.window)].any():
             yield patch
-
-
-def _normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
-    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour)."""
-    inner = window.within(pixels.window)
-    raw = pixels.image[(..., *inner)].astype(np.float32)
-    if plan.model_range:
-        low, high = plan.model_range
-        full = FULL_RANGE.get(plan.card.normalisation.dtype, 1.0)
-        raw = np.clip((raw - np.float32(low)) * np.float32(full / (high - low)), 0, full)
-    raw -= np.array(plan.card.normalisation.mean, np.float32)[:, None, None]
-    raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
-    raw *= pixels.valid[inner]
-    return raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ def _tags(plan: Plan) -> dict[str, str]:
                 "overlap_px": 2 * plan.lattice.margin_px,
             }
         ),
+        "SEGTASKS_INFERENCE": json.dumps(plan.job.inference.model_dump()),
         "SEGTASKS_CRF": json.dumps(plan.job.crf and plan.job.crf.model_dump()),
     }
 

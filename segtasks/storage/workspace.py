@@ -4,6 +4,7 @@
     valid          (H, W)    bool             written by ingest
     probabilities  (K, H, W) float16          written by predict, when a CRF follows
     mask           (H, W)    uint8, 255       written by refine, or by predict without a CRF
+    shares/        a file for each cell       written by pool, where averages are the raster's
 
 A shard (one object) is written whole by one task; chunks inside it are what is read.
 """
@@ -28,6 +29,7 @@ CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
 ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask")
+SHARES = "shares"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.
 # Zarr does not keep it with the array: it must be said again at every opening.
@@ -147,7 +149,7 @@ def clear(url: str) -> None:
     if not _is_ours(url):
         return
     there = objects.names(url)
-    for name in (MANIFEST, "receipts", *ARRAYS, GROUP):
+    for name in (MANIFEST, "receipts", SHARES, *ARRAYS, GROUP):
         if name in there:
             objects.remove_tree(f"{url}/{name}")
     objects.remove_empty_folder(url)

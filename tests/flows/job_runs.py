@@ -17,7 +17,7 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
-from segtasks.networks import ClassEntry, Normalisation, build
+from segtasks.networks import ClassEntry, Normalisation, build, entry
 from segtasks.networks.model_file import make_card, save
 
 CLASSES = 4
@@ -41,7 +41,7 @@ def write_photo(path: Path, height: int, width: int, *, nodata_rows: int = 0) ->
 def write_network(path: Path, name: str, *, width: float) -> Path:
     """A model file with random weights whose classes all occur."""
     torch.manual_seed(7)
-    variant = {"batch_norm": True} if name != "linear" else {}
+    variant = {"batch_norm": True} if "batch_norm" in entry(name).options else {}
     network = build(name, classes=CLASSES, bands=3, width=width, **variant).eval()
     spread(network)
     card = make_card(
@@ -62,7 +62,7 @@ def spread(network: torch.nn.Module) -> None:
     """Scale the last layers so that logits differ by ones, not by thousandths."""
     with torch.no_grad():
         for key, value in network.named_parameters():
-            if key.startswith(("score", "fc8")) and key.endswith("weight"):
+            if key.startswith(("score", "fc8", "main.classifier")) and key.endswith("weight"):
                 value.mul_(60)
 
 

@@ -11,7 +11,7 @@ import torch
 from tiling import image, network, piece, spans, tiled, worst
 from torch import Tensor, nn
 
-from segtasks.networks import build, entry
+from segtasks.networks import build, entry, names
 from segtasks.networks.architectures.pspnet import PSPNet
 from segtasks.networks.architectures.pyramid import Grids, Place
 from segtasks.networks.receptive_field import receptive_field
@@ -74,6 +74,18 @@ def test_local_paths_have_the_known_fields(name: str, size: int, halo: int | Non
     assert found is not None
     assert found.size_px == size
     assert halo is None or found.halo_px == halo
+
+
+POOLED = [name for name in names() if entry(name).pooled_halo_px is not None]
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_the_declared_halo_beside_the_pyramid_is_the_measured_one(name: str) -> None:
+    probe = build(name, classes=1, width=NARROWEST)
+    silence(probe)
+    found = receptive_field(probe, bands=3, lattice_px=entry(name).lattice_px)
+    assert found is not None
+    assert found.halo_px == entry(name).pooled_halo_px
 
 
 def silence(net: nn.Module) -> None:

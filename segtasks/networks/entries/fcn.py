@@ -29,6 +29,8 @@ _FCN32S = NetworkEntry(
     stitch="crop",
     recipe=_RECIPE,
     options=_OPTIONS,
+    # Units lie on 32 i + 12.5: 100 px of padding, of which 81 put the first one on pixel 0.
+    mirrored_px=26,
 )
 
 ENTRIES: Mapping[str, NetworkEntry] = {
@@ -52,5 +54,6 @@ ENTRIES: Mapping[str, NetworkEntry] = {
         output_stride=8,
         upsampling="bilinear, half-pixel",
         size_rule="32k",
+        mirrored_px=None,
     ),
 }

@@ -29,6 +29,7 @@ _PSPNET50 = NetworkEntry(
     ),
     options={"auxiliary": False, "dropout": 0.1},
     fixed={"depth": 50},
+    pooled_halo_px=248,
 )
 
 _SMP = replace(
@@ -38,19 +39,26 @@ _SMP = replace(
     size_rule="8k",
     recipe=replace(_PSPNET50.recipe, auxiliary_weight=0.0, source="none published; PSPNet's"),
     options={"dropout": 0.2},
+    # Its zoom depends on the size: no halo makes tiles exact, pooled over the raster or not.
+    pooled_halo_px=None,
 )
 _MMSEG50 = replace(
     _PSPNET50,
     upsampling="bilinear, half-pixel",
     size_rule="8k",
     fixed={"depth": 50, "layout": "mmseg"},
+    pooled_halo_px=232,
 )
 
 ENTRIES: Mapping[str, NetworkEntry] = {
     "pspnet50": _PSPNET50,
-    "pspnet101": replace(_PSPNET50, fixed={"depth": 101}),
-    "caffe_pspnet50": replace(_PSPNET50, fixed={"depth": 50, "layout": "caffe50"}),
+    "pspnet101": replace(_PSPNET50, fixed={"depth": 101}, pooled_halo_px=520),
+    "caffe_pspnet50": replace(
+        _PSPNET50, fixed={"depth": 50, "layout": "caffe50"}, pooled_halo_px=256
+    ),
     "smp_pspnet50": _SMP,
     "mmseg_pspnet50": _MMSEG50,
-    "mmseg_pspnet101": replace(_MMSEG50, fixed={"depth": 101, "layout": "mmseg"}),
+    "mmseg_pspnet101": replace(
+        _MMSEG50, fixed={"depth": 101, "layout": "mmseg"}, pooled_halo_px=504
+    ),
 }

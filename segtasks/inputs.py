@@ -1,0 +1,53 @@
+"""What a network is fed: a window of ``image`` and ``valid``, and patches of it, normalised."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks.grid import Window
+from segtasks.networks import shelf
+from segtasks.networks.loaded import network
+from segtasks.networks.runtime import Runtime
+from segtasks.plan import FULL_RANGE, Plan
+from segtasks.storage import objects, workspace
+from segtasks.storage.rasters import Image, Valid
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """What a tile read: ``image`` (C, h, w) and ``valid`` (h, w) of ``window``."""
+
+    window: Window
+    image: Image
+    valid: Valid
+
+
+def read(plan: Plan, window: Window) -> Pixels:
+    """A window of what ingest wrote."""
+    url = plan.job.workspace_url
+    return Pixels(
+        window, workspace.read(url, "image", window), workspace.read(url, "valid", window)
+    )
+
+
+def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
+    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour)."""
+    inner = window.within(pixels.window)
+    raw = pixels.image[(..., *inner)].astype(np.float32)
+    if plan.model_range:
+        low, high = plan.model_range
+        full = FULL_RANGE.get(plan.card.normalisation.dtype, 1.0)
+        raw = np.clip((raw - np.float32(low)) * np.float32(full / (high - low)), 0, full)
+    raw -= np.array(plan.card.normalisation.mean, np.float32)[:, None, None]
+    raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
+    raw *= pixels.valid[inner]
+    return raw
+
+
+def network_of(plan: Plan) -> Runtime:
+    """The plan's network with its modes, loaded once per process."""
+    path = objects.local_copy(shelf.resolve(plan.job.model))
+    return network(str(path), plan.card.weights_sha256, plan.batch, plan.modes)
