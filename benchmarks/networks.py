@@ -16,9 +16,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from segtasks.inference import Precision
 from segtasks.networks import build, names
 from segtasks.networks.cost import gmac, parameters
-from segtasks.networks.runtime import Precision, prepare
+from segtasks.networks.runtime import prepare
 from segtasks.slot import compute
 
 Forward = Callable[[torch.Tensor], torch.Tensor]

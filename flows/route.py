@@ -16,10 +16,11 @@ from pydantic import BaseModel
 from flows.board import Board
 from flows.engine import Engine, engine
 from flows.stage import OnProgress, StageRun
+from segtasks import task
 from segtasks.errors import StageError
 from segtasks.job import Job
 from segtasks.plan import FORWARDING, Plan, Stage, make_plan
-from segtasks.prepare import check_memory, done, prepare
+from segtasks.prepare import check_memory, done, prepare, recall, remember
 from segtasks.stages import write
 from segtasks.storage import receipts, workspace
 from segtasks.storage.receipts import Receipt
@@ -45,6 +46,7 @@ class Result(BaseModel):
         tiles_done: tiles done in this run per stage; the others had their receipt.
         class_px: pixels per class name.
         seconds: wall time of this run.
+        network: how the network was run, where that was measured.
         startup_seconds: from the start of the process to the first forward of this run.
     """
 
@@ -59,6 +61,7 @@ class Result(BaseModel):
     seconds: float = 0.0
     startup_seconds: float | None = None
     mpx_per_second: float = 0.0
+    network: str | None = None
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -70,6 +73,7 @@ class Result(BaseModel):
         if shares:
             rows.append(f"classes    {', '.join(shares)}")
         rows.append(f"tiles      {', '.join(tiles)} done in this run")
+        rows += [f"network    {self.network}"] if self.network else []
         speed = f"{self.mpx_per_second:.2f} MPx/s" if self.class_px else self.status
         started = (
             "" if self.startup_seconds is None else f" (start-up {self.startup_seconds:.1f} s)"
@@ -89,7 +93,7 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
         _clean_up(job)
         return _result(plan, "was done already", {"mask": write.mask_url(plan)}, started)
     prepare(plan)
-    tiles_done = _run_stages(plan, start, on_progress)
+    plan, tiles_done = _run_stages(recall(plan), start, on_progress)
     urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()
     result = _result(plan, "done", urls, started, tiles_done)
     _clean_up(job)
@@ -107,22 +111,31 @@ def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
         return route(job, lambda _, work: pool.submit(work), on_progress)
 
 
-def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> dict[str, int]:
+def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
     """All tiled stages at once: a tile goes on as soon as what it reads is there."""
-    board = Board(plan, done(plan))
-    if all(len(board.done(stage)) == len(plan.grid(stage)) for stage in plan.stages):
-        return dict.fromkeys(plan.stages, 0)
+    before = done(plan)
+    if all(len(before[stage]) == len(plan.grid(stage)) for stage in plan.stages):
+        return plan, dict.fromkeys(plan.stages, 0)
     with engine(plan) as tiles:
         check_memory(plan, tiles.worker_bytes)
+        plan = _settled(plan, tiles)
+        board = Board(plan, before)
         try:
             running = {
                 stage: start(stage, _stage(plan, stage, tiles, board, on_progress))
                 for stage in plan.stages
             }
-            return _join(running)
+            return plan, _join(running)
         finally:
             # Also on Ctrl-C and cancel: no stage submits another tile.
             board.stop()
+
+
+def _settled(plan: Plan, tiles: Engine) -> Plan:
+    """What the job leaves open is measured where the network will run, unless that was done."""
+    if plan.settled.samples or not plan.job.inference.needs_settling:
+        return plan
+    return remember(plan, tiles.executor("predict").submit(task.settle, plan).result())
 
 
 def _join(running: dict[Stage, Running]) -> dict[str, int]:
@@ -172,6 +185,7 @@ def _result(
         seconds=round(seconds, 2),
         startup_seconds=_startup_seconds(forwarded, seconds),
         mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
+        network=plan.settled.line if plan.settled.samples else None,
         warnings=plan.warnings,
     )
 

@@ -7,6 +7,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 Angles = Literal["none", "mirror", "flips", "d4"]
 Fusion = Literal["mean_probabilities", "max_logits", "mean_logits"]
 Pooling = Literal["patch", "raster"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+Form = Literal["packed", "plain", "frozen", "compiled"]
+Auto = Literal["auto"]
 
 STEPS = 20  # of scales, per 1
 
@@ -69,3 +72,19 @@ class Inference(BaseModel):
         description="What a PSPNet's pyramid averages. patch: each patch, as published. raster: "
         "the whole raster, in two passes; the mask is then that of one forward over it.",
     )
+    precision: Precision | Auto = Field(
+        "float32",
+        description="Of the network's sums. All but float32 are faster on some machines and change "
+        "some labels: how many is measured on samples and reported. auto: the fastest that changes "
+        "no more than 0.1 %. tf32 exists on CUDA only.",
+    )
+    form: Form | Auto = Field(
+        "packed",
+        description="Kernels and memory layout: the same function, other last bits. auto: timed on "
+        "samples once per job. frozen: TorchScript, CPU only. compiled: CUDA only.",
+    )
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether something must be measured on samples before the network runs."""
+        return self.precision != "float32" or self.form == "auto"

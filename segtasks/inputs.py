@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from segtasks.grid import Window
 from segtasks.networks import shelf
-from segtasks.networks.loaded import network
+from segtasks.networks.loaded import How, network
 from segtasks.networks.runtime import Runtime
 from segtasks.plan import FULL_RANGE, Plan
 from segtasks.storage import objects, workspace
@@ -49,5 +49,11 @@ def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
 
 def network_of(plan: Plan) -> Runtime:
     """The plan's network with its modes, loaded once per process."""
-    path = objects.local_copy(shelf.resolve(plan.job.model))
-    return network(str(path), plan.card.weights_sha256, plan.batch, plan.modes)
+    path, settled = model_path(plan), plan.settled
+    how = How(settled.precision, settled.form, plan.batch)
+    return network(path, plan.card.weights_sha256, how, plan.modes)
+
+
+def model_path(plan: Plan) -> str:
+    """A local copy of the model file."""
+    return str(objects.local_copy(shelf.resolve(plan.job.model)))

@@ -20,6 +20,7 @@ from segtasks.networks.card_file import read_card
 from segtasks.networks.modes import Modes, as_seen, modes_of
 from segtasks.patches import Lattice
 from segtasks.raster import Raster
+from segtasks.settled import Settled, as_asked
 from segtasks.storage import objects, rasters
 
 Stage = Literal["ingest", "pool", "predict", "refine"]
@@ -43,6 +44,7 @@ class Plan:
         model_range: raw values that become the model's 0 and full range; ``None``: as they are.
         colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
         windows: the CRF's own grid; ``None`` without a CRF.
+        settled: precision and form of the network, as measured where the job leaves them open.
         thumbnail_step: every how manieth pixel goes into the quicklook.
         fingerprints: per stage and for the whole job ("mask"): what the data depends on.
     """
@@ -61,6 +63,7 @@ class Plan:
     crf: CrfParameters | None
     crf_halo_px: int
     thumbnail_step: int
+    settled: Settled = field(default_factory=Settled)
     warnings: tuple[str, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
@@ -145,6 +148,7 @@ def make_plan(job: Job) -> Plan:
         crf=crf,
         crf_halo_px=_crf_halo(job, crf),
         thumbnail_step=_thumbnail_step(raster),
+        settled=as_asked(job.inference),
         warnings=raster.warnings,
     )
     return _with_fingerprints(plan)
@@ -236,6 +240,15 @@ def _with_fingerprints(plan: Plan) -> Plan:
     return replace(plan, fingerprints=prints)
 
 
+def with_settled(plan: Plan, settled: Settled) -> Plan:
+    """The plan with its network settled; forwards made in another way are not taken for its own."""
+    chosen = (settled.precision, settled.form)
+    forwarded = plan.stages[plan.stages.index("ingest") + 1 :]
+    prints = dict(plan.fingerprints)
+    prints.update({stage: digest(prints[stage], chosen) for stage in forwarded})
+    return replace(plan, settled=settled, fingerprints=prints)
+
+
 def _source_digest(plan: Plan) -> str:
     raster = plan.raster
     return digest(raster.identity, raster.height, raster.width, raster.dtype, plan.bands)
@@ -250,6 +263,7 @@ def _network_digest(plan: Plan) -> str:
         plan.model_range,
         (list(map(str, modes.scales)), modes.angles, modes.fusion, modes.pooling),
         (lattice.step_px, lattice.margin_px, lattice.stitch),
+        (plan.job.inference.precision, plan.job.inference.form),
     )
 
 

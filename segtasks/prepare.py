@@ -6,11 +6,13 @@ from importlib.metadata import version
 from segtasks import cost
 from segtasks.errors import ResourceError, WorkspaceError
 from segtasks.grid import Tile
-from segtasks.plan import Plan, Stage
+from segtasks.plan import Plan, Stage, with_settled
+from segtasks.settled import Settled
 from segtasks.storage import objects, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
 
 MASK_LEVEL = 3
+SETTLED = "settled"
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
 
 
@@ -58,6 +60,21 @@ def prepare(plan: Plan) -> None:
     _create_thumbnail(plan)
     made_by = {"fingerprints": dict(plan.fingerprints), "segtasks": version("segtasks")}
     workspace.write_manifest(url, made_by)
+
+
+def recall(plan: Plan) -> Plan:
+    """The plan, its network settled as it was when the workspace was begun."""
+    manifest = workspace.read_manifest(plan.job.workspace_url) or {}
+    known = manifest.get(SETTLED)
+    return plan if known is None else with_settled(plan, Settled.model_validate(known))
+
+
+def remember(plan: Plan, settled: Settled) -> Plan:
+    """Keep what was measured, before anything is made with it; the plan with it."""
+    url = plan.job.workspace_url
+    manifest = workspace.read_manifest(url) or {}
+    workspace.write_manifest(url, {**manifest, SETTLED: settled.model_dump()})
+    return with_settled(plan, settled)
 
 
 def done(plan: Plan) -> dict[Stage, set[Tile]]:

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
+from segtasks.settled import Settled
 from segtasks.storage import receipts
 from segtasks.storage.receipts import Receipt
 
@@ -31,3 +32,9 @@ def _stage(stage: Stage) -> Callable[[Plan, Tile], Receipt]:
     # By name: the process that submits tiles shall not wait for the import of torch.
     run_tile: Callable[[Plan, Tile], Receipt] = import_module(f"segtasks.stages.{stage}").run
     return run_tile
+
+
+def settle(plan: Plan) -> Settled:
+    """Measure how the network is to be run; see `stages.settle`."""
+    measure: Callable[[Plan], Settled] = import_module("segtasks.stages.settle").run
+    return measure(plan)

@@ -9,16 +9,17 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from segtasks.inference import Form as FormName
 from segtasks.networks.packed import can_pack, pack
 
 Forward = Callable[[Tensor], Tensor]
+K = TypeVar("K")
 WARM_UPS, ROUNDS = 2, 3
-LEAST_GAIN = 1.05
-"""A form must be this much faster than the usual one to be taken: clocks are noisy."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +66,34 @@ def _compiled(module: nn.Module) -> nn.Module:
     return _channels_last(module)
 
 
-FORMS: Mapping[str, Form] = {
+FORMS: Mapping[FormName, Form] = {
     "packed": Form(_packed, torch.channels_last),
     "plain": Form(_plain, torch.contiguous_format),
     "frozen": Form(_frozen, torch.contiguous_format, ("cpu",)),
     "compiled": Form(_compiled, torch.channels_last, ("cuda",)),
 }
-USUAL = "packed"
+USUAL: FormName = "packed"
 
 
-def fastest(forwards: Mapping[str, Forward], sample: Tensor) -> tuple[str, dict[str, float]]:
-    """Time forms in turn on one input; the fastest, and the median seconds of each.
+def forms_on(device: str) -> tuple[FormName, ...]:
+    """The forms that exist on ``cpu`` or ``cuda``."""
+    return tuple(name for name, form in FORMS.items() if device in form.devices)
+
+
+def timed(forwards: Mapping[K, Forward], sample: Tensor) -> dict[K, float]:
+    """Median seconds of each forward on one input, taken in turn after two that do not count.
 
     Args:
-        forwards: by form, the usual one among them.
+        forwards: by any key.
         sample: an input (N, C, H, W).
     """
-    taken: dict[str, list[float]] = {form: [] for form in forwards}
+    taken: dict[K, list[float]] = {name: [] for name in forwards}
     for count in range(WARM_UPS + ROUNDS):
-        for form, forward in forwards.items():
+        for name, forward in forwards.items():
             found = _seconds(forward, sample)
             if count >= WARM_UPS:
-                taken[form].append(found)
-    medians = {form: statistics.median(times) for form, times in taken.items()}
-    best = min(medians, key=lambda form: medians[form])
-    return (best if medians[USUAL] > LEAST_GAIN * medians[best] else USUAL), medians
+                taken[name].append(found)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def _seconds(forward: Forward, sample: Tensor) -> float:

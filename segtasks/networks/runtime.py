@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segtasks.errors import ModelError, ResourceError
+from segtasks.inference import Form, Precision
 from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import Card
-from segtasks.networks.forms import FORMS, USUAL
+from segtasks.networks.forms import FORMS, USUAL, forms_on
 
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Patches = NDArray[np.float32]
 
-_DTYPES = {
+DTYPES = {
     "float32": torch.float32,
     "tf32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -49,7 +48,7 @@ class Runtime:
 
     def __call__(self, patches: Tensor) -> Tensor:
         """One forward pass: (N, C, H, W) on any device -> logits (N, K, H, W), float32."""
-        x = patches.to(self.device, _DTYPES[self.precision], memory_format=self.layout)
+        x = patches.to(self.device, DTYPES[self.precision], memory_format=self.layout)
         with torch.inference_mode(), _cudnn(tf32=self.precision == "tf32"):
             logits: Tensor = self.module(x)
         return logits.float()
@@ -72,7 +71,7 @@ def prepare(
     device: str = "cpu",
     precision: Precision = "float32",
     batch: int = 8,
-    form: str = USUAL,
+    form: Form = USUAL,
 ) -> Runtime:
     """A copy of ``module`` that runs fast here: BatchNorm folded, in one of `forms.FORMS`.
 
@@ -90,19 +89,21 @@ def prepare(
     _check(device, precision, form)
     ready = deepcopy(module).eval().requires_grad_(requires_grad=False)
     fold_batch_norm(ready)
-    ready = ready.to(torch.device(device), _DTYPES[precision])
+    ready = ready.to(torch.device(device), DTYPES[precision])
     how = FORMS[form]
     return Runtime(how.make(ready), torch.device(device), precision, max(1, batch), how.layout)
 
 
-def _check(device: str, precision: str, form: str) -> None:
+def _check(device: str, precision: Precision, form: Form) -> None:
     """Refuse what is not there."""
-    if precision not in _DTYPES:
-        raise ModelError(f"precision {precision!r} is unknown; choose one of {', '.join(_DTYPES)}")
+    if precision not in DTYPES:
+        raise ModelError(f"precision {precision!r} is unknown; choose one of {', '.join(DTYPES)}")
+    if precision == "tf32" and not device.startswith("cuda"):
+        raise ModelError("precision tf32 is there on CUDA only; choose float32 or bfloat16")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(f"device {device!r} is not available here; choose cpu")
     kind = device.split(":", maxsplit=1)[0]
-    possible = [name for name, how in FORMS.items() if kind in how.devices]
+    possible = forms_on(kind)
     if form not in possible:
         raise ModelError(f"form {form!r} is not there on {kind}; choose {', '.join(possible)}")
 

@@ -5,17 +5,18 @@ import torch
 from torch import Tensor
 
 from segtasks.errors import ModelError
+from segtasks.inference import Form
 from segtasks.networks import build
-from segtasks.networks.forms import FORMS, fastest
+from segtasks.networks.forms import forms_on, timed
 from segtasks.networks.runtime import prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-ON_CPU = [name for name, form in FORMS.items() if "cpu" in form.devices]
+ON_CPU = forms_on("cpu")
 
 
 @pytest.mark.parametrize("form", ON_CPU)
 @pytest.mark.parametrize("name", ["fcn8s_lean", "pspnet50", "segnet"])
-def test_every_form_gives_the_same_logits(name: str, form: str) -> None:
+def test_every_form_gives_the_same_logits(name: str, form: Form) -> None:
     torch.manual_seed(0)
     network = build(name, classes=3, width=1 / 16).eval()
     x = torch.randn(1, 3, 97, 65)
@@ -42,7 +43,6 @@ class Slow:
         return y
 
 
-@pytest.mark.parametrize(("other", "best"), [(1, "plain"), (60, "packed")])
-def test_the_fastest_form_is_found(other: int, best: str) -> None:
-    forwards = {"packed": Slow(30), "plain": Slow(other)}
-    assert fastest(forwards, torch.randn(300, 300))[0] == best
+def test_timing_tells_slow_from_fast() -> None:
+    seconds = timed({"slow": Slow(60), "fast": Slow(1)}, torch.randn(300, 300))
+    assert seconds["slow"] > 5 * seconds["fast"]

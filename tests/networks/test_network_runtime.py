@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from segtasks.errors import ModelError, ResourceError
+from segtasks.inference import Precision
 from segtasks.networks import Card, build
 from segtasks.networks.architectures.layers import in_strips
 from segtasks.networks.runtime import (
     Patches,
-    Precision,
     Runtime,
     export_torchscript,
     forward_patches,
