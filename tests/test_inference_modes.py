@@ -201,7 +201,7 @@ def test_every_mode_is_another_job(tmp_path: Path) -> None:
 
 
 def test_shares_are_added_in_the_order_of_the_cells(tmp_path: Path) -> None:
-    cells = Grid(130, 70, 1)  # more than are read at once
+    cells = Grid(13, 11, 1)  # more than are read at once
     values = np.random.default_rng(0).standard_normal((len(cells), 3, 50)).astype("f4")
     for cell, value in zip(reversed(list(cells.tiles())), reversed(values), strict=True):
         shares.write(str(tmp_path), "print", cell, value)
