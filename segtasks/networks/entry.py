@@ -76,4 +76,4 @@ class NetworkEntry:
         """Mirror images are taken at sizes of ``lattice_px`` k + this."""
         if self.mirrored_px is not None:
             return self.mirrored_px
-        return int(self.size_rule.endswith("+1"))
+        return int(self.size_rule.partition("+")[2] or 0)

@@ -26,7 +26,8 @@ def fused(net: Runtime, modes: Modes, lattice_px: int, mirror_remainder_px: int)
     """The runtime of the network with its modes; the network's own where there are none."""
     if modes.is_plain:
         return net
-    return replace(net, module=Fused(net.module, modes, lattice_px, mirror_remainder_px))
+    module = Fused(net.module, modes, lattice_px, mirror_remainder_px, layout=net.layout)
+    return replace(net, module=module)
 
 
 class Fused(nn.Module):
@@ -39,15 +40,23 @@ class Fused(nn.Module):
         mirror_remainder_px: turned images are padded to ``lattice_px`` k + this, as the network
             pads by itself: zeros at the bottom and right. There their units lie on the pixels of
             the image's own.
+        layout: of the network's input.
     """
 
     def __init__(
-        self, module: nn.Module, modes: Modes, lattice_px: int, mirror_remainder_px: int
+        self,
+        module: nn.Module,
+        modes: Modes,
+        lattice_px: int,
+        mirror_remainder_px: int,
+        *,
+        layout: torch.memory_format = torch.channels_last,
     ) -> None:
         super().__init__()
         self.module = module
         self.modes = modes
         self.frame = (lattice_px, mirror_remainder_px)
+        self.layout = layout
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K, H, W), whose softmax is the fused probabilities."""
@@ -70,8 +79,11 @@ class Fused(nn.Module):
         turns = _TURNS[self.modes.angles]
         framed = x if len(turns) == 1 else pad_to(x, *self.frame)
         for turn in turns:
-            logits = turn.undo(self.module(turn.do(framed)))
+            logits = turn.undo(self.module(self._laid_out(turn.do(framed))))
             yield _at_least_float32(logits[:, :, : x.shape[2], : x.shape[3]])
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=self.layout)
 
 
 def resize(x: Tensor, scale: Fraction, size: list[int]) -> Tensor:
@@ -108,8 +120,7 @@ class Turn:
 
     def do(self, x: Tensor) -> Tensor:
         """Turn (N, C, H, W); no pixel changes its value."""
-        y = x.transpose(2, 3) if self.is_transposed else x
-        return self._flip(y).contiguous(memory_format=torch.channels_last)
+        return self._flip(x.transpose(2, 3) if self.is_transposed else x)
 
     def undo(self, y: Tensor) -> Tensor:
         """Turn back."""

@@ -6,6 +6,7 @@ takes it; the first process that needs it keeps it beside the shares.
 """
 
 import io
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -38,7 +39,7 @@ def total(workspace: str, fingerprint: str, cells: Grid) -> Floats:
 
 
 def _url(workspace: str, fingerprint: str, name: str) -> str:
-    return f"{workspace}/{SHARES}/{fingerprint}/{name}.npz"
+    return f"{workspace}/{SHARES}/{fingerprint}/{name}.npy.z"
 
 
 def _sum(urls: Iterator[str]) -> Floats:
@@ -50,15 +51,14 @@ def _sum(urls: Iterator[str]) -> Floats:
 
 
 def _write(url: str, values: Floats) -> None:
-    packed = io.BytesIO()
-    np.savez_compressed(packed, values=values)
-    objects.write_bytes(url, packed.getvalue())
+    plain = io.BytesIO()
+    np.save(plain, values)
+    objects.write_bytes(url, zlib.compress(plain.getvalue(), level=1))
 
 
 def _parse(url: str, data: bytes) -> Floats:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            values: Floats = file["values"]
-            return values
-    except (ValueError, KeyError, OSError, EOFError) as error:
+        values: Floats = np.load(io.BytesIO(zlib.decompress(data)), allow_pickle=False)
+    except (zlib.error, ValueError, EOFError) as error:
         raise WorkspaceError(f"{url}: is damaged; start again with --fresh") from error
+    return values

@@ -217,11 +217,11 @@ def test_a_rerun_pools_only_cells_without_a_receipt(
     assert first.tiles_done == first.tiles == {"ingest": 3, "pool": 38, "predict": 3}
     before = job_runs.sha(tmp_path / "mask.tif")
     workspace = tmp_path / ".workspace"
-    gone = [*workspace.glob("receipts/*/pool/1_*.json"), *workspace.glob("shares/*/1_*.npz")]
+    gone = [*workspace.glob("receipts/*/pool/1_*.json"), *workspace.glob("shares/*/1_*.npy.z")]
     assert len(gone) == 2 * 19
     for path in (*gone, *workspace.glob("receipts/*/predict/0_1.json"), tmp_path / "mask.tif"):
         path.unlink()
-    (total,) = workspace.glob("shares/*/total.npz")
+    (total,) = workspace.glob("shares/*/total.npy.z")
     total.unlink()
     again = run(strip, model_of("pspnet50"), tmp_path, **settings)
     assert again.tiles_done == {"ingest": 0, "pool": 19, "predict": 1}

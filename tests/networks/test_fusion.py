@@ -215,8 +215,8 @@ def without_ties(net: nn.Module) -> nn.Module:
 
 
 # Units of these networks lie symmetrically at some sizes, and those are no multiple of 32 in all.
-SYMMETRIC = ["fcn32s", "fcn16s", "fcn8s", "fcn8s_lean", "segnet", "segnet_basic", "largefov"]
-SYMMETRIC += ["deeplabv2_resnet101", "pspnet50", "linear"]
+SYMMETRIC = ["fcn32s", "fcn16s", "fcn8s", "fcn8s_lean", "segnet", "segnet_basic", "dilation10"]
+SYMMETRIC += ["largefov", "msc_largefov", "aspp_l", "deeplabv2_resnet101", "pspnet50", "linear"]
 
 
 @pytest.mark.parametrize("name", SYMMETRIC)
@@ -234,7 +234,19 @@ def test_a_symmetric_network_answers_alike_at_every_angle(name: str) -> None:
         assert worst(displaced, displaced[:1]) > 0.01
 
 
-# Half-pixel zoom behind a stem that samples pixels 0, 8, ...: no size is symmetric for both.
+# Their zoom is not centred on their units: no size is symmetric, this one is the nearest.
+@pytest.mark.parametrize("name", ["deeplab_v1", "dilation8"])
+def test_where_no_size_is_symmetric_the_nearest_is_taken(name: str) -> None:
+    net, x = symmetric(network(name).double()), image(94, 125).double()
+    found = []
+    with torch.inference_mode():
+        for remainder in range(8):
+            answers = of_each(Fused(net, Modes(angles="flips"), 8, remainder), x)
+            found.append(worst(answers, answers[:1]))
+    assert min(found) > 0.01
+    assert found[entry(name).mirror_remainder_px] == min(found)
+
+
 ALL_KINDS = ["fcn8s", "fcn8s_lean", "largefov", "pspnet50", "fcn_resnet50"]
 
 
