@@ -6,6 +6,7 @@ No pickle, so opening a file runs no code; the weights are hashed and the hash i
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Required, TypedDict, Unpack
 
@@ -42,9 +43,8 @@ _SAMPLE_PX = 512
 _LARGEST_PX = 768
 """Side of the tile of noise at most: ResNet-101 takes a minute and 5 GB for it. A network whose
 effective field reaches its border (384 px) is said to see less than it does."""
-_PROBE_WIDTH = 1 / 64
+_PROBE_WIDTH = 1 / 1024
 """Receptive fields do not depend on channel counts: measured on the narrowest form."""
-
 
 READABLE = 0o644
 
@@ -79,7 +79,8 @@ def make_card(
     Raises:
         ModelError: unknown network or option, or ``module`` is not the network declared.
     """
-    bands, field = len(declared["bands"]), _field(declared)
+    bands = len(declared["bands"])
+    field = _field(declared["network"], tuple(declared.get("variant", {}).items()))
     tiles = _noise(bands, field) if samples is None else samples
     lattice = entry(declared["network"]).lattice_px
     return Card.model_validate(
@@ -102,12 +103,11 @@ def _seam_halo(module: nn.Module, samples: Tensor | None, lattice_px: int) -> in
     return None if samples is None else seam_halo_px(module, samples, lattice_px=lattice_px)
 
 
-def _field(declared: Declared) -> ReceptiveField | None:
-    """The receptive field, measured on the narrowest form of the network."""
-    network, bands = declared["network"], len(declared["bands"])
-    variant = declared.get("variant", {})
-    probe = build(network, classes=2, bands=bands, width=_PROBE_WIDTH, **variant)
-    return receptive_field(probe, bands=bands, lattice_px=entry(network).lattice_px)
+@lru_cache(maxsize=64)
+def _field(network: str, variant: tuple[tuple[str, Option], ...]) -> ReceptiveField | None:
+    """The receptive field, measured on the narrowest form of the network, once per process."""
+    probe = build(network, classes=1, bands=1, width=_PROBE_WIDTH, **dict(variant))
+    return receptive_field(probe, bands=1, lattice_px=entry(network).lattice_px)
 
 
 def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:

@@ -109,12 +109,12 @@ def test_a_file_without_params_is_refused(path: Path) -> None:
         read_matfile(path / "other.mat")
 
 
-@pytest.mark.parametrize("size", [60, 128, 150])
-def test_a_truncated_file_is_refused(path: Path, size: int) -> None:
+def test_a_file_truncated_anywhere_is_refused(path: Path) -> None:
     whole = (path / "net.mat").read_bytes()
-    (path / "net.mat").write_bytes(whole[:size])
-    with pytest.raises(ModelError, match=r"not a whole \.mat file"):
-        read_matfile(path / "net.mat")
+    for size in range(len(whole)):
+        (path / "net.mat").write_bytes(whole[:size])
+        with pytest.raises(ModelError, match=r"not a whole \.mat file"):
+            read_matfile(path / "net.mat")
 
 
 def test_matlab_7_3_is_refused_with_the_way_out(path: Path) -> None:

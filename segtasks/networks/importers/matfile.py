@@ -12,6 +12,9 @@ from torch import Tensor
 
 from segtasks.errors import ModelError
 
+_HEADER = {"__header__", "__version__", "__globals__"}
+"""What scipy adds to a file's variables; of a file that ends behind its header nothing else."""
+
 
 def read_matfile(path: Path) -> dict[str, Tensor]:
     """Parameters by name, in MATLAB's order of axes; it drops axes of length 1 at the end.
@@ -33,11 +36,18 @@ def read_matfile(path: Path) -> dict[str, Tensor]:
             f"{path}: MATLAB 7.3 file; write it anew in MATLAB with save(file, 'params', '-v7')"
         ) from None
     except (MatReadError, ValueError, TypeError, IndexError, OSError, EOFError) as error:
-        raise ModelError(f"{path}: not a whole .mat file ({error}); copy it again") from None
+        raise _cut_short(path, error) from None
+    if content.keys() <= _HEADER:
+        raise _cut_short(path, "nothing behind its header")
     return {
         str(p["name"].item()): torch.from_numpy(np.array(p["value"], np.float32, order="C"))
         for p in _params(path, content)
     }
+
+
+def _cut_short(path: Path, reason: object) -> ModelError:
+    """One line for a file that ends too early."""
+    return ModelError(f"{path}: not a whole .mat file ({reason}); copy it again")
 
 
 def _params(path: Path, content: dict[str, Any]) -> Any:  # noqa: ANN401 - a struct array
