@@ -186,6 +186,14 @@ def test_the_pyramid_spreads_as_torch_does(size: tuple[int, int], aligned: bool)
         assert torch.allclose(spread, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_pyramid_keeps_the_layout_of_the_runtime(images: int) -> None:
+    x = noise(images, 3, 13, 6).contiguous(memory_format=torch.channels_last)
+    pyramid = Pyramid([nn.Identity() for _ in range(4)], aligned=False)  # type: ignore[misc]
+    for part in pyramid(x, pool(x, None), None):
+        assert part.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_shares_of_pieces_add_up_to_the_grids() -> None:
     x = noise(1, 3, 13, 17).double()
     cuts = [(slice(0, 4), slice(0, 9)), (slice(0, 4), slice(9, 17)), (slice(4, 13), slice(0, 17))]
