@@ -28,10 +28,16 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("smp_pspnet50", {}),
     ("fcn_resnet50", {"auxiliary": True}),
     ("deeplabv3_resnet50", {}),
+    ("mmseg_fcn_resnet50", {"auxiliary": True}),
+    ("mmseg_deeplabv3_resnet50", {}),
+    ("smp_deeplabv3_resnet50", {}),
     ("refinenet50", {}),
     ("refinenet50", {"output_stride": 1, "pool_first": False, "upsampling": "align_corners"}),
 ]
-WITH_AUXILIARY = ["pspnet50", "mmseg_pspnet50", "fcn_resnet50", "deeplabv3_resnet50"]
+WITH_AUXILIARY = [
+    *("pspnet50", "mmseg_pspnet50", "fcn_resnet50", "deeplabv3_resnet50"),
+    *("mmseg_fcn_resnet50", "mmseg_deeplabv3_resnet50"),
+]
 
 # side, 1e9 multiply-adds: facts/networks.md 0.1, sections 6 and 7
 GMACS = [

@@ -30,15 +30,6 @@ _PSPNET50 = NetworkEntry(
     options={"auxiliary": False, "dropout": 0.1},
     fixed={"depth": 50},
 )
-
-_SMP = replace(
-    _PSPNET50,
-    builder="segtasks.networks.architectures.smp_pspnet:SmpPSPNet",
-    inputs=InputConvention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    size_rule="8k",
-    recipe=replace(_PSPNET50.recipe, auxiliary_weight=0.0, source="none published; PSPNet's"),
-    options={"dropout": 0.2},
-)
 _MMSEG50 = replace(
     _PSPNET50,
     upsampling="bilinear, half-pixel",
@@ -50,7 +41,6 @@ ENTRIES: Mapping[str, NetworkEntry] = {
     "pspnet50": _PSPNET50,
     "pspnet101": replace(_PSPNET50, fixed={"depth": 101}),
     "caffe_pspnet50": replace(_PSPNET50, fixed={"depth": 50, "layout": "caffe50"}),
-    "smp_pspnet50": _SMP,
     "mmseg_pspnet50": _MMSEG50,
     "mmseg_pspnet101": replace(_MMSEG50, fixed={"depth": 101, "layout": "mmseg"}),
 }
