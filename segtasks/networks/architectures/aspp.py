@@ -35,8 +35,10 @@ class Branches(nn.Module):
         """(N, C, h, w) -> (N, 5 D, h, w)."""
         parts = [branch(x) for branch in self.branches]
         mean: Tensor = self.mean(x.mean(dim=(2, 3), keepdim=True))
-        mean = mean.expand(-1, -1, x.shape[2], x.shape[3])
-        parts.insert(0 if self.mean_first else len(parts), mean)
+        whole = mean.expand(-1, -1, x.shape[2], x.shape[3])
+        # Channels innermost, as the runtime has the other branches: joined without a copy.
+        whole = whole.contiguous(memory_format=torch.channels_last)
+        parts.insert(0 if self.mean_first else len(parts), whole)
         return torch.cat(parts, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
