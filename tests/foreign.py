@@ -177,19 +177,47 @@ def semseg(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:
 
 def mmseg(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:
     inner, deepest = round(512 * width), round(2048 * width)
-    shapes = deep_stem("backbone.stem", (32, 32, 64), width)
-    shapes |= stages(depth, round(64 * width), torchvision_part("backbone."), width)
-    head, aux = "decode_head", "auxiliary_head"
+    shapes = mmseg_trunk(depth, width)
     for i in range(4):
-        home = f"{head}.psp_modules.{i}.1"
-        shapes |= conv_bn((f"{home}.conv", f"{home}.bn"), inner, deepest, 1)
-    joined = (f"{head}.bottleneck.conv", f"{head}.bottleneck.bn")
-    shapes |= conv_bn(joined, inner, deepest + 4 * inner, 3)
-    shapes |= conv(f"{head}.conv_seg", classes, inner, 1, bias=True)
-    shapes |= conv_bn(
-        (f"{aux}.convs.0.conv", f"{aux}.convs.0.bn"), round(256 * width), round(1024 * width), 3
-    )
-    return shapes | conv(f"{aux}.conv_seg", classes, round(256 * width), 1, bias=True)
+        shapes |= conv_module(f"decode_head.psp_modules.{i}.1", inner, deepest, 1)
+    shapes |= conv_module("decode_head.bottleneck", inner, deepest + 4 * inner, 3)
+    return shapes | mmseg_ends(classes, width)
+
+
+def mmseg_fcn(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:
+    inner, deepest = round(512 * width), round(2048 * width)
+    shapes = mmseg_trunk(depth, width)
+    shapes |= conv_module("decode_head.convs.0", inner, deepest, 3)
+    shapes |= conv_module("decode_head.convs.1", inner, inner, 3)
+    shapes |= conv_module("decode_head.conv_cat", inner, deepest + inner, 3)
+    return shapes | mmseg_ends(classes, width)
+
+
+def mmseg_deeplab(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:
+    inner, deepest = round(512 * width), round(2048 * width)
+    shapes = mmseg_trunk(depth, width)
+    shapes |= conv_module("decode_head.image_pool.1", inner, deepest, 1)
+    for i, kernel in enumerate((1, 3, 3, 3)):
+        shapes |= conv_module(f"decode_head.aspp_modules.{i}", inner, deepest, kernel)
+    shapes |= conv_module("decode_head.bottleneck", inner, 5 * inner, 3)
+    return shapes | mmseg_ends(classes, width)
+
+
+def conv_module(home: str, out: int, into: int, kernel: int) -> Shapes:
+    return conv_bn((f"{home}.conv", f"{home}.bn"), out, into, kernel)
+
+
+def mmseg_trunk(depth: int, width: float) -> Shapes:
+    shapes = deep_stem("backbone.stem", (32, 32, 64), width)
+    return shapes | stages(depth, round(64 * width), torchvision_part("backbone."), width)
+
+
+def mmseg_ends(classes: int, width: float) -> Shapes:
+    """The classifier and the auxiliary head."""
+    inner, third = round(256 * width), round(1024 * width)
+    shapes = conv("decode_head.conv_seg", classes, round(512 * width), 1, bias=True)
+    shapes |= conv_module("auxiliary_head.convs.0", inner, third, 3)
+    return shapes | conv("auxiliary_head.conv_seg", classes, inner, 1, bias=True)
 
 
 def smp_pspnet(classes: int = 21) -> Shapes:
@@ -200,6 +228,22 @@ def smp_pspnet(classes: int = 21) -> Shapes:
         shapes |= conv_bn((f"{home}.0", f"{home}.1"), 128, 512, 1)
     shapes |= conv_bn(("decoder.conv.0", "decoder.conv.1"), 512, 512 + 4 * 128, 1)
     return shapes | conv("segmentation_head.0", classes, 512, 3, bias=True)
+
+
+def smp_deeplab(
+    depth: int,
+    classes: int = 21,
+    width: float = 1.0,
+    decoder: tuple[str, str, str] = ("aspp", "conv", "bn"),
+) -> Shapes:
+    """``decoder``: names of its members; 0, 1, 2 before version 0.6."""
+    pyramid, last, bn = (f"decoder.{name}" for name in decoder)
+    inner = round(256 * width)
+    shapes = stem("encoder.", width)
+    shapes |= stages(depth, round(64 * width), torchvision_part("encoder."), width)
+    shapes |= torchvision_aspp(pyramid, inner, round(2048 * width))
+    shapes |= conv_bn((last, bn), inner, inner, 3)
+    return shapes | conv("segmentation_head.0", classes, inner, 1, bias=True)
 
 
 def torchvision_fcn(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:
@@ -222,16 +266,19 @@ def torchvision_deeplab(depth: int, classes: int = 21, width: float = 1.0) -> Sh
     inner, deepest = round(256 * width), round(2048 * width)
     shapes = stem("backbone.", width)
     shapes |= stages(depth, round(64 * width), torchvision_part("backbone."), width)
-    home = "classifier.0.convs"
-    shapes |= conv_bn((f"{home}.0.0", f"{home}.0.1"), inner, deepest, 1)
-    for i in (1, 2, 3):
-        shapes |= conv_bn((f"{home}.{i}.0", f"{home}.{i}.1"), inner, deepest, 3)
-    shapes |= conv_bn((f"{home}.4.1", f"{home}.4.2"), inner, deepest, 1)
-    project = ("classifier.0.project.0", "classifier.0.project.1")
-    shapes |= conv_bn(project, inner, 5 * inner, 1)
+    shapes |= torchvision_aspp("classifier.0", inner, deepest)
     shapes |= conv_bn(("classifier.1", "classifier.2"), inner, inner, 3)
     shapes |= conv("classifier.4", classes, inner, 1, bias=True)
     return shapes | torchvision_aux(classes, width)
+
+
+def torchvision_aspp(home: str, inner: int, deepest: int) -> Shapes:
+    convs = f"{home}.convs"
+    shapes = conv_bn((f"{convs}.0.0", f"{convs}.0.1"), inner, deepest, 1)
+    for i in (1, 2, 3):
+        shapes |= conv_bn((f"{convs}.{i}.0", f"{convs}.{i}.1"), inner, deepest, 3)
+    shapes |= conv_bn((f"{convs}.4.1", f"{convs}.4.2"), inner, deepest, 1)
+    return shapes | conv_bn((f"{home}.project.0", f"{home}.project.1"), inner, 5 * inner, 1)
 
 
 def drsleep(depth: int, classes: int = 21, width: float = 1.0) -> Shapes:

@@ -11,9 +11,11 @@ from segtasks.networks.entries import (
     dilation,
     fcn,
     linear,
+    mmseg,
     pspnet,
     refinenet,
     segnet,
+    smp,
     torchvision,
 )
 from segtasks.networks.entry import NetworkEntry, Option
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-_FAMILIES = (fcn, segnet, dilation, deeplab_v1, deeplab_v2, refinenet, pspnet, torchvision, linear)
+_FAMILIES = (
+    *(fcn, segnet, dilation, deeplab_v1, deeplab_v2, refinenet, pspnet),
+    *(torchvision, mmseg, smp, linear),
+)
 _ENTRIES: Mapping[str, NetworkEntry] = {
     name: found for family in _FAMILIES for name, found in family.ENTRIES.items()
 }

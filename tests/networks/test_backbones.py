@@ -64,7 +64,12 @@ def test_segnet_takes_vgg16_without_batch_norm() -> None:
 
 @pytest.mark.parametrize(
     ("network", "depth"),
-    [("refinenet50", 50), ("deeplabv2_resnet101", 101), ("refinenet152", 152)],
+    [
+        ("refinenet50", 50),
+        ("smp_deeplabv3_resnet50", 50),
+        ("deeplabv2_resnet101", 101),
+        ("refinenet152", 152),
+    ],
 )
 def test_a_resnet_gives_its_trunk(network: str, depth: int) -> None:
     state = resnet(depth)

@@ -135,7 +135,7 @@ def test_cudnn_repeats_itself_and_uses_tf32_only_where_asked(
     precision: Precision,
     tf32: bool,  # noqa: FBT001 a row of the table
 ) -> None:
-    runtime = prepare(CudnnState(), precision=precision)
+    runtime = Runtime(CudnnState(), torch.device("cpu"), precision, 1)
     forward_patches(runtime, patches(1))
     assert runtime.module.found == (True, True, False, tf32)
 

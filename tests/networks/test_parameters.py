@@ -36,6 +36,15 @@ COUNTS: dict[str, dict[int, int]] = {
     "refinenet50": {21: 99_060_309},
     "refinenet101": {2: 118_008_642, 6: 118_017_862, 21: 118_052_437},
     "refinenet152": {21: 133_696_085},
+    # Added up from their layers. mmsegmentation documents 48.98 M for PSPNet-50 of 19 classes with
+    # its auxiliary head (docs, get_flops.py), which has the same trunk.
+    "mmseg_fcn_resnet50": {21: 23_527_264 + 23_596_032 + 10_773},
+    "mmseg_fcn_resnet101": {21: 42_519_392 + 23_596_032 + 10_773},
+    "mmseg_deeplabv3_resnet50": {21: 23_527_264 + 42_211_328 + 10_773},
+    "mmseg_deeplabv3_resnet101": {21: 42_519_392 + 42_211_328 + 10_773},
+    # torchvision's, which has its shapes, without the auxiliary head
+    "smp_deeplabv3_resnet50": {21: 42_004_074 - 2_365_205},
+    "smp_deeplabv3_resnet101": {21: 60_996_202 - 2_365_205},
     "linear": {21: 84},
 }
 WITH_OPTIONS: list[tuple[str, dict[str, Any], int]] = [
@@ -45,6 +54,8 @@ WITH_OPTIONS: list[tuple[str, dict[str, Any], int]] = [
     ("fcn_resnet101", {"auxiliary": True}, 54_314_346),
     ("deeplabv3_resnet50", {"auxiliary": True}, 42_004_074),
     ("deeplabv3_resnet101", {"auxiliary": True}, 60_996_202),
+    ("mmseg_fcn_resnet50", {"auxiliary": True}, 49_499_274),
+    ("mmseg_deeplabv3_resnet50", {"auxiliary": True}, 68_114_570),
     ("refinenet101", {"chained_pools": 2}, 109_794_901),
     ("smp_pspnet50", {}, 24_393_173),
 ]
@@ -53,6 +64,12 @@ ROWS: list[tuple[str, dict[str, Any], int, int]] = [
     for name, by_classes in COUNTS.items()
     for classes, count in by_classes.items()
 ] + [(name, variant, 21, count) for name, variant, count in WITH_OPTIONS]
+
+
+def test_the_trunk_of_mmsegmentation_has_the_parameters_it_documents() -> None:
+    with torch.device("meta"):
+        network = build("mmseg_pspnet50", classes=19, auxiliary=True)
+    assert round(parameters(network) / 1e6, 2) == 48.98
 
 
 @pytest.mark.parametrize(

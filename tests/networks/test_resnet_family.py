@@ -28,10 +28,16 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("smp_pspnet50", {}),
     ("fcn_resnet50", {"auxiliary": True}),
     ("deeplabv3_resnet50", {}),
+    ("mmseg_fcn_resnet50", {"auxiliary": True}),
+    ("mmseg_deeplabv3_resnet50", {}),
+    ("smp_deeplabv3_resnet50", {}),
     ("refinenet50", {}),
     ("refinenet50", {"output_stride": 1, "pool_first": False, "upsampling": "align_corners"}),
 ]
-WITH_AUXILIARY = ["pspnet50", "mmseg_pspnet50", "fcn_resnet50", "deeplabv3_resnet50"]
+WITH_AUXILIARY = [
+    *("pspnet50", "mmseg_pspnet50", "fcn_resnet50", "deeplabv3_resnet50"),
+    *("mmseg_fcn_resnet50", "mmseg_deeplabv3_resnet50"),
+]
 
 # side, 1e9 multiply-adds: facts/networks.md 0.1, sections 6 and 7
 GMACS = [
@@ -184,6 +190,14 @@ def test_the_pyramid_spreads_as_torch_does(size: tuple[int, int], aligned: bool)
             conv(grid), size=size, mode="bilinear", align_corners=aligned
         )
         assert torch.allclose(spread, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_pyramid_keeps_the_layout_of_the_runtime(images: int) -> None:
+    x = noise(images, 3, 13, 6).contiguous(memory_format=torch.channels_last)
+    pyramid = Pyramid([nn.Identity() for _ in range(4)], aligned=False)  # type: ignore[misc]
+    for part in pyramid(x, pool(x, None), None):
+        assert part.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_shares_of_pieces_add_up_to_the_grids() -> None:

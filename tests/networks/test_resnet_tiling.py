@@ -12,6 +12,7 @@ from tiling import image, network, piece, spans, tiled, worst
 from torch import Tensor, nn
 
 from segtasks.networks import build, entry, names
+from segtasks.networks.architectures.aspp import Branches
 from segtasks.networks.architectures.pspnet import PSPNet
 from segtasks.networks.architectures.pyramid import Grids, Place
 from segtasks.networks.receptive_field import receptive_field
@@ -24,6 +25,9 @@ FIELDS: list[tuple[str, dict[str, Any], int, tuple[int, int] | None, int]] = [
     ("deeplabv2_resnet101", {}, 1419, (705, 706), 712),
     ("fcn_resnet50", {}, 451, None, 232),
     ("fcn_resnet101", {}, 995, None, 504),
+    # torchvision's, and 36 px: 4 of the stem, 32 of two more 3x3 at 1/8
+    ("mmseg_fcn_resnet50", {}, 451 + 36, None, 248),
+    ("mmseg_fcn_resnet101", {}, 995 + 36, None, 520),
     ("refinenet50", BILINEAR, 3115, None, 1568),
     ("refinenet101", BILINEAR, 3659, None, 1856),
     ("refinenet152", BILINEAR, 4139, None, 2080),
@@ -33,12 +37,17 @@ FIELDS: list[tuple[str, dict[str, Any], int, tuple[int, int] | None, int]] = [
     ("refinenet152", {}, 4235, None, 2144),
     ("refinenet50", {"output_stride": 1}, 3275, None, 1664),
 ]
-GLOBAL = ["pspnet50", "mmseg_pspnet50", "smp_pspnet50", "deeplabv3_resnet50"]
+GLOBAL = [
+    *("pspnet50", "mmseg_pspnet50", "smp_pspnet50"),
+    *("deeplabv3_resnet50", "mmseg_deeplabv3_resnet50", "smp_deeplabv3_resnet50"),
+]
 LOCAL_PATHS = [
     ("pspnet50", 503, 248),
     ("pspnet101", 1047, 520),
     ("deeplabv3_resnet50", 1027, None),
     ("deeplabv3_resnet101", 1571, None),
+    # torchvision's, and 4 px of the stem
+    ("mmseg_deeplabv3_resnet50", 1027 + 4, None),
 ]
 
 
@@ -93,7 +102,8 @@ def silence(net: nn.Module) -> None:
     if isinstance(net, PSPNet):
         net.ppm.convs = nn.ModuleList(Silent() for _ in range(4))
     else:
-        net.get_submodule("aspp").register_module("mean", Silent())
+        branches = next(part for part in net.modules() if isinstance(part, Branches))
+        branches.register_module("mean", Silent())
 
 
 def strong(net: nn.Module) -> nn.Module:
@@ -109,6 +119,7 @@ def strong(net: nn.Module) -> nn.Module:
 DEEP: list[tuple[str, dict[str, Any], int, int, int]] = [
     ("deeplabv2_resnet101", {}, 712, 512, 4),
     ("fcn_resnet50", {}, 232, 192, 4),
+    ("mmseg_fcn_resnet50", {}, 248, 208, 4),
     ("refinenet50", {}, 1632, 768, 16),
     ("refinenet50", BILINEAR, 1568, 768, 16),
     ("refinenet50", {"output_stride": 1}, 1664, 768, 16),

@@ -73,6 +73,11 @@ class Dilated(ResNet):
         return main, self.enlarge(self.auxiliary(third), x)
 
 
+def resnet_v1c(depth: int) -> Form:
+    """The trunk of mmsegmentation's configurations that end in d8."""
+    return Form(depth, stem=(32, 32, 64), dilations=(1, 1, 2, 4), contracted=True)
+
+
 def auxiliary_head(classes: int, width: float, dropout: nn.Module) -> ConvHead:
     """The head on layer3: 1024 -> 256 -> classes."""
     return ConvHead(narrow(STAGE_CHANNELS[2], width), narrow(256, width), classes, dropout)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from segtasks.networks.architectures import pyramid
-from segtasks.networks.architectures.dilated import Dilated, auxiliary_head
+from segtasks.networks.architectures.dilated import Dilated, auxiliary_head, resnet_v1c
 from segtasks.networks.architectures.heads import ConvHead
 from segtasks.networks.architectures.layers import ConvBnRelu, initialise, narrow
 from segtasks.networks.architectures.pyramid import Grids, Place, Pyramid
@@ -79,6 +79,6 @@ class PSPNet(Dilated):
 def _form(depth: int, layout: Literal["semseg", "mmseg", "caffe50"]) -> Form:
     """The trunk; mmsegmentation's is its ResNetV1c."""
     if layout == "mmseg":
-        return Form(depth, stem=(32, 32, 64), dilations=(1, 1, 2, 4), contracted=True)
+        return resnet_v1c(depth)
     stride_at: Literal["1x1", "3x3"] = "1x1" if layout == "caffe50" else "3x3"
     return Form(depth, stem=(64, 64, 128), stride_at=stride_at, dilations=(1, 1, 2, 4))

@@ -13,15 +13,13 @@ DeepLab's mean is global: no halo makes its tiles exact.
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
+from segtasks.networks.architectures.aspp import ASPP
 from segtasks.networks.architectures.dilated import Dilated, auxiliary_head
 from segtasks.networks.architectures.heads import ConvHead
-from segtasks.networks.architectures.layers import ConvBnRelu, initialise, narrow
+from segtasks.networks.architectures.layers import initialise, narrow
 from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form
-
-_RATES = (12, 24, 36)
 
 
 class TorchvisionNet(Dilated):
@@ -62,25 +60,4 @@ class TorchvisionNet(Dilated):
     def decode(self, features: Tensor) -> Tensor:
         """(N, 2048, h, w) -> logits (N, K, h, w)."""
         y: Tensor = self.main(self.aspp(features))
-        return y
-
-
-class ASPP(nn.Module):
-    """Branches side by side, the mean of the map last, then 1x1: (N, C, h, w) -> (N, D, h, w)."""
-
-    def __init__(self, channels: int, inner: int) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList([ConvBnRelu(channels, inner, 1)])
-        for rate in _RATES:
-            self.branches.append(ConvBnRelu(channels, inner, 3, padding=rate, dilation=rate))
-        self.mean = ConvBnRelu(channels, inner, 1)
-        self.project = ConvBnRelu(5 * inner, inner, 1)
-        self.dropout = nn.Dropout(0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, D, h, w)."""
-        parts = [branch(x) for branch in self.branches]
-        mean: Tensor = self.mean(x.mean(dim=(2, 3), keepdim=True))
-        parts.append(mean.expand(-1, -1, x.shape[2], x.shape[3]))
-        y: Tensor = self.dropout(self.project(torch.cat(parts, dim=1)))
         return y

@@ -31,17 +31,6 @@ _PSPNET50 = NetworkEntry(
     fixed={"depth": 50},
     pooled_halo_px=248,
 )
-
-_SMP = replace(
-    _PSPNET50,
-    builder="segtasks.networks.architectures.smp_pspnet:SmpPSPNet",
-    inputs=InputConvention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    size_rule="8k",
-    recipe=replace(_PSPNET50.recipe, auxiliary_weight=0.0, source="none published; PSPNet's"),
-    options={"dropout": 0.2},
-    # Its zoom depends on the size: no halo makes tiles exact, pooled over the raster or not.
-    pooled_halo_px=None,
-)
 _MMSEG50 = replace(
     _PSPNET50,
     upsampling="bilinear, half-pixel",
@@ -56,7 +45,6 @@ ENTRIES: Mapping[str, NetworkEntry] = {
     "caffe_pspnet50": replace(
         _PSPNET50, fixed={"depth": 50, "layout": "caffe50"}, pooled_halo_px=256
     ),
-    "smp_pspnet50": _SMP,
     "mmseg_pspnet50": _MMSEG50,
     "mmseg_pspnet101": replace(
         _MMSEG50, fixed={"depth": 101, "layout": "mmseg"}, pooled_halo_px=504

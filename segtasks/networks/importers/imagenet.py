@@ -23,7 +23,11 @@ _VGG = ("segnet", "deeplab_v1", "largefov", "msc_largefov", "aspp_s", "aspp_l")
 """fc6 of another size, or none."""
 _RESNETS = {
     "smp_pspnet50": 50,
-    **{f"{family}_resnet{depth}": depth for family in ("fcn", "deeplabv3") for depth in (50, 101)},
+    **{
+        f"{family}_resnet{depth}": depth
+        for family in ("fcn", "deeplabv3", "smp_deeplabv3")
+        for depth in (50, 101)
+    },
     **{f"refinenet{depth}": depth for depth in (50, 101, 152)},
     "deeplabv2_resnet101": 101,
 }

@@ -9,15 +9,17 @@ from segtasks.networks.importers import (
     caffe,
     deeplab_v2,
     imagenet,
-    pspnet,
+    mmseg,
     refinenet,
+    semseg,
+    smp,
     torchvision,
     wkentaro,
 )
 from segtasks.networks.importers.spelling import Spelling
 from segtasks.networks.registry import entry
 
-_FAMILIES = (caffe, deeplab_v2, pspnet, refinenet, torchvision, wkentaro)
+_FAMILIES = (caffe, deeplab_v2, mmseg, refinenet, semseg, smp, torchvision, wkentaro)
 _LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
     name: spellings for family in _FAMILIES for name, spellings in family.LAYOUTS.items()
 }

@@ -1,4 +1,4 @@
-"""The names of a ResNet's trunk that many layouts share.
+"""The names of a ResNet's trunk, and of heads, that several layouts share.
 
 Ours: ``conv1`` or ``conv1_1`` ... ``conv1_3``; ``layer3.22.conv2``, ``layer3.0.shortcut``. Each is
 a convolution with its BatchNorm under ``.bn``.
@@ -37,6 +37,18 @@ def head(ours: str, theirs: str) -> tuple[Rename, ...]:
         (rf"^{ours}\.conv\.bn\.", f"{theirs}.1."),
         (rf"^{ours}\.conv\.", f"{theirs}.0."),
         (rf"^{ours}\.classifier\.", f"{theirs}.4."),
+    )
+
+
+def aspp(theirs: str) -> tuple[Rename, ...]:
+    """Torchvision's ASPP: five branches in one list, the mean of the map last and pooled first."""
+    return (
+        (r"^aspp\.branches\.(\d)\.bn\.", rf"{theirs}.convs.\1.1."),
+        (r"^aspp\.branches\.(\d)\.", rf"{theirs}.convs.\1.0."),
+        (r"^aspp\.mean\.bn\.", f"{theirs}.convs.4.2."),
+        (r"^aspp\.mean\.", f"{theirs}.convs.4.1."),
+        (r"^aspp\.project\.bn\.", f"{theirs}.project.1."),
+        (r"^aspp\.project\.", f"{theirs}.project.0."),
     )
 
 

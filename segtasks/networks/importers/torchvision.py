@@ -17,12 +17,7 @@ _FCN = Spelling(
 _DEEPLAB_V3 = Spelling(
     renames=(
         *_TRUNK,
-        (r"^aspp\.branches\.(\d)\.bn\.", r"classifier.0.convs.\1.1."),
-        (r"^aspp\.branches\.(\d)\.", r"classifier.0.convs.\1.0."),
-        (r"^aspp\.mean\.bn\.", "classifier.0.convs.4.2."),
-        (r"^aspp\.mean\.", "classifier.0.convs.4.1."),
-        (r"^aspp\.project\.bn\.", "classifier.0.project.1."),
-        (r"^aspp\.project\.", "classifier.0.project.0."),
+        *resnet_names.aspp("classifier.0"),
         (r"^main\.conv\.bn\.", "classifier.2."),
         (r"^main\.conv\.", "classifier.1."),
         (r"^main\.classifier\.", "classifier.4."),

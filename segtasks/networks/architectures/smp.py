@@ -1,11 +1,21 @@
-"""The PSPNet of segmentation-models-pytorch 0.6: another network than the paper's.
+"""PSPNet and DeepLab v3 of segmentation-models-pytorch 0.6: other networks than the papers'.
 
+    PSPNet
     input (8k) -> 7x7 -> max /4 -> layer1 -> layer2 /8 ----------------------------------.
                           pool to 1, 2, 3, 6 bins -> 1x1, 128 each -> spread -> concat <-+
     output (8k) <- x8 align_corners <- 3x3 to classes <- 1x1, 512 <---------------'
 
-It looks at 1/8 of a shallow trunk, 1x1 in place of 3x3 joins the map (last) with its context, and
-the zoom depends on the size: tiles are exact at no halo, pooled over the whole or not.
+    DeepLab v3
+    input (8k) -> 7x7 -> max /4 -> layer1 -> layer2 /8 -> layer3 d2 -> layer4 d4 /8 --.
+    output (8k) <- x8 align_corners <- 1x1 to classes <- 3x3, 256 <- ASPP, 256 <------'
+
+PSPNet looks at 1/8 of a shallow trunk, and 1x1 in place of 3x3 joins the map (last) with its
+context. DeepLab's weights have torchvision's shapes, but layer3 dilates by 2 and layer4 by 4 in all
+blocks, the first ones too. The zoom of both depends on the size: tiles are exact at no halo, pooled
+over the whole or not.
+
+Read in qubvel-org/segmentation_models.pytorch (MIT; decoders/deeplabv3/decoder.py BSD-3):
+decoders/deeplabv3/{model,decoder}.py, base/heads.py, encoders/_utils.py.
 """
 
 import torch
@@ -13,6 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segtasks.networks.architectures import pyramid
+from segtasks.networks.architectures.aspp import ASPP
+from segtasks.networks.architectures.dilated import Dilated
+from segtasks.networks.architectures.heads import ConvHead
 from segtasks.networks.architectures.layers import (
     ConvBnRelu,
     ConvRelu,
@@ -65,6 +78,37 @@ class SmpPSPNet(ResNet):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K, H, W)."""
-        coarse = self.coarse_logits(x)
-        y = functional.interpolate(coarse, scale_factor=8.0, mode="bilinear", align_corners=True)
-        return y[:, :, : x.shape[2], : x.shape[3]]
+        return _stretch(self.coarse_logits(x), x)
+
+
+class SmpDeepLabV3(Dilated):
+    """DeepLab v3 at output stride 8.
+
+    State dict keys: the trunk's, ``aspp.branches.0`` ... ``.3``, ``aspp.mean``, ``aspp.project``,
+    ``main.conv``, ``main.classifier``.
+    """
+
+    def __init__(
+        self, *, classes: int, bands: int = 3, width: float = 1.0, depth: int, dropout: float = 0.5
+    ) -> None:
+        form = Form(depth, dilations=(1, 1, 2, 4))
+        super().__init__(form, bands=bands, width=width, aligned=False)
+        deepest, inner = narrow(STAGE_CHANNELS[3], width), narrow(256, width)
+        self.aspp = ASPP(deepest, inner, dropout=dropout)
+        self.main = ConvHead(inner, inner, classes, nn.Identity())
+        initialise(self, score_prefixes=("main.classifier",))
+
+    def decode(self, features: Tensor) -> Tensor:
+        """(N, 2048, k, l) -> logits (N, K, k, l)."""
+        y: Tensor = self.main(self.aspp(features))
+        return y
+
+    def enlarge(self, coarse: Tensor, x: Tensor) -> Tensor:
+        """(N, K, k, l) -> (N, K, H, W), the size of ``x``."""
+        return _stretch(coarse, x)
+
+
+def _stretch(coarse: Tensor, x: Tensor) -> Tensor:
+    """(N, K, k, l) -> (N, K, 8 k, 8 l), corners on corners, cropped to the size of ``x``."""
+    y = functional.interpolate(coarse, scale_factor=8.0, mode="bilinear", align_corners=True)
+    return y[:, :, : x.shape[2], : x.shape[3]]
