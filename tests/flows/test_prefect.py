@@ -126,7 +126,7 @@ def test_the_form_reads_well(server: Server) -> None:
     schema = server.deployment("on-demand")["parameter_openapi_schema"]
     parts = schema["definitions"]
     assert parts["Job"]["required"] == ["source", "to"]
-    for name in ("Job", "Tiling", "Crf", "Outputs", "Compute", "Limits"):
+    for name in ("Job", "Tiling", "Inference", "Crf", "Outputs", "Compute", "Limits"):
         for key, field in parts[name]["properties"].items():
             assert field.get("description") or "$ref" in json.dumps(field), (name, key)
     assert parts["Compute"]["properties"]["kind"]["enum"][0] == "auto"
