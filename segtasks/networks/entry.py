@@ -63,7 +63,7 @@ class NetworkEntry:
     inputs: InputConvention
     border: Literal["zero after normalisation", "reflect", "none"]
     upsampling: str
-    size_rule: Literal["any", "8k", "8k+1", "8k+2", "16k", "32k"]
+    size_rule: Literal["any", "8k", "8k+1", "8k+2", "16k", "32k", "64k"]
     stitch: Literal["crop", "blend"]
     recipe: Recipe
     options: Mapping[str, Option] = field(default_factory=dict)

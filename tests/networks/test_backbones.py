@@ -88,6 +88,17 @@ def test_a_resnet_gives_its_trunk(network: str, depth: int) -> None:
     assert not [key for key in heads if re.match(r"(conv1|layer\d)\.", key)]
 
 
+def test_refinenet_of_two_scales_begins_with_one_resnet_twice() -> None:
+    network = "refinenet101_2scale"
+    found = convert_backbone(resnet(101), layout="torchvision", network=network, width=WIDTH)
+    large = {key: value for key, value in found.weights.items() if not key.startswith("small.")}
+    small = {key.removeprefix("small."): found.weights[key] for key in found.weights.keys() - large}
+    # 104 convolutions, each with a BatchNorm of four
+    assert len(large) == 104 * 5
+    assert foreign.same(large, small)
+    assert found.left_over == ("fc.bias", "fc.weight")
+
+
 def test_caffes_vgg16_is_bgr() -> None:
     shapes = foreign.vgg16_convs(WIDTH)
     state = foreign.random_state(shapes)

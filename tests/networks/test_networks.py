@@ -54,7 +54,7 @@ def test_logits_depend_on_the_image_and_differ_between_classes(name: str) -> Non
 
 @pytest.mark.parametrize("name", [name for name in names() if entry(name).border != "reflect"])
 def test_zeros_below_and_right_change_nothing_where_the_size_rule_pads(name: str) -> None:
-    rules = {"8k": (8, 0), "8k+1": (8, 1), "8k+2": (8, 2), "32k": (32, 0)}
+    rules = {"8k": (8, 0), "8k+1": (8, 1), "8k+2": (8, 2), "32k": (32, 0), "64k": (64, 0)}
     multiple, extra = rules.get(entry(name).size_rule, (1, 0))
     x = image(40, 50)
     padding = [0, (extra - 50) % multiple, 0, (extra - 40) % multiple]

@@ -36,6 +36,10 @@ COUNTS: dict[str, dict[int, int]] = {
     "refinenet50": {21: 99_060_309},
     "refinenet101": {2: 118_008_642, 6: 118_017_862, 21: 118_052_437},
     "refinenet152": {21: 133_696_085},
+    # One scale; another trunk; four more paths, and a convolution to join the deepest two.
+    "refinenet50_2scale": {21: 99_060_309 + 23_508_032 + 34_212_352 + 2_359_296},
+    "refinenet101_2scale": {21: 118_052_437 + 42_500_160 + 34_212_352 + 2_359_296},
+    "refinenet152_2scale": {21: 133_696_085 + 58_143_808 + 34_212_352 + 2_359_296},
     # Added up from their layers. mmsegmentation documents 48.98 M for PSPNet-50 of 19 classes with
     # its auxiliary head (docs, get_flops.py), which has the same trunk.
     "mmseg_fcn_resnet50": {21: 23_527_264 + 23_596_032 + 10_773},

@@ -14,6 +14,7 @@ from segtasks.errors import ModelError
 from segtasks.networks import build, entry
 from segtasks.networks.architectures.dilated import Dilated
 from segtasks.networks.architectures.doubling import Doubling
+from segtasks.networks.architectures.halving import Halving
 from segtasks.networks.architectures.pyramid import Place, Pyramid, pool
 from segtasks.networks.architectures.refine_block import ChainedPooling
 from segtasks.networks.architectures.resnet import Form, ResNet
@@ -33,6 +34,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("smp_deeplabv3_resnet50", {}),
     ("refinenet50", {}),
     ("refinenet50", {"output_stride": 1, "pool_first": False, "upsampling": "align_corners"}),
+    ("refinenet50_2scale", {}),
 ]
 WITH_AUXILIARY = [
     *("pspnet50", "mmseg_pspnet50", "fcn_resnet50", "deeplabv3_resnet50"),
@@ -47,6 +49,8 @@ GMACS = [
     ("refinenet50", 512, 243.5),
     ("refinenet101", 512, 262.9),
     ("refinenet152", 512, 282.3),
+    # RefineNet-50; a trunk on a quarter of the pixels; the paths of its taps, added up by hand
+    ("refinenet50_2scale", 512, 243.5 + 21.37 / 4 + 22.05),
 ]
 
 
@@ -131,7 +135,8 @@ def test_torchscript_gives_the_same_logits(name: str, variant: dict[str, Any]) -
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_coarse_logits_are_at_the_output_stride(name: str, variant: dict[str, Any]) -> None:
     stride = variant.get("output_stride", entry(name).output_stride)
-    rule = {"8k": (64, 96), "8k+1": (65, 97), "32k": (64, 96)}[entry(name).size_rule]
+    rules = {"8k": (64, 96), "8k+1": (65, 97), "32k": (64, 96), "64k": (64, 128)}
+    rule = rules[entry(name).size_rule]
     with torch.inference_mode():
         found = narrow_network(name, **variant).coarse_logits(noise(1, 4, *rule))  # type: ignore[operator]
     assert found.shape == (1, 5, *(-(-side // stride) for side in rule))
@@ -235,6 +240,29 @@ def test_bicubic_doubling_is_that_of_pillow_inside() -> None:
     expected = Image.fromarray(x[0, 0].numpy()).resize((20, 24), Image.Resampling.BICUBIC)
     found = Doubling("bicubic")(x)[0, 0].numpy()
     np.testing.assert_allclose(found[4:-4, 4:-4], np.asarray(expected)[4:-4, 4:-4], atol=1e-5)
+
+
+def slow_halve(x: NDArray[Any]) -> NDArray[Any]:
+    """One axis: as `slow_double`, with the kernel twice as wide."""
+    line = np.pad(x, 2 * len(x) + 4, mode="symmetric")
+    units = np.arange(len(line)) - (2 * len(x) + 4)
+    taps = [keys((2 * j + 0.5 - units) / 2) / 2 for j in range(len(x) // 2)]
+    return np.array([(tap * line).sum() for tap in taps])
+
+
+@pytest.mark.parametrize("size", [2, 4, 18])
+def test_halving_is_imresize(size: int) -> None:
+    x = noise(1, 1, size, 2).double()
+    across = np.array([slow_halve(row) for row in x[0, 0].numpy()])
+    expected = np.array([slow_halve(column) for column in across.T]).T
+    np.testing.assert_allclose(Halving()(x)[0, 0], expected, atol=1e-12)
+
+
+def test_halving_is_that_of_pillow_inside() -> None:
+    x = noise(1, 1, 24, 28)
+    expected = Image.fromarray(x[0, 0].numpy()).resize((14, 12), Image.Resampling.BICUBIC)
+    found = Halving()(x)[0, 0].numpy()
+    np.testing.assert_allclose(found[2:-2, 2:-2], np.asarray(expected)[2:-2, 2:-2], atol=1e-5)
 
 
 @pytest.mark.parametrize("pool_first", [True, False])

@@ -13,7 +13,7 @@ from segtasks.errors import ModelError
 Taps = tuple[float, float, float, float]
 _METHODS = ("bicubic", "bilinear", "align_corners")
 # Keys' cubic with a = -0.5 at distances 1.75, 0.75, 0.25, 1.25; torch's own bicubic has -0.75.
-_TAPS = (-0.0234375, 0.2265625, 0.8671875, -0.0703125)
+TAPS = (-0.0234375, 0.2265625, 0.8671875, -0.0703125)
 
 
 class Doubling(nn.Module):
@@ -35,7 +35,7 @@ class Doubling(nn.Module):
             raise ModelError(f"upsampling {method!r} is unknown; choose one of {valid}")
         self.method = method
         self.times = times
-        self.taps = _TAPS
+        self.taps = TAPS
 
     def forward(self, x: Tensor) -> Tensor:
         """Double both axes."""

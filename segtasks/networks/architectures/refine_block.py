@@ -20,7 +20,8 @@ from segtasks.errors import ModelError
 from segtasks.networks.architectures.doubling import Doubling
 from segtasks.networks.architectures.layers import ConvRelu
 
-_conv = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
+conv3x3 = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
+"""Between ``in_channels`` and ``out_channels``."""
 
 
 class ResidualConvUnit(nn.Module):
@@ -29,12 +30,17 @@ class ResidualConvUnit(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = ConvRelu(channels, channels, 3, padding=1)
-        self.conv2 = _conv(channels, channels)
+        self.conv2 = conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, D, h, w) -> the same shape."""
         y: Tensor = self.conv2(self.conv1(functional.relu(x)))
         return y.add_(x)
+
+
+def residual_units(channels: int, count: int) -> nn.Sequential:
+    """So many in a row: (N, D, h, w) -> the same shape."""
+    return nn.Sequential(*(ResidualConvUnit(channels) for _ in range(count)))
 
 
 class ChainedPooling(nn.Module):
@@ -48,7 +54,7 @@ class ChainedPooling(nn.Module):
 
     def __init__(self, channels: int, pools: int, *, pool_first: bool) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(_conv(channels, channels) for _ in range(pools))
+        self.convs = nn.ModuleList(conv3x3(channels, channels) for _ in range(pools))
         self.maxpool = nn.MaxPool2d(5, stride=1, padding=2)
         self.pool_first = pool_first
 
@@ -73,8 +79,8 @@ class Fusion(nn.Module):
 
     def __init__(self, deeper: int, channels: int, enlarge: nn.Module) -> None:
         super().__init__()
-        self.own = _conv(channels, channels)
-        self.deeper = _conv(deeper, channels)
+        self.own = conv3x3(channels, channels)
+        self.deeper = conv3x3(deeper, channels)
         self.enlarge = enlarge
 
     def forward(self, own: Tensor, deeper: Tensor) -> Tensor:
@@ -90,11 +96,11 @@ class RefineBlock(nn.Module):
         self, tap: int, channels: int, pooling: ChainedPooling, fusion: Fusion | None = None
     ) -> None:
         super().__init__()
-        self.reduce = _conv(tap, channels)
-        self.adapt = nn.Sequential(*(ResidualConvUnit(channels) for _ in range(2)))
+        self.reduce = conv3x3(tap, channels)
+        self.adapt = residual_units(channels, 2)
         self.fusion = fusion
         self.pooling = pooling
-        self.output = nn.Sequential(*(ResidualConvUnit(channels) for _ in range(3)))
+        self.output = residual_units(channels, 3)
 
     def forward(self, tap: Tensor, deeper: Tensor | None = None) -> Tensor:
         """(N, C, h, w), and the output of the block below where they fuse -> (N, D, h, w)."""
@@ -123,12 +129,16 @@ class Style:
         if self.pools < 1:
             raise ModelError(f"chained_pools is {self.pools}; it must be at least 1")
 
+    def pooling(self, channels: int) -> ChainedPooling:
+        """The chain of a block of so many channels."""
+        return ChainedPooling(channels, self.pools, pool_first=self.pool_first)
+
 
 def refine_block(
     tap: int, channels: int, style: Style, *, deeper: int = 0, doublings: int = 1
 ) -> RefineBlock:
     """A block that fuses a map of ``deeper`` channels, if any, after so many doublings."""
-    pooling = ChainedPooling(channels, style.pools, pool_first=style.pool_first)
+    pooling = style.pooling(channels)
     if not deeper:
         return RefineBlock(tap, channels, pooling)
     enlarge = Doubling(style.upsampling, doublings)

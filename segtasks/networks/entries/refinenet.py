@@ -28,9 +28,19 @@ _REFINENET50 = NetworkEntry(
     options={"output_stride": 4, "chained_pools": 4, "pool_first": True, "upsampling": "bicubic"},
     fixed={"depth": 50},
 )
+_TWO_SCALES50 = replace(
+    _REFINENET50,
+    builder="segtasks.networks.architectures.refinenet_2scale:RefineNet2Scale",
+    lattice_px=64,
+    size_rule="64k",
+    options={"chained_pools": 4, "pool_first": True, "upsampling": "bicubic"},
+)
 
 ENTRIES: Mapping[str, NetworkEntry] = {
     "refinenet50": _REFINENET50,
     "refinenet101": replace(_REFINENET50, fixed={"depth": 101}),
     "refinenet152": replace(_REFINENET50, fixed={"depth": 152}),
+    "refinenet50_2scale": _TWO_SCALES50,
+    "refinenet101_2scale": replace(_TWO_SCALES50, fixed={"depth": 101}),
+    "refinenet152_2scale": replace(_TWO_SCALES50, fixed={"depth": 152}),
 }

@@ -13,7 +13,9 @@ _BGR = InputConvention("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)
 _CONVS = r"conv\d_\d\.(weight|bias)$"
 _CONVS_AND_FC = r"(conv\d_\d|fc[67])\.(weight|bias)$"
 """With the fully connected layers, which become convolutions (FCN's ``surgery.transplant``)."""
-_TRUNK = r"(conv1|layer\d)\."
+_TRUNK = r"(small\.)?(conv1|layer\d)\."
+_ALSO_SMALL: Rename = (r"^small\.", "")
+"""RefineNet of two scales begins with the same weights in both trunks."""
 
 _VGG_WITH_FC = (
     *("fcn32s", "fcn16s", "fcn8s", "fcn8s_lean", "dilation_frontend"),
@@ -28,7 +30,7 @@ _RESNETS = {
         for family in ("fcn", "deeplabv3", "smp_deeplabv3")
         for depth in (50, 101)
     },
-    **{f"refinenet{depth}": depth for depth in (50, 101, 152)},
+    **{f"refinenet{depth}{form}": depth for form in ("", "_2scale") for depth in (50, 101, 152)},
     "deeplabv2_resnet101": 101,
 }
 """Those with the 7x7 stem."""
@@ -60,7 +62,7 @@ _VGG_NAMES: tuple[Rename, ...] = (
 def _torchvision() -> dict[str, Spelling]:
     """vgg16 and resnet50, 101, 152: red, green, blue."""
     vgg = Spelling(renames=_VGG_NAMES, inputs=_RGB, backbone=_CONVS)
-    trunk = Spelling(renames=resnet_names.TORCHVISION, inputs=_RGB, backbone=_TRUNK)
+    trunk = Spelling(renames=(_ALSO_SMALL, *resnet_names.TORCHVISION), inputs=_RGB, backbone=_TRUNK)
     return {
         **dict.fromkeys(_VGG, vgg),
         **dict.fromkeys(_VGG_WITH_FC, replace(vgg, backbone=_CONVS_AND_FC)),
@@ -75,7 +77,7 @@ def _caffe() -> dict[str, Spelling]:
         **dict.fromkeys(_VGG, vgg),
         **dict.fromkeys(_VGG_WITH_FC, replace(vgg, backbone=_CONVS_AND_FC)),
         **{
-            name: replace(vgg, renames=resnet_names.caffe(depth), backbone=_TRUNK)
+            name: replace(vgg, renames=(_ALSO_SMALL, *resnet_names.caffe(depth)), backbone=_TRUNK)
             for name, depth in _RESNETS.items()
         },
     }

@@ -1,0 +1,120 @@
+"""RefineNet, 4-cascaded, of two input scales. Lin et al. 2017, arXiv:1611.06612, sec. 4.3.
+
+    input (64k) ----> ResNet          layer1 1/4    layer2 1/8    layer3 1/16   layer4 1/32
+      |                                  |             |              |             |
+      |                               refine1 <- x2 refine2 <- x2  refine3 <- x2 refine4
+      |                                 ^ 256         ^ 256          ^ 256         ^ 512
+      |                                 | x2          | x2           | x2          | x2
+      '-> half -> another ResNet      layer1 1/8    layer2 1/16   layer3 1/32   layer4 1/64
+    output (64k) <- x4 <- 3x3 <- refine1
+
+The paper feeds two ResNets of their own weights with the image at 1.2 and at 0.6 of its size. The
+ratio, 2, is built in here; enlarging by 1.2 is left to whoever runs the network, as it is for
+`RefineNet`: built in, patches could only start where 1.2 and 0.6 of their origin are multiples of
+32, on multiples of 160. So patches start on multiples of 64 of the image as it is given, and the
+smaller image is a half of the larger where the authors resized the original by 0.6.
+
+Of the authors' code we know that its eight paths are in groups 1 2 3 4, 1 2 3 4: a block gets the
+taps of one stage of both ResNets, and the output of the block below. That each path has its own
+convolutions, and that the sum is over the maps of all paths at the size of the largest, is the
+paper's block (fig. 3) for three inputs; the order of the sum, how the two trunks' layers are named,
+and hence a layout to import are not known to us. googleinterns/out-of-distribution reads the
+paper's drawing otherwise: taps of one resolution in one block, the small image's first tap unused.
+"""
+
+import math
+
+from torch import Tensor, nn
+
+from segtasks.networks.architectures.doubling import Doubling
+from segtasks.networks.architectures.fcn import enlarge
+from segtasks.networks.architectures.halving import Halving
+from segtasks.networks.architectures.layers import initialise, narrow, pad_to
+from segtasks.networks.architectures.refine_block import Style, conv3x3, residual_units
+from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form, ResNet
+
+
+class RefineNet2Scale(ResNet):
+    """RefineNet of two input scales, for inputs of any size.
+
+    State dict keys: the trunk's, the same under ``small.`` for the small image, ``refine4`` (the
+    deepest) ... ``refine1``, ``classifier``.
+
+    Args:
+        classes: K.
+        bands: C.
+        width: multiplier of every channel count.
+        depth: of both ResNets.
+        chained_pools: length of the chains of pools.
+        pool_first: pool -> convolution as in the paper; False: the "improved" blocks.
+        upsampling: of coarser maps before the sum: bicubic (published), bilinear, align_corners.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        bands: int = 3,
+        width: float = 1.0,
+        depth: int,
+        chained_pools: int = 4,
+        pool_first: bool = True,
+        upsampling: str = "bicubic",
+    ) -> None:
+        super().__init__(Form(depth), bands=bands, width=width)
+        self.halve = Halving()
+        self.small = ResNet(Form(depth), bands=bands, width=width)
+        style = Style(chained_pools, upsampling, pool_first=pool_first)
+        first, second, third, fourth = (narrow(tap, width) for tap in STAGE_CHANNELS)
+        wide, channels = narrow(512, width), narrow(256, width)
+        self.refine4 = PairBlock(fourth, wide, style)
+        self.refine3 = PairBlock(third, channels, style, deeper=wide)
+        self.refine2 = PairBlock(second, channels, style, deeper=channels)
+        self.refine1 = PairBlock(first, channels, style, deeper=channels)
+        self.dropout = nn.Dropout(0.5)
+        self.classifier = nn.Conv2d(channels, classes, 3, padding=1)
+        # As in `RefineNet`.
+        initialise(self, score_prefixes=("refine", "classifier"), score_std=0.01 / math.sqrt(width))
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits at 1/4 of the input padded to the next 64k."""
+        padded = pad_to(x, 64, 0)
+        first, second, third, fourth = self.stages(padded)
+        small1, small2, small3, small4 = self.small.stages(self.halve(padded))
+        y = self.refine4(self.dropout(fourth), self.dropout(small4))
+        y = self.refine3(self.dropout(third), self.dropout(small3), y)
+        y = self.refine1(first, small1, self.refine2(second, small2, y))
+        logits: Tensor = self.classifier(self.dropout(y))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W); the last enlargement is bilinear, half-pixel."""
+        return enlarge(self.coarse_logits(x), 4.0)[:, :, : x.shape[2], : x.shape[3]]
+
+
+class PairBlock(nn.Module):
+    """A block for two taps. Keys ``large``, ``small``, ``deeper``, ``pooling``, ``output``."""
+
+    def __init__(self, tap: int, channels: int, style: Style, *, deeper: int = 0) -> None:
+        super().__init__()
+        self.large = _path(tap, channels)
+        self.small = _path(tap, channels)
+        self.deeper = conv3x3(deeper, channels) if deeper else None
+        self.enlarge = Doubling(style.upsampling)
+        self.pooling = style.pooling(channels)
+        self.output = residual_units(channels, 3)
+
+    def forward(self, large: Tensor, small: Tensor, deeper: Tensor | None = None) -> Tensor:
+        """(N, C, h, w), (N, C, h/2, w/2) and the block below (N, E, h/2, w/2) -> (N, D, h, w)."""
+        coarse = self.small(small)
+        if self.deeper is not None and deeper is not None:
+            coarse = coarse + self.deeper(deeper)
+        y = self.large(large).add_(self.enlarge(coarse))
+        out: Tensor = self.output(self.pooling(y))
+        return out
+
+
+def _path(tap: int, channels: int) -> nn.Sequential:
+    """Reduce, adapt, and the fusion's own convolution: (N, C, h, w) -> (N, D, h, w)."""
+    adapt = residual_units(channels, 2)
+    return nn.Sequential(conv3x3(tap, channels), *adapt, conv3x3(channels, channels))
