@@ -5,6 +5,7 @@ Nothing is computed or written here; a plan that cannot work is refused.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from segtasks.job import Job, digest
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
+from segtasks.networks.graphs.forms import form_of
+from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.patches import Lattice, halo_factor, largest_step
 from segtasks.raster import Raster
 from segtasks.storage import objects, rasters
@@ -95,7 +98,7 @@ def make_plan(job: Job) -> Plan:
         ModelError: the model file cannot be used.
         JobError: settings off the lattice, or that contradict the model.
     """
-    card = read_card(objects.local_copy(shelf.resolve(job.model)))
+    card = read_card(local_model(job.model))
     raster = rasters.describe(job.source)
     bands = _bands(job, raster, card)
     model_range = _model_range(job, raster, card, bands)
@@ -116,6 +119,15 @@ def make_plan(job: Job) -> Plan:
         warnings=raster.warnings,
     )
     return _with_fingerprints(plan)
+
+
+def local_model(model: str) -> Path:
+    """The local file of a model, given by name, path or url; beside a graph its sidecar card."""
+    url = shelf.resolve(model)
+    path = objects.local_copy(url)
+    if form_of(path) is not None:
+        objects.copy_companion(url, SUFFIX)
+    return path
 
 
 def _bands(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
@@ -185,7 +197,8 @@ def _margin(job: Job, card: Card) -> int:
     overlap = job.tiling.overlap_px
     if overlap == "exact":
         if card.halo_px is None:
-            raise JobError(f"overlap exact: {card.network} pools globally, it has no exact halo")
+            why = "says none" if card.graph else "pools globally, it has none"
+            raise JobError(f"overlap exact: an exact halo is needed; {card.network} {why}")
         return card.halo_px
     if overlap == "auto":
         return _auto_margin(job, card)
@@ -199,8 +212,9 @@ def _auto_margin(job: Job, card: Card) -> int:
     unit = card.lattice_px
     effective = -(-_hiding_halo(card) // unit) * unit
     exact = effective if card.halo_px is None else card.halo_px
-    if job.tiling.patch_px != "auto":
-        affordable = job.tiling.patch_px // 4 // unit * unit  # at most half the patch is overlap
+    patch = _patch(job, card)
+    if patch is not None:
+        affordable = patch // 4 // unit * unit  # at most half the patch is overlap
         return min(effective, affordable)
     step = largest_step(card.forward_bytes_per_px, exact)
     return exact if halo_factor(step, exact) <= CHEAP_HALO_FACTOR else effective
@@ -215,9 +229,26 @@ def _hiding_halo(card: Card) -> int:
 
 
 def _step(job: Job, card: Card, margin: int) -> int:
-    if job.tiling.patch_px == "auto":
-        return largest_step(card.forward_bytes_per_px, margin)
-    return job.tiling.patch_px - 2 * margin
+    patch = _patch(job, card)
+    if patch is not None:
+        return patch - 2 * margin
+    step = largest_step(card.forward_bytes_per_px, margin)
+    # Foreign graphs may have a lattice that is no power of two.
+    return max(step // card.lattice_px, 1) * card.lattice_px
+
+
+def _patch(job: Job, card: Card) -> int | None:
+    """The side of a patch that the job or the model fixes."""
+    asked, fixed = job.tiling.patch_px, card.graph and card.graph.patch_px
+    if not fixed:
+        return None if asked == "auto" else asked
+    if asked not in ("auto", fixed):
+        raise JobError(
+            f"patch {asked} px: {card.network} takes {fixed} px and no other size; leave "
+            f"--patch-px out or give {fixed}"
+        )
+    # On its lattice; what is missing the graph is given as nodata.
+    return fixed // card.lattice_px * card.lattice_px
 
 
 def _crf_halo(job: Job, crf: CrfParameters | None) -> int:
@@ -261,6 +292,7 @@ def _network_digest(plan: Plan) -> str:
     return digest(
         card.weights_sha256,
         card.normalisation.model_dump(),
+        card.graph and card.graph.model_dump(),
         [entry.model_dump() for entry in card.classes],
         plan.model_range,
         (lattice.step_px, lattice.margin_px, lattice.stitch),

@@ -16,7 +16,7 @@ from segtasks import labels, slot
 from segtasks.grid import Tile, Window
 from segtasks.networks import shelf
 from segtasks.networks.loaded import network
-from segtasks.networks.runtime import Runtime, forward_patches, forward_probabilities
+from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 from segtasks.patches import Patch
 from segtasks.plan import FULL_RANGE, Plan
 from segtasks.storage import objects, workspace
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Mask = npt.NDArray[np.uint8]
 Slices = tuple[slice, slice]
-Forward = Callable[[Runtime, Floats], Floats]
+Forward = Callable[[Net, Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _forward(
     path = objects.local_copy(shelf.resolve(plan.job.model))
     for _, same in groupby(_needed(plan, core, pixels), key=lambda patch: patch.window.shape):
         while patches := list(islice(same, batch)):
-            net = network(str(path), plan.card.weights_sha256, batch)
+            net = network(str(path), plan.card.weights_sha256, batch, plan.card.graph)
             inputs = np.stack([_normalised(plan, pixels, patch.window) for patch in patches])
             yield from zip(patches, forward(net, inputs), strict=True)
 
@@ -136,7 +136,10 @@ def _needed(plan: Plan, core: Window, pixels: Pixels) -> Iterator[Patch]:
 
 
 def _normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
-    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour)."""
+    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour).
+
+    A graph that takes raw pixels says itself what stands for nodata.
+    """
     inner = window.within(pixels.window)
     raw = pixels.image[(..., *inner)].astype(np.float32)
     if plan.model_range:
@@ -146,6 +149,8 @@ def _normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
     raw -= np.array(plan.card.normalisation.mean, np.float32)[:, None, None]
     raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
     raw *= pixels.valid[inner]
+    if plan.card.graph and plan.card.graph.fill:
+        raw += np.array(plan.card.graph.fill, np.float32)[:, None, None] * ~pixels.valid[inner]
     return raw
 
 
