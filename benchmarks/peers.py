@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 
+from segtasks.networks.export import export
 from segtasks.networks.model_file import load
-from segtasks.networks.runtime import export_torchscript, forward_patches, prepare
+from segtasks.networks.runtime import forward_patches, prepare
 
 OURS = "{python} -m segtasks run {image} --model {file} --to {out}.d --no-crf --fresh --overwrite"
 Mask = npt.NDArray[Any]
@@ -64,7 +65,7 @@ def commands(chosen: argparse.Namespace, folder: Path) -> dict[str, tuple[str, P
     """Command and mask of every tool, ours first."""
     module, card = load(chosen.model)
     script = folder / "model.pt"
-    export_torchscript(module, card, str(script), softmax=True)
+    export(module, card, str(script))
     words = {"image": chosen.image, "file": chosen.model, "model": script, "python": sys.executable}
     named = {"segtasks": OURS} | dict(peer.split("=", 1) for peer in chosen.peer)
     made = {}

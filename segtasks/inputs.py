@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from segtasks.grid import Window
 from segtasks.networks import shelf
-from segtasks.networks.loaded import How, network
-from segtasks.networks.runtime import Runtime
+from segtasks.networks.loaded import How, graph_net, network
+from segtasks.networks.runtime import Net, Runtime
 from segtasks.plan import FULL_RANGE, Plan
 from segtasks.storage import objects, workspace
 from segtasks.storage.rasters import Image, Valid
@@ -34,7 +34,10 @@ def read(plan: Plan, window: Window) -> Pixels:
 
 
 def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
-    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour)."""
+    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour).
+
+    A graph that takes raw pixels says itself what stands for nodata.
+    """
     inner = window.within(pixels.window)
     raw = pixels.image[(..., *inner)].astype(np.float32)
     if plan.model_range:
@@ -44,14 +47,23 @@ def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
     raw -= np.array(plan.card.normalisation.mean, np.float32)[:, None, None]
     raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
     raw *= pixels.valid[inner]
+    if plan.card.graph and plan.card.graph.fill:
+        raw += np.array(plan.card.graph.fill, np.float32)[:, None, None] * ~pixels.valid[inner]
     return raw
+
+
+def net_of(plan: Plan) -> Net:
+    """What the plan runs: its network with its modes, or its graph; loaded once per process."""
+    if plan.card.graph is None:
+        return network_of(plan)
+    return graph_net(model_path(plan), plan.card.weights_sha256, plan.card.graph, plan.batch)
 
 
 def network_of(plan: Plan) -> Runtime:
     """The plan's network with its modes, loaded once per process."""
-    path, settled = model_path(plan), plan.settled
+    settled = plan.settled
     how = How(settled.precision, settled.form, plan.batch)
-    return network(path, plan.card.weights_sha256, how, plan.modes)
+    return network(model_path(plan), plan.card.weights_sha256, how, plan.modes)
 
 
 def model_path(plan: Plan) -> str:

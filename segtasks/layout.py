@@ -29,7 +29,8 @@ def _margin(job: Job, card: Card) -> int:
     overlap = job.tiling.overlap_px
     if overlap == "exact":
         if card.halo_px is None:
-            raise JobError(f"overlap exact: {card.network} pools globally, it has no exact halo")
+            why = "says none" if card.graph else "pools globally, it has none"
+            raise JobError(f"overlap exact: an exact halo is needed; {card.network} {why}")
         return card.halo_px
     if overlap == "auto":
         return _auto_margin(job, card)
@@ -44,8 +45,9 @@ def _auto_margin(job: Job, card: Card) -> int:
     effective = -(-_hiding_halo(card) // unit) * unit
     exact = effective if card.halo_px is None else card.halo_px
     effective = min(effective, exact)
-    if job.tiling.patch_px != "auto":
-        return min(effective, _affordable(job.tiling.patch_px, unit))
+    patch = _patch(job, card)
+    if patch is not None:
+        return min(effective, _affordable(patch, unit))
     step = largest_step(card.forward_bytes_per_px, exact, unit)
     return exact if halo_factor(step, exact) <= CHEAP_HALO_FACTOR else effective
 
@@ -64,6 +66,21 @@ def _affordable(patch_px: int, unit: int) -> int:
 
 
 def _step(job: Job, card: Card, margin: int) -> int:
-    if job.tiling.patch_px == "auto":
-        return largest_step(card.forward_bytes_per_px, margin, card.lattice_px)
-    return job.tiling.patch_px - 2 * margin
+    patch = _patch(job, card)
+    if patch is not None:
+        return patch - 2 * margin
+    return largest_step(card.forward_bytes_per_px, margin, card.lattice_px)
+
+
+def _patch(job: Job, card: Card) -> int | None:
+    """The side of a patch that the job or the model fixes."""
+    asked, fixed = job.tiling.patch_px, card.graph and card.graph.patch_px
+    if not fixed:
+        return None if asked == "auto" else asked
+    if asked not in ("auto", fixed):
+        raise JobError(
+            f"patch {asked} px: {card.network} takes {fixed} px and no other size; leave "
+            f"--patch-px out or give {fixed}"
+        )
+    # On its lattice; what is missing the graph is given as nodata.
+    return fixed // card.lattice_px * card.lattice_px

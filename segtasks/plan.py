@@ -5,6 +5,7 @@ Nothing is computed or written here; a plan that cannot work is refused.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from segtasks.layout import lattice_of
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
+from segtasks.networks.graphs.forms import form_of
+from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import Modes, as_seen, modes_of
 from segtasks.patches import Lattice
 from segtasks.raster import Raster
@@ -126,7 +129,7 @@ def make_plan(job: Job) -> Plan:
         ModelError: the model file cannot be used.
         JobError: settings off the lattice, or that contradict the model.
     """
-    card = read_card(objects.local_copy(shelf.resolve(job.model)))
+    card = read_card(local_model(job.model))
     raster = rasters.describe(job.source)
     bands = _bands(job, raster, card)
     model_range = _model_range(job, raster, card, bands)
@@ -152,6 +155,15 @@ def make_plan(job: Job) -> Plan:
         warnings=raster.warnings,
     )
     return _with_fingerprints(plan)
+
+
+def local_model(model: str) -> Path:
+    """The local file of a model, given by name, path or url; beside a graph its sidecar card."""
+    url = shelf.resolve(model)
+    path = objects.local_copy(url)
+    if form_of(path) is not None:
+        objects.copy_companion(url, SUFFIX)
+    return path
 
 
 def _bands(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
@@ -259,6 +271,7 @@ def _network_digest(plan: Plan) -> str:
     return digest(
         card.weights_sha256,
         card.normalisation.model_dump(),
+        card.graph and card.graph.model_dump(),
         [entry.model_dump() for entry in card.classes],
         plan.model_range,
         (list(map(str, modes.scales)), modes.angles, modes.fusion, modes.pooling),

@@ -33,7 +33,7 @@ def figures(plan: Plan) -> dict[str, Any]:
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
         "forward_px_per_px": round(need.forward_factor, 3),
-        "gmac": round(plan.card.gmac_per_mpx * plan.raster.pixels / 1e6 * need.forward_factor, 1),
+        "gmac": _gmac(plan, need),
         "crf": plan.job.crf.model_dump() if plan.job.crf else None,
         "crf_windows": need.windows,
         "crf_halo_px": plan.crf_halo_px,
@@ -79,6 +79,13 @@ def _inference(plan: Plan) -> str:
         f"{modes.forwards} forwards per patch: scales {scales}, angles {modes.angles}, fused by "
         f"{modes.fusion}"
     )
+
+
+def _gmac(plan: Plan, need: cost.Cost) -> float | None:
+    """Multiply-adds of all forwards, 1e9, where the card has counted them."""
+    if plan.card.gmac_per_mpx is None:
+        return None
+    return round(plan.card.gmac_per_mpx * plan.raster.pixels / 1e6 * need.forward_factor, 1)
 
 
 def _stitching(plan: Plan) -> str:

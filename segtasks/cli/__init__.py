@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from segtasks.cli.graphs import export, probe
 from segtasks.cli.jobs import plan, run, up
 from segtasks.cli.models import evaluate, model, scene, train
 from segtasks.errors import SegtasksError
@@ -19,6 +20,8 @@ def cli() -> None:
 
 for command in (run, plan, up, train, evaluate, scene, model):
     cli.add_command(command)
+for command in (probe, export):
+    model.add_command(command)
 
 
 def main() -> None:

@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from segtasks import options
+from segtasks.cli.graphs import graph_lines
 from segtasks.errors import SourceError
 from segtasks.job import read_job_file, read_yaml, validated
-from segtasks.networks import shelf
-from segtasks.networks.card import Card
+from segtasks.networks.card import COLORS, Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.importers.job import ImportJob
+from segtasks.plan import local_model
 from segtasks.storage import cogs, objects
 from segtasks.training.job import TrainJob
 
-COLORS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 
 
@@ -113,8 +113,8 @@ def model() -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole card as JSON.")
 def show(name: str, *, as_json: bool) -> None:
-    """Print the card of a model file, or of a shipped model by NAME."""
-    card = read_card(objects.local_copy(shelf.resolve(name)))
+    """Print the card of a model file or graph, or of a shipped model by NAME."""
+    card = read_card(local_model(name))
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(_card_lines(card)))
 
 
@@ -138,14 +138,26 @@ def import_(weights: str, legend: str | None, **given: object) -> None:
 
 
 def _card_lines(card: Card) -> list[str]:
-    exact = "none, an operator is global" if card.halo_px is None else f"{card.halo_px} px"
-    options_text = (
-        ", ".join(f"{key}={value}" for key, value in card.variant.items()) or "as published"
-    )
     return [
-        f"network    {card.network}, width {card.width:g}, {options_text}",
+        f"network    {card.network}, {_variant(card)}",
         f"classes    {', '.join(f'{entry.id} {entry.name}' for entry in card.classes)}",
         f"bands      {', '.join(card.bands)} ({card.normalisation.dtype})",
+        *(graph_lines(card) or _network_lines(card)),
+        f"ground     {card.ground_resolution_m or 'unknown'} m per px",
+        f"licence    {card.licence}",
+        *[f"           {key}: {value}" for key, value in card.provenance.items()],
+    ]
+
+
+def _variant(card: Card) -> str:
+    chosen = ", ".join(f"{key}={value}" for key, value in card.variant.items()) or "as published"
+    return "a graph" if card.graph else f"width {card.width:g}, {chosen}"
+
+
+def _network_lines(card: Card) -> list[str]:
+    """What was measured on a network of ours."""
+    exact = "none, an operator is global" if card.halo_px is None else f"{card.halo_px} px"
+    return [
         (
             f"size       {card.parameters:,} parameters, {card.gmac_per_mpx:.1f} GMAC per Mpx, "
             f"{card.forward_bytes_per_px} bytes of activations per px"
@@ -155,7 +167,4 @@ def _card_lines(card: Card) -> list[str]:
             f"effective halo {card.effective_halo_px} px, seams hidden from "
             f"{card.seam_halo_px or 'unmeasured'} px, lattice {card.lattice_px} px"
         ),
-        f"ground     {card.ground_resolution_m or 'unknown'} m per px",
-        f"licence    {card.licence}",
-        *[f"           {key}: {value}" for key, value in card.provenance.items()],
     ]

@@ -1,10 +1,21 @@
-"""The card of a model file: everything a state dict cannot show. Needs no torch."""
+"""The card of a model: everything a state dict or a graph cannot show. Needs no torch."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from segtasks.errors import ModelError
+
+METADATA_KEY = "segtasks"
+"""Under which a file that can carry a card has it."""
+COLORS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
+"""Of classes that were given none, by class id."""
 
 HexColor = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Form = Literal["torchscript", "exported", "onnx"]
+Gives = Literal["logits", "probabilities"]
 
 
 class ClassEntry(BaseModel):
@@ -27,8 +38,31 @@ class Normalisation(BaseModel):
     dtype: str = Field("uint8", description="numpy name of the dtype the model was trained on")
 
 
+class Graph(BaseModel):
+    """How a foreign graph is run: what our own networks need not say.
+
+    Attributes:
+        form: of the file, by its content.
+        gives: what comes out; probabilities get no second softmax.
+        patch_px: the one side it takes; ``None``: any multiple of ``multiple_px``.
+        least_px: the smallest side it takes; smaller patches are filled up.
+        one_by_one: it takes no batches.
+        fill: its input where there is no data, one value per band; empty: 0.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    form: Form
+    gives: Gives
+    patch_px: PositiveInt | None
+    multiple_px: PositiveInt
+    least_px: PositiveInt
+    one_by_one: bool
+    fill: tuple[float, ...] = ()
+
+
 class Card(BaseModel):
-    """What is needed to run a network's weights, stored as JSON in the safetensors metadata.
+    """What is needed to run a model, stored as JSON in its file or beside it.
 
     Attributes:
         lattice_px: patches must start on multiples of this (total stride; facts in docs/networks).
@@ -38,6 +72,9 @@ class Card(BaseModel):
         seam_halo_px: least halo that leaves the labels beside a cut as they are in one piece, but
             for 0.5 % (`seam_halo`); ``None`` when no imagery was at hand to measure it on.
         forward_bytes_per_px: peak activation memory of one forward per input pixel, bytes.
+        gmac_per_mpx: ``None`` where it was not counted, as in foreign graphs; so ``parameters``.
+        graph: how to run a foreign graph; ``None``: ``network`` is one of ours.
+        weights_sha256: of all tensors (see `weights`); of a graph, of the whole file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,8 +94,30 @@ class Card(BaseModel):
     effective_halo_px: int = Field(ge=0)
     seam_halo_px: int | None = Field(None, ge=0)
     forward_bytes_per_px: PositiveInt
-    gmac_per_mpx: PositiveFloat
-    parameters: PositiveInt
+    gmac_per_mpx: PositiveFloat | None = None
+    parameters: PositiveInt | None = None
+    graph: Graph | None = None
     licence: str
     provenance: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def checked_card(where: str | Path, fields: Mapping[str, Any]) -> Card:
+    """The card of these fields.
+
+    Raises:
+        ModelError: the first field that is not what it must be, and the file it stands in.
+    """
+    try:
+        return Card.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"{where}: card field {name}: {first['msg']}; correct it") from error
+
+
+def legend(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Classes by their names alone, in order of their ids."""
+    return [
+        {"id": i, "name": name, "color": COLORS[i % len(COLORS)]} for i, name in enumerate(names)
+    ]

@@ -1,25 +1,34 @@
-"""Read the card of a model file: the safetensors header alone, no weights, no torch."""
+"""Read the card of a model: of ours the safetensors header, of a graph what lies beside it.
+
+No weights are read, and no torch is needed.
+"""
 
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from segtasks.errors import ModelError
-from segtasks.networks.card import Card
+from segtasks.networks.card import METADATA_KEY, Card, checked_card
+from segtasks.networks.graphs.forms import form_of
+from segtasks.networks.graphs.graph_card import read_graph_card
 
-METADATA_KEY = "segtasks"
 FORMAT = 1
 
 
 def read_card(path: str | Path) -> Card:
-    """The card of a local model file.
+    """The card of a local model: a model file, or a graph with its sidecar beside it.
 
     Raises:
         ModelError: the file is missing, truncated, not safetensors, has no card, a card of
-            another format version, or a card that does not hold what it must.
+            another format version, or a card that does not hold what it must; of a graph, see
+            `read_graph_card`.
     """
+    form = form_of(path)
+    return _model_file_card(path) if form is None else read_graph_card(path, form)
+
+
+def _model_file_card(path: str | Path) -> Card:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -52,9 +61,4 @@ def _parse(path: str | Path, text: str) -> Card:
             f"{path}: card format {version}, this segtasks reads {FORMAT}; upgrade segtasks or "
             "write the file with this version"
         )
-    try:
-        return Card.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"{path}: card field {where}: {first['msg']}; correct it") from error
+    return checked_card(path, fields)

@@ -45,10 +45,25 @@ def forward_bytes_per_px(module: nn.Module, *, bands: int) -> int:
     figure is for 512 px, so it is an upper bound from there on. Weights and scratch memory
     inside oneDNN or cuDNN are not in it.
     """
+    with torch.inference_mode():
+        return _live_bytes_per_px(module, bands)
+
+
+def whole_forward_bytes_per_px(module: nn.Module, *, bands: int) -> int:
+    """As `forward_bytes_per_px`, of a network that does not go in strips: a graph made of it.
+
+    Args:
+        module: without a parameter that asks for gradients: they would keep every map alive.
+        bands: C.
+    """
+    with torch.enable_grad():
+        return _live_bytes_per_px(module, bands)
+
+
+def _live_bytes_per_px(module: nn.Module, bands: int) -> int:
     side = _SIDE_PX // 2
     live = _LiveBytes()
-    with torch.inference_mode():
-        _meta_forward(module, (1, bands, side, side), live)
+    _meta_forward(module, (1, bands, side, side), live)
     return -(-(live.peak + 4 * bands * side**2) // side**2)
 
 

@@ -7,10 +7,14 @@ import torch
 
 from segtasks.errors import ModelError
 from segtasks.inference import Form, Precision
+from segtasks.networks.card import Graph
 from segtasks.networks.fusion import fused
+from segtasks.networks.graphs.engine import open_graph
+from segtasks.networks.graphs.graph_card import file_sha256
+from segtasks.networks.graphs.net import GraphNet
 from segtasks.networks.model_file import load
 from segtasks.networks.modes import Modes, declared
-from segtasks.networks.runtime import Runtime, prepare
+from segtasks.networks.runtime import Net, Runtime, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,32 @@ def network(path: str, weights_sha256: str, how: How, modes: Modes = Modes()) ->
     """
     torch.set_num_threads(1)
     module, card = load(path)
-    if card.weights_sha256 != weights_sha256:
-        raise ModelError(
-            f"{path}: weights {card.weights_sha256[:12]} are not those of the plan "
-            f"({weights_sha256[:12]}); rerun, so that every worker uses one file"
-        )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = prepare(module, device=device, precision=how.precision, batch=how.batch, form=how.form)
+    _require_same(path, card.weights_sha256, weights_sha256)
+    net = prepare(module, device=_device(), precision=how.precision, batch=how.batch, form=how.form)
     found = declared(card)
     return fused(net, modes, card.lattice_px, found.mirror_remainder_px if found else 0)
+
+
+@lru_cache(maxsize=2)
+def graph_net(path: str, sha256: str, graph: Graph, batch: int) -> Net:
+    """A foreign graph, ready on this process's device.
+
+    Raises:
+        ModelError: when the file is not the one the job was planned with.
+    """
+    torch.set_num_threads(1)
+    _require_same(path, file_sha256(path), sha256)
+    opened = open_graph(path, graph.form, torch.device(_device()))
+    return GraphNet(opened, graph, 1 if graph.one_by_one else batch)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _require_same(path: str, found: str, planned: str) -> None:
+    if found != planned:
+        raise ModelError(
+            f"{path}: weights {found[:12]} are not those of the plan ({planned[:12]}); rerun, so "
+            "that every worker uses one file"
+        )

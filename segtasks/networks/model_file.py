@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from segtasks.errors import ModelError
 from segtasks.networks import cost
 from segtasks.networks.architectures.layers import fold_batch_norm
-from segtasks.networks.card import Card, ClassEntry, Normalisation
-from segtasks.networks.card_file import METADATA_KEY, read_card, unreadable
+from segtasks.networks.card import METADATA_KEY, Card, ClassEntry, Normalisation
+from segtasks.networks.card_file import read_card, unreadable
 from segtasks.networks.entry import Option
+from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.receptive_field import (
     ReceptiveField,
     effective_halo_px,
@@ -91,7 +92,7 @@ def make_card(
             "output_stride": entry(declared["network"]).output_stride,
             "receptive_field_px": field.size_px if field else None,
             "halo_px": field.halo_px if field else None,
-            "effective_halo_px": effective_halo_px(module, tiles),
+            "effective_halo_px": effective_halo_px(module.eval(), tiles),
             "seam_halo_px": _seam_halo(module, samples, lattice),
             "weights_sha256": weights_sha256(weights_of(module, "float32")),
         }
@@ -168,9 +169,14 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
     """The network of a local model file, float32, in eval mode, and its card.
 
     Raises:
-        ModelError: the file cannot be read (see `read_card`), its weights are not those the card
-            was written for, or do not fit the network the card names.
+        ModelError: the file cannot be read (see `read_card`), is a graph, its weights are not
+            those the card was written for, or do not fit the network the card names.
     """
+    if form_of(path) is not None:
+        raise ModelError(
+            f"{path}: a graph can be run as it is, but has no network to build; give the "
+            ".safetensors it was made of"
+        )
     card = read_card(path)
     weights = _read_weights(path)
     if weights_sha256(weights) != card.weights_sha256:

@@ -79,9 +79,22 @@ def modes_of(inference: Inference, card: Card) -> Modes:
     """
     scales = sorted((Fraction(round(STEPS * s), STEPS) for s in inference.scales), reverse=True)
     modes = Modes(tuple(scales), inference.angles, inference.fusion, inference.pooling)
+    if card.graph is not None:
+        _require_as_it_is(modes, inference, card)
     if modes.pooling == "raster":
         _require_pooled(modes, card)
     return modes
+
+
+def _require_as_it_is(modes: Modes, inference: Inference, card: Card) -> None:
+    """A foreign graph is run as it was written."""
+    plain = modes.is_plain and modes.pooling == "patch"
+    if plain and inference.precision == "float32" and inference.form == "packed":
+        return
+    raise JobError(
+        f"inference: {card.network} is a foreign graph and runs as it is; leave scales, angles, "
+        "pooling, precision and form at their defaults, or import its weights"
+    )
 
 
 def _source_px(halo_px: int, unit_px: int, scale: Fraction) -> int:

@@ -9,7 +9,7 @@ With positive weights, averages in place of maxima and no biases a network is li
 cancels: an impulse reaches exactly the outputs that depend on its pixel.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -189,14 +189,16 @@ def _responses(
     return zip(cols, reached, strict=True)
 
 
-def effective_halo_px(module: nn.Module, samples: Tensor, *, share: float = 0.99) -> int:
+def effective_halo_px(
+    forward: Callable[[Tensor], Tensor], samples: Tensor, *, share: float = 0.99
+) -> int:
     """Half-width of the square that holds ``share`` of the centre logit's squared gradient.
 
     Luo et al. 2016, arXiv:1701.04128: what a trained network really looks at is a fraction of its
     receptive field.
 
     Args:
-        module: the trained network.
+        forward: the trained network in eval mode.
         samples: normalised tiles (N, C, H, W), larger than the receptive field.
         share: of the summed squared gradient of the largest logit at the centre.
     """
@@ -204,7 +206,7 @@ def effective_halo_px(module: nn.Module, samples: Tensor, *, share: float = 0.99
     energy = torch.zeros(samples.shape[2:], dtype=torch.float64)
     for sample in samples:
         x = sample[None].clone().requires_grad_()
-        peak = module.eval()(x)[0, :, row, col].max()
+        peak = forward(x)[0, :, row, col].max()
         (gradient,) = torch.autograd.grad(peak, x)
         energy += gradient[0].double().square().sum(dim=0).cpu()
     return _half_width(energy, row, col, share)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from segtasks.errors import ModelError, ResourceError
 from segtasks.inference import Form, Precision
 from segtasks.networks.architectures.layers import fold_batch_norm
-from segtasks.networks.card import Card
+from segtasks.networks.card import Gives
 from segtasks.networks.forms import FORMS, USUAL, forms_on
 
 Patches = NDArray[np.float32]
@@ -30,9 +31,8 @@ DTYPES = {
 }
 
 
-@dataclass
-class Runtime:
-    """A network made ready on a device.
+class Net(Protocol):
+    """What gives one map per class for patches: a network of ours, or a foreign graph.
 
     Attributes:
         module: the network in its form.
@@ -40,21 +40,40 @@ class Runtime:
         layout: of the input, as the form wants it.
     """
 
+    batch: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @property
+    def gives(self) -> Gives:
+        """Whether a softmax is still to be taken."""
+
+    def __call__(self, patches: Tensor) -> Tensor:
+        """One forward pass: (N, C, H, W) on any device -> maps (N, K, H, W), float32."""
+
+
+@dataclass
+class Runtime:
+    """A network of ours made ready on a device; see `Net`."""
+
     module: nn.Module
     device: torch.device
     precision: Precision
     batch: int
     layout: torch.memory_format = torch.channels_last
+    gives: Gives = "logits"
 
     def __call__(self, patches: Tensor) -> Tensor:
         """One forward pass: (N, C, H, W) on any device -> logits (N, K, H, W), float32."""
         x = patches.to(self.device, DTYPES[self.precision], memory_format=self.layout)
-        with torch.inference_mode(), _cudnn(tf32=self.precision == "tf32"):
+        with torch.inference_mode(), repeatable(tf32=self.precision == "tf32"):
             logits: Tensor = self.module(x)
         return logits.float()
 
 
-def _cudnn(*, tf32: bool) -> AbstractContextManager[None]:
+def repeatable(*, tf32: bool) -> AbstractContextManager[None]:
     """CuDNN with algorithms that repeat themselves.
 
     TF32 is torch's silent default for convolutions and changes labels; here it is a choice.
@@ -108,8 +127,10 @@ def _check(device: str, precision: Precision, form: Form) -> None:
         raise ModelError(f"form {form!r} is not there on {kind}; choose {', '.join(possible)}")
 
 
-def forward_patches(net: Runtime, patches: Patches) -> Patches:
-    """Logits of normalised patches: (N, C, H, W), N >= 1 -> (N, K, H, W), float32, C order.
+def forward_patches(net: Net, patches: Patches) -> Patches:
+    """Maps of normalised patches: (N, C, H, W), N >= 1 -> (N, K, H, W), float32, C order.
+
+    They are logits, or what a foreign graph gives: their largest is the label either way.
 
     The same bytes for every batch setting on a CPU: oneDNN's results differ in the last bits
     between batch sizes, and batches never pay there, so patches run one by one.
@@ -120,20 +141,20 @@ def forward_patches(net: Runtime, patches: Patches) -> Patches:
     return _run(net, patches, _unchanged)
 
 
-def forward_probabilities(net: Runtime, patches: Patches) -> Patches:
-    """As `forward_patches`, with the softmax over classes taken on the device."""
-    return _run(net, patches, _softmax)
+def forward_probabilities(net: Net, patches: Patches) -> Patches:
+    """As `forward_patches`, with the softmax over classes taken on the device, if it is missing."""
+    return _run(net, patches, _softmax if net.gives == "logits" else _unchanged)
 
 
-def _unchanged(logits: Tensor) -> Tensor:
-    return logits
+def _unchanged(maps: Tensor) -> Tensor:
+    return maps
 
 
 def _softmax(logits: Tensor) -> Tensor:
     return logits.softmax(dim=1)
 
 
-def _run(net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Patches:
+def _run(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Patches:
     """Forward all patches, piece by piece, into one array."""
     pieces = _one_by_one if net.device.type == "cpu" else _in_batches
     out = np.empty((0,), np.float32)
@@ -147,17 +168,13 @@ def _run(net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]) -> 
     return out
 
 
-def _one_by_one(
-    net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]
-) -> Iterator[Tensor]:
+def _one_by_one(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
     """One forward per patch."""
     for patch in patches:
         yield finish(net(torch.from_numpy(patch[None])))
 
 
-def _in_batches(
-    net: Runtime, patches: Patches, finish: Callable[[Tensor], Tensor]
-) -> Iterator[Tensor]:
+def _in_batches(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
     """Batches as large as memory lets them be: halved when it does not, and not raised again."""
     start = 0
     while start < len(patches):
@@ -171,7 +188,7 @@ def _in_batches(
         start += len(piece)
 
 
-def _halve(net: Runtime, patches: Patches, error: Exception) -> None:
+def _halve(net: Net, patches: Patches, error: Exception) -> None:
     """Halve the batch and give cached blocks back, so that the smaller one finds room."""
     if net.batch == 1:
         side = f"{patches.shape[2]} x {patches.shape[3]} px"
@@ -180,37 +197,3 @@ def _halve(net: Runtime, patches: Patches, error: Exception) -> None:
         ) from error
     net.batch //= 2
     torch.cuda.empty_cache()
-
-
-class _FromRaw(nn.Module):
-    """Normalisation before a network and softmax behind it, for programs without our card."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, module: nn.Module, card: Card, activation: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.activation = activation
-        self.register_buffer("mean", torch.tensor(card.normalisation.mean)[:, None, None])
-        self.register_buffer("std", torch.tensor(card.normalisation.std)[:, None, None])
-
-    def forward(self, raw: Tensor) -> Tensor:
-        """Raw (N, C, H, W) of any dtype -> (N, K, H, W), float32."""
-        y: Tensor = self.activation(self.module((raw.float() - self.mean) / self.std))
-        return y
-
-
-def export_torchscript(module: nn.Module, card: Card, path: str, *, softmax: bool) -> None:
-    """Write a TorchScript file that takes raw pixels and needs nothing of ours.
-
-    Args:
-        module: the network; left as it is.
-        card: its card, for the normalisation.
-        path: local path.
-        softmax: probabilities out instead of logits.
-    """
-    ready = deepcopy(module).cpu().eval()
-    fold_batch_norm(ready)
-    activation = nn.Softmax(dim=1) if softmax else nn.Identity()
-    torch.jit.save(torch.jit.script(_FromRaw(ready, card, activation).eval()), path)

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from segtasks import inputs, labels, slot
 from segtasks.grid import Tile, Window
-from segtasks.inputs import Pixels, network_of, normalised
+from segtasks.inputs import Pixels, net_of, network_of, normalised
 from segtasks.networks.pooling import heading
-from segtasks.networks.runtime import Runtime, forward_patches, forward_probabilities
+from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 from segtasks.patches import Patch
 from segtasks.plan import Plan
 from segtasks.storage import shares, workspace
@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Mask = npt.NDArray[np.uint8]
 Slices = tuple[slice, slice]
-Forward = Callable[[Runtime, Floats], Floats]
+Forward = Callable[[Net, Floats], Floats]
 
 
 def run(plan: Plan, tile: Tile) -> Receipt:
@@ -111,13 +111,12 @@ def _forward(
             yield from zip(patches, forward(_network(plan, patches[0]), stack), strict=True)
 
 
-def _network(plan: Plan, patch: Patch) -> Runtime:
+def _network(plan: Plan, patch: Patch) -> Net:
     """The network; with averages over the raster it must know where in the raster ``patch`` is."""
-    net = network_of(plan)
     if not plan.pools_raster:
-        return net
+        return net_of(plan)
     total = shares.total(plan.job.workspace_url, plan.fingerprints["pool"], plan.lattice.cells)
-    return heading(net, patch.window, plan.tiles.raster, total)
+    return heading(network_of(plan), patch.window, plan.tiles.raster, total)
 
 
 def _needed(plan: Plan, core: Window, pixels: Pixels) -> Iterator[Patch]:

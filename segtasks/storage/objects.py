@@ -221,6 +221,26 @@ def _fetched(url: str) -> Path:
     return copy
 
 
+def copy_companion(url: str, suffix: str) -> None:
+    """Bring ``url`` + ``suffix`` beside the local copy of ``url``; what is gone there goes here.
+
+    Beside a local file it lies anyway.
+    """
+    if not is_remote(url):
+        return
+    local = local_copy(url)
+    beside = local.with_name(f"{local.name}{suffix}")
+    with _told(f"{url}{suffix}"):
+        fs, path = filesystem(f"{url}{suffix}")
+        fs.invalidate_cache()
+        try:
+            with replacing(beside) as temporary:
+                fs.get_file(path, str(temporary))
+        except (FileNotFoundError, PermissionError):
+            # Who may not list a bucket is not told whether an object is there.
+            beside.unlink(missing_ok=True)
+
+
 def find(pattern: str) -> list[str]:
     """Urls of the objects that match a glob, sorted; relative ones stay relative."""
     with _told(pattern):

@@ -1,7 +1,5 @@
 """The runtime: the same answer as the plain network, whatever the batch, in its own thread."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,19 +7,15 @@ from torch import Tensor, nn
 
 from segtasks.errors import ModelError, ResourceError
 from segtasks.inference import Precision
-from segtasks.networks import Card, build
+from segtasks.networks import build
 from segtasks.networks.architectures.layers import in_strips
 from segtasks.networks.runtime import (
     Patches,
     Runtime,
-    export_torchscript,
     forward_patches,
     forward_probabilities,
     prepare,
 )
-
-# TorchScript is deprecated and is what the rivals read.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 
 
 def narrow_network(name: str = "largefov") -> nn.Module:
@@ -146,27 +140,6 @@ def test_a_gpu_gives_the_logits_of_the_cpu() -> None:
     exact = forward_patches(prepare(narrow_network()), patches(5))
     found = forward_patches(prepare(narrow_network(), device="cuda", batch=2), patches(5))
     np.testing.assert_allclose(found, exact, atol=1e-5 * np.abs(exact).max())
-
-
-@pytest.mark.parametrize("name", ["fcn8s", "fcn8s_lean", "largefov"])
-def test_torchscript_takes_raw_pixels_of_any_size(name: str, card: Card, tmp_path: Path) -> None:
-    module = narrow_network(name)
-    path = str(tmp_path / "model.ts")
-    export_torchscript(module, card, path, softmax=True)
-    raw = torch.randint(0, 255, (1, 3, 45, 70), dtype=torch.uint8)
-    mean, std = (torch.tensor(v)[:, None, None] for v in (card.normalisation.mean, (50.0,) * 3))
-    with torch.inference_mode():
-        expected = module((raw - mean) / std).softmax(dim=1)
-        found = torch.jit.load(path)(raw)  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-
-
-def test_torchscript_gives_logits_where_asked(card: Card, tmp_path: Path) -> None:
-    path = str(tmp_path / "model.ts")
-    export_torchscript(narrow_network(), card, path, softmax=False)
-    with torch.inference_mode():
-        found = torch.jit.load(path)(torch.zeros(1, 3, 9, 9))  # type: ignore[no-untyped-call]
-    assert (found.sum(dim=1) - 1).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("height", [513, 640, 769, 1023])

@@ -1,0 +1,209 @@
+"""Write a model of ours as a graph that other programs run: raw pixels in, probabilities out.
+
+raw -> (raw - mean) / std -> network -> softmax          of any size, unless one is asked for
+card inside the file: read back by `read_card`; in ONNX Deepness's keys too
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from segtasks.errors import ModelError
+from segtasks.networks import cost
+from segtasks.networks.architectures.layers import fold_batch_norm
+from segtasks.networks.card import METADATA_KEY, Card, Form, Graph
+from segtasks.networks.graphs import deepness
+from segtasks.networks.graphs.engine import open_graph
+from segtasks.networks.graphs.graph_card import HASH
+from segtasks.networks.graphs.net import GraphNet
+
+FORMS: dict[str, Form] = {".pt": "torchscript", ".ts": "torchscript", ".pt2": "exported"}
+FORMS |= {".onnx": "onnx"}
+_EXAMPLE = (2, 96, 160)
+"""N, H, W: each another, none 1, so that nothing is taken for fixed."""
+_TRIED = ((1, 1), (33, 47), (128, 80))
+_TOLERANCE = 1e-3
+_FULL = 255.0
+
+
+class _FromRaw(nn.Module):
+    """Normalisation before a network and softmax behind it, for programs without our card."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, module: nn.Module, card: Card) -> None:
+        super().__init__()
+        self.module = module
+        self.register_buffer("mean", torch.tensor(card.normalisation.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(card.normalisation.std)[:, None, None])
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Raw (N, C, H, W) of any dtype -> probabilities (N, K, H, W), float32."""
+        logits: Tensor = self.module((raw.float() - self.mean) / self.std)
+        return logits.softmax(dim=1)
+
+
+def export(module: nn.Module, card: Card, path: str, *, patch_px: int | None = None) -> Card:
+    """Write a graph, whole or not at all, and return its card but for the hash.
+
+    Args:
+        module: the network; left as it is.
+        card: its card.
+        path: local path; .onnx, .pt2 (torch.export), .pt or .ts (TorchScript).
+        patch_px: the one side it shall take; ``None``: any.
+
+    Raises:
+        ModelError: no such form, the network cannot be written in it, or what was written does not
+            answer as the network does.
+    """
+    form = FORMS.get(Path(path).suffix)
+    if form is None:
+        raise ModelError(f"{path}: ends in none of {', '.join(FORMS)}; rename it")
+    ready = deepcopy(module).cpu().eval().requires_grad_(requires_grad=False)
+    fold_batch_norm(ready)
+    written = _card(ready, card, form, patch_px)
+    raw = _FromRaw(ready, card).eval()
+    unfinished = Path(f"{path}.part{Path(path).suffix}")
+    try:
+        _write(raw, written, str(unfinished))
+        _require_same_answer(raw, written, str(unfinished))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return written
+
+
+def _card(module: nn.Module, card: Card, form: Form, patch_px: int | None) -> Card:
+    """The card of the graph: raw pixels in, and the mean colour stands for nodata."""
+    mean = card.normalisation.mean
+    raw = {"mean": (0.0,) * len(mean), "std": (1.0,) * len(mean)}
+    graph = Graph(
+        form=form,
+        gives="probabilities",
+        patch_px=patch_px,
+        multiple_px=1,
+        least_px=1,
+        one_by_one=patch_px is not None,
+        fill=mean,
+    )
+    changed = {
+        "normalisation": card.normalisation.model_copy(update=raw),
+        "graph": graph,
+        "forward_bytes_per_px": cost.whole_forward_bytes_per_px(module, bands=len(mean)),
+        "provenance": {**card.provenance, "exported_from_sha256": card.weights_sha256},
+    }
+    return card.model_copy(update=changed)
+
+
+def _write(raw: nn.Module, card: Card, path: str) -> None:
+    assert card.graph is not None
+    writers: dict[Form, Callable[[nn.Module, Card, str], None]] = {
+        "torchscript": _write_torchscript,
+        "exported": _write_exported,
+        "onnx": _write_onnx,
+    }
+    with warnings.catch_warnings(), torch.enable_grad():  # without gradients networks go in strips
+        warnings.simplefilter("ignore")
+        writers[card.graph.form](raw, card, path)
+
+
+def _metadata(card: Card) -> dict[str, str]:
+    """The card as a file carries it: it cannot know its own hash."""
+    return {METADATA_KEY: card.model_dump_json(exclude={HASH})}
+
+
+def _write_torchscript(raw: nn.Module, card: Card, path: str) -> None:
+    try:
+        script = torch.jit.script(raw)
+    except (RuntimeError, OSError, TypeError, ValueError) as error:
+        raise _impossible(card, "TorchScript", ".pt2 or .onnx", error) from error
+    torch.jit.save(script, path, _extra_files=_metadata(card))
+
+
+def _write_exported(raw: nn.Module, card: Card, path: str) -> None:
+    torch.export.save(_program(raw, card), path, extra_files=_metadata(card))
+
+
+def _write_onnx(raw: nn.Module, card: Card, path: str) -> None:
+    try:
+        import onnxscript  # noqa: F401, PLC0415 - torch's exporter needs it, and onnx below it
+    except ImportError:
+        raise ModelError("writing ONNX needs onnxscript; pip install onnxscript") from None
+    program = _program(raw, card)
+    # It tells of every library that is not there.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        made = torch.onnx.export(program, (), dynamo=True, verbose=False)
+    except Exception as error:
+        # The exporter's errors have no base class of their own.
+        raise _impossible(card, "ONNX", ".pt2 or .pt", error) from error
+    assert made is not None
+    made.model.metadata_props.update(_metadata(card) | deepness.metadata_of(card))
+    made.save(path, external_data=False)
+
+
+def _program(raw: nn.Module, card: Card) -> ExportedProgram:
+    """The network as torch.export sees it, for any size or for one."""
+    assert card.graph is not None
+    side, (count, height, width) = card.graph.patch_px, _EXAMPLE
+    shape = (1, side, side) if side else (count, height, width)
+    example = _FULL * torch.rand(shape[0], len(card.bands), *shape[1:])
+    free = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+    try:
+        program = torch.export.export(
+            raw,
+            (example,),
+            dynamic_shapes=None if side else free,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+    except Exception as error:
+        # Its errors have no base class of their own.
+        raise _impossible(card, "torch.export", ".pt", error) from error
+    return _without_asserts(program)
+
+
+def _without_asserts(program: ExportedProgram) -> ExportedProgram:
+    """Maps of one unit count as another case for torch.export; the operators are the same."""
+    for node in list(program.graph.nodes):
+        if node.target is torch.ops.aten._assert_scalar.default:  # noqa: SLF001 no public name
+            program.graph.erase_node(node)
+    program.graph.eliminate_dead_code()
+    program.graph_module.recompile()
+    return program
+
+
+def _impossible(card: Card, form: str, others: str, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(
+        f"{card.network} cannot be written as {form} ({reason:.120}); export it to {others}"
+    )
+
+
+def _require_same_answer(raw: nn.Module, card: Card, path: str) -> None:
+    """Compare file and network on noise: converters have their own opinions."""
+    assert card.graph is not None
+    net = GraphNet(open_graph(path, card.graph.form, torch.device("cpu")), card.graph, 1)
+    side = card.graph.patch_px
+    for height, width in [(side, side)] if side else _TRIED:
+        generator = torch.Generator().manual_seed(0)
+        x = (_FULL * torch.rand(1, len(card.bands), height, width, generator=generator)).round()
+        with torch.inference_mode():
+            expected: Any = raw(x)
+        try:
+            differing = float((net(x) - expected).abs().mean())
+        except RuntimeError as error:
+            raise _impossible(card, card.graph.form, "another form", error) from error
+        if not differing <= _TOLERANCE:
+            raise ModelError(
+                f"{card.network} as {card.graph.form} answers otherwise: probabilities of "
+                f"{height} x {width} px differ by {differing:.2g} in the mean; export it to "
+                "another form"
+            )

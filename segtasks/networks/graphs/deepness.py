@@ -1,0 +1,132 @@
+"""The metadata of the QGIS plugin Deepness (PUTvision), read and written. Needs no torch.
+
+Values are JSON, in older files Python literals. What the plugin does with them, and so what they
+mean: raw bytes / 255, then (x - standardization_mean) / standardization_std; the first bands in the
+order red, green, blue; values below seg_thresh count as nothing; seg_small_segment removes small
+areas. The last two change its drawing, not the model: here they are noted and not applied.
+"""
+
+import ast
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from segtasks.errors import ModelError
+from segtasks.networks.card import Card, legend
+
+_FULL = 255.0
+_NAMES = ("class_names", "names")
+_NOTED = ("tile_size", "tiles_size", "tiles_overlap", "seg_thresh", "seg_small_segment")
+RGB = ("red", "green", "blue")
+
+
+def fields_of(where: str, metadata: Mapping[str, str], bands: int | None) -> dict[str, Any]:
+    """Fields of a card from the plugin's keys; empty when there are none of them.
+
+    Args:
+        where: how messages begin.
+        metadata: of the file.
+        bands: that the graph takes; ``None`` when it does not say.
+
+    Raises:
+        ModelError: the model is no segmentor, or a value is not what the plugin writes.
+    """
+    found = {key: _value(where, key, text) for key, text in metadata.items() if _is_known(key)}
+    if not {"model_type", *_NAMES} & found.keys():
+        return {}
+    _check_type(where, str(found.get("model_type", "Segmentor")))
+    noted = {f"deepness_{key}": found[key] for key in _NOTED if key in found}
+    fields: dict[str, Any] = {"provenance": noted}
+    for key in _NAMES:
+        if key in found:
+            fields["classes"] = legend(_names(where, key, found[key]))
+            break
+    if "resolution" in found:
+        fields["ground_resolution_m"] = _number(where, "resolution", found["resolution"]) / 100
+    if bands is not None:
+        fields |= _input(where, found, bands)
+    return fields
+
+
+def metadata_of(card: Card) -> dict[str, str]:
+    """The plugin's keys for a graph that takes raw bytes; empty for other pixels."""
+    if card.normalisation.dtype != "uint8":
+        return {}
+    count = len(card.bands)
+    values: dict[str, Any] = {
+        "model_type": "Segmentor",
+        "class_names": {str(entry.id): entry.name for entry in card.classes},
+        # Undoes the plugin's division by 255: the graph is given the bytes as they are.
+        "standardization_mean": [0.0] * count,
+        "standardization_std": [1 / _FULL] * count,
+        "seg_thresh": 0.0,
+        "seg_small_segment": 0,
+    }
+    if card.ground_resolution_m:
+        values["resolution"] = 100 * card.ground_resolution_m
+    if card.graph and card.graph.patch_px:
+        # The plugin reads the first, its documentation writes the second.
+        values |= dict.fromkeys(("tile_size", "tiles_size"), card.graph.patch_px)
+    return {key: json.dumps(value) for key, value in values.items()}
+
+
+def _is_known(key: str) -> bool:
+    known = ("model_type", "resolution", "standardization_mean", "standardization_std")
+    return key in (*known, *_NAMES, *_NOTED)
+
+
+def _value(where: str, key: str, text: str) -> Any:  # noqa: ANN401 - whatever is written
+    try:
+        return json.loads(text)
+    except ValueError:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            raise _wrong(where, key, text, "JSON") from None
+
+
+def _wrong(where: str, key: str, value: object, form: str) -> ModelError:
+    return ModelError(f"{where}: its metadata {key} is {value!r:.80}; it must be {form}")
+
+
+def _check_type(where: str, kind: str) -> None:
+    if kind.lower() not in {"segmentor", "segmenter"}:
+        raise ModelError(
+            f"{where}: its metadata says model_type {kind}; only a Segmentor gives a map per class"
+        )
+
+
+def _names(where: str, key: str, value: object) -> list[str]:
+    """Names by id; of several outputs the first one's. One class alone is not its background."""
+    first = value[0] if isinstance(value, list) and value else value
+    names = {str(i): str(name) for i, name in first.items()} if isinstance(first, dict) else {}
+    ids = [str(i) for i in range(len(names))]
+    if not names or set(ids) != names.keys():
+        raise _wrong(where, key, value, '{"0": "name", "1": "name", ...} without gaps')
+    listed = [names[i] for i in ids]
+    return ["background", *listed] if len(listed) == 1 else listed
+
+
+def _input(where: str, found: Mapping[str, Any], bands: int) -> dict[str, Any]:
+    """Bands and normalisation, in bytes."""
+    names = RGB if bands == len(RGB) else [f"band {i}" for i in range(1, bands + 1)]
+    mean = _numbers(where, "standardization_mean", found, [0.0] * bands)
+    std = _numbers(where, "standardization_std", found, [1.0] * bands)
+    normalisation = {"mean": mean, "std": std, "dtype": "uint8"}
+    return {"bands": list(names), "normalisation": normalisation}
+
+
+def _numbers(
+    where: str, key: str, found: Mapping[str, Any], default: Iterable[float]
+) -> list[float]:
+    values = found.get(key, default)
+    if not isinstance(values, list):
+        raise _wrong(where, key, values, "a list of numbers, one per band")
+    return [_FULL * _number(where, key, value) for value in values]
+
+
+def _number(where: str, key: str, value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # the point of trying
+    except (TypeError, ValueError):
+        raise _wrong(where, key, value, "a number") from None

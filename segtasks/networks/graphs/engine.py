@@ -1,0 +1,55 @@
+"""What runs a graph, whatever its form: one tensor in, its first output out."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from segtasks.errors import ModelError
+from segtasks.networks.card import Form
+from segtasks.networks.graphs.exported import open_exported
+from segtasks.networks.graphs.onnx_graph import open_onnx
+from segtasks.networks.graphs.torchscript import open_torchscript
+
+Shape = tuple[int | None, int | None, int | None, int | None]
+
+
+class Engine(Protocol):
+    """A graph in memory.
+
+    Attributes:
+        device: where it computes.
+        shape: of the input (N, C, H, W) that the file states; None where it is free or not stated.
+        has_gradients: whether torch can follow what it does.
+    """
+
+    device: torch.device
+    shape: Shape
+    has_gradients: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), float32, on any device -> the first output, as it comes.
+
+        Raises:
+            RuntimeError: the graph does not take this input.
+        """
+
+
+def open_graph(path: str, form: Form, device: torch.device) -> Engine:
+    """A local graph, ready to run.
+
+    Raises:
+        ModelError: it cannot be read, does not take one image, or what runs it is not installed.
+    """
+    opened: Engine
+    if form == "torchscript":
+        opened = open_torchscript(path, device)
+    elif form == "exported":
+        opened = open_exported(path, device)
+    else:
+        opened = open_onnx(path, device)
+    if opened.shape[0] not in (None, 1):
+        raise ModelError(
+            f"{path}: takes {opened.shape[0]} images at a time; export it for 1 or any number"
+        )
+    return opened

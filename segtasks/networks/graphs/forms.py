@@ -1,0 +1,84 @@
+"""Which kind of graph a file is, by its content: names are given by people. Needs no torch.
+
+zip   */constants.pkl and */code/          TorchScript
+*/models/*.json                      torch.export
+*/data.pkl alone                     a pickle of weights, which is no graph
+else  a protobuf with an IR version        ONNX
+safetensors, or anything             not a graph
+"""
+
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile, ZipFile
+
+from segtasks.errors import ModelError
+from segtasks.networks.card import Form
+
+SUFFIXES = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "torch.export", ".onnx": "ONNX"}
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_SAFETENSORS_BYTE = 8
+"""Of a safetensors file, where its header begins with a brace."""
+_IR_VERSION, _PRODUCER_OR_GRAPH = b"\x08", (b"\x12", b":")
+"""Tags of the first two fields of ONNX models."""
+
+
+def form_of(path: str | Path) -> Form | None:
+    """The form of a local file; ``None`` when it is no graph, or not there.
+
+    Raises:
+        ModelError: it is a pickle of weights, or called a graph and damaged.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_SAFETENSORS_BYTE + 1)
+    except OSError:
+        return None
+    if head[_SAFETENSORS_BYTE:] == b"{":
+        return None
+    if head.startswith(_ZIP):
+        return _form_of_zip(file)
+    if head.startswith(_PICKLE) and file.suffix in {".pt", ".pth"}:
+        raise _weights_alone(file)
+    if file.suffix == ".onnx" or _is_onnx(head):
+        return "onnx"
+    if file.suffix in SUFFIXES:
+        raise damaged(file, "no zip archive")
+    return None
+
+
+def damaged(path: str | Path, reason: object) -> ModelError:
+    """One line for a graph that cannot be read, whatever the library says in many."""
+    kind = SUFFIXES.get(Path(path).suffix, "graph")
+    said = " ".join(str(reason).split()) or type(reason).__name__
+    return ModelError(f"{path}: not a whole {kind} file ({said:.160}); copy it again")
+
+
+def _is_onnx(head: bytes) -> bool:
+    return head[:1] == _IR_VERSION and head[2:3] in _PRODUCER_OR_GRAPH
+
+
+def _form_of_zip(path: Path) -> Form | None:
+    try:
+        with ZipFile(path) as archive:
+            names = [PurePosixPath(name) for name in archive.namelist()]
+    except BadZipFile as error:
+        if path.suffix in SUFFIXES:
+            raise damaged(path, error) from None
+        return None
+    parents = {parent.name for name in names for parent in name.parents}
+    if "code" in parents and any(name.name == "constants.pkl" for name in names):
+        return "torchscript"
+    if any(name.suffix == ".json" and name.parent.name == "models" for name in names):
+        return "exported"
+    if any(name.name == "data.pkl" for name in names):
+        raise _weights_alone(path)
+    if path.suffix in SUFFIXES:
+        raise damaged(path, "neither TorchScript nor a torch.export program of torch 2.8 or later")
+    return None
+
+
+def _weights_alone(path: Path) -> ModelError:
+    return ModelError(
+        f"{path}: a pickle of weights, not a graph; make a model file of it with "
+        "`segtasks model import`"
+    )
