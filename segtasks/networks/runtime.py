@@ -4,6 +4,7 @@ Folded BatchNorm, channels_last, packed weights and a tuned malloc are worth 3 t
 loop on a CPU.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -21,6 +22,7 @@ from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import Gives
 from segtasks.networks.forms import FORMS, USUAL, forms_on
 
+logger = logging.getLogger("segtasks")
 Patches = NDArray[np.float32]
 
 DTYPES = {
@@ -197,3 +199,4 @@ def _halve(net: Net, patches: Patches, error: Exception) -> None:
         ) from error
     net.batch //= 2
     torch.cuda.empty_cache()
+    logger.warning("%s is out of memory; going on with %d patches at a time", net.device, net.batch)

@@ -102,11 +102,14 @@ def hungry(room: int) -> tuple[Hungry, Runtime]:
     return module, AwayFromCpu(module, torch.device("cuda"), "float32", 8)
 
 
-def test_a_batch_too_large_is_halved_and_the_half_remembered() -> None:
+def test_a_batch_too_large_is_halved_and_the_half_remembered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     module, runtime = hungry(3)
     found = forward_patches(runtime, patches(9))
     assert module.seen == [2, 2, 2, 2, 1]
     assert runtime.batch == 2
+    assert "out of memory; going on with 2 patches at a time" in caplog.text
     np.testing.assert_array_equal(found, patches(9))
 
 
