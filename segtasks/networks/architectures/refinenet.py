@@ -13,7 +13,7 @@ The published network stops at 1/4: its blocks of 256 channels would cost 16 tim
 The path at 1/1 is ours, after a configuration that the released code holds commented out ("imgraw",
 two blocks of 64 channels on the raw image); 64 channels throughout make it affordable.
 Patches must start on multiples of 32. The exact halo is more than 1600 px. The published weights
-were fed images enlarged 1.2 times, which is left to whoever runs the network.
+were fed images enlarged 1.2 times, which inference at scale 1.2 does.
 """
 
 import math

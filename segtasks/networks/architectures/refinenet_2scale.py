@@ -9,10 +9,10 @@
     output (64k) <- x4 <- 3x3 <- refine1
 
 The paper feeds two ResNets of their own weights with the image at 1.2 and at 0.6 of its size. The
-ratio, 2, is built in here; enlarging by 1.2 is left to whoever runs the network, as it is for
-`RefineNet`: built in, patches could only start where 1.2 and 0.6 of their origin are multiples of
-32, on multiples of 160. So patches start on multiples of 64 of the image as it is given, and the
-smaller image is a half of the larger where the authors resized the original by 0.6.
+ratio, 2, is built in here: patches start on multiples of 64 of the image as it is given, and the
+small image is a half of it where the authors resized the original by 0.6. Enlarging by 1.2 is left
+to whoever runs the network, as it is for `RefineNet`; inference at scale 1.2 does it, and starts
+its patches on multiples of 160, where 1.2 and 0.6 of their origin are multiples of 32.
 
 Of the authors' code we know that its eight paths are in groups 1 2 3 4, 1 2 3 4: a block gets the
 taps of one stage of both ResNets, and the output of the block below. That each path has its own
