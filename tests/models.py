@@ -1,8 +1,17 @@
-"""The identity network: the label of a pixel is its value, so a mask must equal its image."""
+"""The identity network: the label of a pixel is its value, so a mask must equal its image.
+
+And a way to try foreign graphs that does not start a process for each.
+"""
+
+import json
+from functools import cache
+from typing import Any
 
 import pytest
 
 from segtasks.networks import ClassEntry, Normalisation, build
+from segtasks.networks.card import Form
+from segtasks.networks.graphs import graph_card
 
 CLASSES = 6
 COLORS = ("#000000", "#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff")
@@ -43,3 +52,16 @@ def make_identity(path: str, *, bands: int, dtype: str = "uint8") -> str:
     )
     save(path, network, card)
     return path
+
+
+@pytest.fixture
+def probed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try graphs in this process, where torch is already."""
+
+    @cache
+    def found(path: str, form: Form, _: str, fields: str) -> Any:  # noqa: ANN401 JSON
+        from segtasks.networks.graphs.probe import probe  # noqa: PLC0415 - see make_identity
+
+        return json.loads(json.dumps(probe(path, form, json.loads(fields))))
+
+    monkeypatch.setattr(graph_card, "_probe", found)

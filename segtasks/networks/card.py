@@ -2,9 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from segtasks.errors import ModelError
 
@@ -101,6 +109,18 @@ class Card(BaseModel):
     provenance: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        bands, mean, std = len(self.bands), self.normalisation.mean, self.normalisation.std
+        if (len(mean), len(std)) != (bands, bands):
+            raise ValueError(
+                f"{bands} bands, but normalisation has {len(mean)} means and {len(std)} stds"
+            )
+        ids = [entry.id for entry in self.classes]
+        if ids != list(range(len(ids))):
+            raise ValueError(f"classes have the ids {ids}; number them 0, 1, 2 ... in order")
+        return self
+
 
 def checked_card(where: str | Path, fields: Mapping[str, Any]) -> Card:
     """The card of these fields.
@@ -113,7 +133,9 @@ def checked_card(where: str | Path, fields: Mapping[str, Any]) -> Card:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"{where}: card field {name}: {first['msg']}; correct it") from error
+        field = f"card field {name}" if name else "its card"
+        said = first["msg"].removeprefix("Value error, ")
+        raise ModelError(f"{where}: {field}: {said}; correct it") from error
 
 
 def legend(names: Iterable[str]) -> list[dict[str, Any]]:

@@ -60,11 +60,15 @@ def _is_onnx(head: bytes) -> bool:
 def _form_of_zip(path: Path) -> Form | None:
     try:
         with ZipFile(path) as archive:
-            names = [PurePosixPath(name) for name in archive.namelist()]
+            files = archive.infolist()
     except BadZipFile as error:
         if path.suffix in SUFFIXES:
             raise damaged(path, error) from None
         return None
+    # Of a truncated program the last archive inside it is found.
+    if min((file.header_offset for file in files), default=0):
+        raise damaged(path, "its end is missing")
+    names = [PurePosixPath(file.filename) for file in files]
     parents = {parent.name for name in names for parent in name.parents}
     if "code" in parents and any(name.name == "constants.pkl" for name in names):
         return "torchscript"

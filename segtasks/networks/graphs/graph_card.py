@@ -22,6 +22,8 @@ HASH = "weights_sha256"
 PROBED = ("lattice_px", "output_stride", "effective_halo_px", "forward_bytes_per_px")
 PROBED_OF_GRAPH = ("gives", "patch_px", "multiple_px", "least_px", "one_by_one")
 _FINDINGS = (*PROBED, HASH, "halo_px", "seam_halo_px", "receptive_field_px", "graph")
+_ANY = dict.fromkeys(PROBED, 1)
+_ANY_GRAPH = {**dict.fromkeys(PROBED_OF_GRAPH, 1), "gives": "logits"}
 _DEFAULTS = {"licence": "unknown", "receptive_field_px": None, "halo_px": None}
 
 
@@ -66,6 +68,8 @@ def _completed(path: str | Path, form: Form, fields: Fields, sha256: str) -> Car
     require(path, fields)
     named = {"network": Path(path).stem, **_DEFAULTS, **fields, HASH: sha256}
     graph = {**fields.get("graph", {}), "form": form}
+    # A typing error should not be found after minutes of trying.
+    checked_card(sidecar_of(path), {**_ANY, **named, "graph": {**_ANY_GRAPH, **graph}})
     if not _is_complete(fields):
         found = _probe(str(path), form, sha256, json.dumps(merged(named, {"graph": graph})))
         named, graph = {**found, **named}, {**found["graph"], **graph}

@@ -65,17 +65,18 @@ class _Pair:
         self._image = trial.image(side, side, seed=seed)
         other = trial.image(side, side, seed=_PAIRS + seed)
         self._changed = torch.lerp(self._image, other, _SLIGHT)
-        self._first = (side - _BLOCK_PX) // 2
+        self._block_px = max(1, min(_BLOCK_PX, side // 8))
+        self._first = (side - self._block_px) // 2
         self._before = self._middle(self._image)
 
     def change(self, kept_px: int) -> float:
         """Squared change of a block in the middle when only what is beyond ``kept_px`` changes."""
         image = self._changed.clone()
         if kept_px:
-            kept = slice(self._first - kept_px, self._first + _BLOCK_PX + kept_px)
+            kept = slice(self._first - kept_px, self._first + self._block_px + kept_px)
             image[:, :, kept, kept] = self._image[:, :, kept, kept]
         return float((self._middle(image) - self._before).square().sum())
 
     def _middle(self, image: torch.Tensor) -> torch.Tensor:
-        block = slice(self._first, self._first + _BLOCK_PX)
+        block = slice(self._first, self._first + self._block_px)
         return self._trial.evidence(image, self._gives)[:, :, block, block].double()

@@ -35,9 +35,15 @@ def lattice_px(trial: Trial, gives: Gives, *, side: int, stride: int) -> int:
         image depends so much on its borders that nothing can be told.
     """
     shifts = [stride]
-    while shifts[-1] * 2 <= LARGEST_PX:
+    while shifts[-1] * 2 <= min(LARGEST_PX, side // 2):
         shifts.append(shifts[-1] * 2)
-    differences = [_difference(trial, gives, side, shift) for shift in shifts]
+    image = trial.image(side + shifts[-1], side + shifts[-1])
+    whole = trial.evidence(image[:, :, :side, :side], gives)
+    differences = []
+    for shift in shifts:
+        end = side + shift
+        moved = trial.evidence(image[:, :, shift:end, shift:end], gives)
+        differences.append(_difference(whole, moved, shift))
     least = min(differences)
     if least > _UNCLEAR:
         return shifts[-1]
@@ -45,13 +51,11 @@ def lattice_px(trial: Trial, gives: Gives, *, side: int, stride: int) -> int:
     return next(s for s, found in zip(shifts, differences, strict=True) if found <= bound)
 
 
-def _difference(trial: Trial, gives: Gives, side: int, shift: int) -> float:
+def _difference(whole: Tensor, moved: Tensor, shift: int) -> float:
     """Root mean square of what differs in the middle, in standard deviations of the maps."""
-    image = trial.image(side + shift, side + shift)
-    whole = trial.evidence(image[:, :, :side, :side], gives)
-    moved = trial.evidence(image[:, :, shift:, shift:], gives)
-    window = min(_WINDOW_PX, side // 4)
-    start = (side - window - shift) // 2
+    side = whole.shape[2]
+    window = max(1, min(_WINDOW_PX, side // 4))
+    start = max(0, (side - window - shift) // 2)
     expected, found = _cut(whole, start + shift, window), _cut(moved, start, window)
     spread = float(expected.std()) or 1.0
     return float((found - expected).square().mean().sqrt()) / spread

@@ -71,7 +71,7 @@ def parsed(where: str | Path, text: str) -> Fields:
         fields = json.loads(text)
     except ValueError as error:
         raise ModelError(f"{where}: not JSON ({error}); correct it") from None
-    if not isinstance(fields, dict) or not isinstance(fields.get("graph") or {}, dict):
+    if not isinstance(fields, dict) or not isinstance(fields.get("graph", {}), dict | None):
         raise ModelError(f'{where}: not a card; write an object, {{"classes": [...], ...}}')
     classes = fields.get("classes")
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):

@@ -6,7 +6,7 @@ from segtasks.errors import ModelError
 from segtasks.networks.graphs.trial import Trial
 
 _TRIED = (256, 512, 224, 1024, 640, 384, 320, 448, 480, 768, 513, 473, 713, 128, 64)
-_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+_LARGEST_STEP_PX, _DOUBLED = 64, 7
 _LARGE_PX = 512
 
 
@@ -44,7 +44,7 @@ def find_sizes(trial: Trial, stated_px: int | None) -> Sizes:
     multiple = None if fixed else _multiple(trial, side, stride)
     if multiple is None:
         return Sizes(side, side, 1, 1, stride)
-    large = max(side, _LARGE_PX)
+    large = max(side, -(-_LARGE_PX // multiple) * multiple)
     return Sizes(large, None, multiple, _least(trial, multiple, side), stride)
 
 
@@ -76,8 +76,9 @@ def _first(trial: Trial, sides: tuple[int, ...]) -> tuple[int, int]:
 
 def _multiple(trial: Trial, side: int, stride: int) -> int | None:
     """The least step between sides; ``None`` when no other side works."""
-    steps = [step for step in _MULTIPLES if step % stride == 0 or stride % step == 0]
-    return next((s for s in steps if s >= stride and _works(trial, side, s, stride)), None)
+    steps = [stride * 2**doubled for doubled in range(_DOUBLED)]
+    known = [step for step in steps if step <= max(_LARGEST_STEP_PX, stride) and side % step == 0]
+    return next((step for step in known if _works(trial, side, step, stride)), None)
 
 
 def _works(trial: Trial, side: int, step: int, stride: int) -> bool:
