@@ -18,7 +18,7 @@ from segtasks.errors import ModelError
 from segtasks.networks import Card, read_card
 from segtasks.networks.graphs import graph_card
 from segtasks.networks.graphs.graph_card import probed_card
-from segtasks.networks.loaded import network
+from segtasks.networks.loaded import graph_net
 from segtasks.networks.model_file import load
 from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 
@@ -40,7 +40,8 @@ def refused(path: Path) -> str:
 
 def opened(path: Path, batch: int = 1) -> tuple[Net, Card]:
     card = read_card(path)
-    return network(str(path), card.weights_sha256, batch, card.graph), card
+    assert card.graph is not None
+    return graph_net(str(path), card.weights_sha256, card.graph, batch), card
 
 
 @pytest.fixture
