@@ -37,9 +37,7 @@ class Net(Protocol):
     """What gives one map per class for patches: a network of ours, or a foreign graph.
 
     Attributes:
-        module: the network in its form.
         batch: patches per forward on CUDA; halved for good when memory runs out.
-        layout: of the input, as the form wants it.
     """
 
     batch: int
@@ -58,7 +56,12 @@ class Net(Protocol):
 
 @dataclass
 class Runtime:
-    """A network of ours made ready on a device; see `Net`."""
+    """A network of ours made ready on a device; see `Net`.
+
+    Attributes:
+        module: the network in its form.
+        layout: of the input, as the form wants it.
+    """
 
     module: nn.Module
     device: torch.device
