@@ -125,12 +125,19 @@ def test_networks_without_a_pyramid_are_not_pooled(name: str) -> None:
         modes_of(inference, card(name))
 
 
-def test_pooling_knows_one_scale_and_angle() -> None:
-    inference = make_job(
-        {**PATHS, "inference": {"pooling": "raster", "angles": "mirror"}}
-    ).inference
-    with pytest.raises(JobError, match="use scales 1 and angles none, or pooling patch"):
-        modes_of(inference, card("pspnet50"))
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ({"angles": "mirror"}, "use scales 1 and angles none, or pooling patch"),
+        ({"scales": [0.5]}, "use scales 1 and angles none, or pooling patch"),
+        ({"form": "frozen"}, "form frozen does not allow; use form packed or plain"),
+        ({"form": "auto"}, "form auto does not allow; use form packed or plain"),
+    ],
+)
+def test_pooling_is_refused_where_it_cannot_be(setting: dict[str, Any], match: str) -> None:
+    job = make_job({**PATHS, "inference": {"pooling": "raster", **setting}})
+    with pytest.raises(JobError, match=match):
+        modes_of(job.inference, card("pspnet50"))
 
 
 @pytest.mark.parametrize(("name", "halo"), [("pspnet50", 248), ("pspnet101", 520)])

@@ -19,6 +19,7 @@ from segtasks.networks.entry import NetworkEntry
 from segtasks.networks.registry import entry, names
 
 TURNS = {"none": 1, "mirror": 2, "flips": 4, "d4": 8}
+TAKEN_APART = ("packed", "plain")
 FLOAT_BYTES = 4
 
 
@@ -82,7 +83,7 @@ def modes_of(inference: Inference, card: Card) -> Modes:
     if card.graph is not None:
         _require_as_it_is(modes, inference, card)
     if modes.pooling == "raster":
-        _require_pooled(modes, card)
+        _require_pooled(modes, inference, card)
     return modes
 
 
@@ -111,8 +112,8 @@ def declared(card: Card) -> NetworkEntry | None:
     return entry(card.network) if card.network in names() else None
 
 
-def _require_pooled(modes: Modes, card: Card) -> None:
-    """Refuse a network that pools nothing, and more than one scale and angle."""
+def _require_pooled(modes: Modes, inference: Inference, card: Card) -> None:
+    """Refuse a network that cannot be taken apart, and more than one scale and angle."""
     found = declared(card)
     if found is None or found.pooled_halo_px is None:
         able = [name for name in names() if entry(name).pooled_halo_px is not None]
@@ -124,6 +125,11 @@ def _require_pooled(modes: Modes, card: Card) -> None:
         raise JobError(
             "pooling raster: averages are kept for scale 1 and one angle alone; use scales 1 and "
             "angles none, or pooling patch"
+        )
+    if inference.form not in TAKEN_APART:
+        raise JobError(
+            f"pooling raster: takes the network apart, which form {inference.form} does not allow; "
+            f"use form {' or '.join(TAKEN_APART)}"
         )
 
 
