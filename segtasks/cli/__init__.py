@@ -4,9 +4,11 @@ import sys
 
 import click
 
+from segtasks.cli.evaluation import evaluate
 from segtasks.cli.graphs import export, probe
 from segtasks.cli.jobs import plan, run, up
-from segtasks.cli.models import evaluate, model, scene, train
+from segtasks.cli.models import model
+from segtasks.cli.training import scene, train
 from segtasks.errors import SegtasksError
 
 FAILED, INTERRUPTED = 1, 130
