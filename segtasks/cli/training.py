@@ -24,7 +24,7 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 @options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
 def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     """Train a network on pairs of image and label rasters and write a model file."""
-    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, which --help need not
+    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, slow to import
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
