@@ -6,12 +6,12 @@ import click
 
 from segtasks import options
 from segtasks.cli.graphs import graph_lines
-from segtasks.job import read_yaml, validated
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.importers.job import ImportJob
 from segtasks.plan import local_model
+from segtasks.settings import read_yaml, validated
 from segtasks.storage import objects
 
 

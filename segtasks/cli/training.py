@@ -8,8 +8,8 @@ import click
 
 from segtasks import options
 from segtasks.cli.tables import rows
-from segtasks.job import read_job_file, validated
 from segtasks.networks.card import COLORS
+from segtasks.settings import read_job_file, validated
 from segtasks.training.job import TrainJob
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
