@@ -19,7 +19,13 @@ from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import Modes, as_seen, modes_of
 from segtasks.patches import Lattice
-from segtasks.radiometry import Range, bands_of, colour_range_of, model_range_of
+from segtasks.radiometry import (
+    Range,
+    bands_of,
+    colour_range_of,
+    model_range_of,
+    resolution_advice,
+)
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
 from segtasks.storage import objects, rasters
@@ -147,7 +153,7 @@ def make_plan(job: Job) -> Plan:
         crf_halo_px=_crf_halo(job, crf),
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
-        warnings=raster.warnings,
+        warnings=(*raster.warnings, *resolution_advice(raster, card)),
     )
     return _with_fingerprints(plan)
 
