@@ -30,13 +30,15 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     values = read_job_file(job_file) if job_file else {}
     values = options.merged(values, options.nested(TrainJob, given) | _lists(given))
     job = validated(TrainJob, values)
-    with shown_training() as on_progress:
-        result = start(job, on_progress)
+    with shown_training() as (on_progress, on_line):
+        result = start(job, on_progress, on_line)
     table = result.scores.table([entry.name for entry in job.legend])
     if as_json:
-        click.echo(json.dumps({"model": result.out, "iteration": result.iteration, **table}))
+        facts = {"model": result.out, "iteration": result.iteration, "curves": result.curves}
+        click.echo(json.dumps(facts | table))
     else:
         click.echo(f"model      {result.out} (best of iteration {result.iteration})")
+        click.echo(f"curves     {', '.join(result.curves)}")
         click.echo("\n".join(rows(table)))
 
 
