@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from segtasks.errors import JobError
+from segtasks.malloc import keep_freed
 from segtasks.networks import Card
 from segtasks.outputs import curves
 from segtasks.storage import objects
@@ -94,6 +95,7 @@ def _follow(
     on_line: OnLine = _nothing,
 ) -> tuple[nn.Module, Checkpoint]:
     """Train, on one of the processes, from the beginning or from the checkpoint."""
+    keep_freed()
     kept = checkpoint.read(Path(job.checkpoint_file), material.identity)
     start = start_network(job, settings, len(material.normalisation.mean))
     resumed = f"resumed    after iteration {kept.iteration}, {job.checkpoint_file}" if kept else ""

@@ -74,7 +74,7 @@ class Stepper:
         """
         self._set_rate(iteration)
         images, labels = (part.to(self.job.device, non_blocking=True) for part in batch)
-        total = self.ranks.sum(mass_of(labels, self.class_weights, self.job.ignore)).clamp(min=1)
+        total = self.ranks.sum(mass_of(labels, self.class_weights)).clamp(min=1)
         self.optimizer.zero_grad()
         parts = list(zip(*(x.chunk(self.job.accumulate) for x in (images, labels)), strict=True))
         losses = [
@@ -94,7 +94,7 @@ class Stepper:
         with self._alone(last=last):
             with torch.autocast(self.job.device, dtype, enabled=dtype != torch.float32):
                 heads = self.model(images.contiguous(memory_format=torch.channels_last))
-            share = mass_of(labels, self.class_weights, self.job.ignore) / total
+            share = mass_of(labels, self.class_weights) / total
             loss = self._loss(heads, labels) * share
             # DistributedDataParallel takes the mean over processes; the shares add up to 1.
             self.scaler.scale(loss * self.ranks.size).backward()  # type: ignore[no-untyped-call]
@@ -109,7 +109,7 @@ class Stepper:
     def _loss(self, heads: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         job = self.job
         losses = [
-            weight * loss_of(logits.float(), labels, self.class_weights, job.ignore, job.loss)
+            weight * loss_of(logits, labels, self.class_weights, job.ignore, job.loss)
             for weight, logits in zip(self.loss_weights, heads, strict=True)
         ]
         return torch.stack(losses).sum()
