@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from segtasks.training.metrics import Scores
 
 _NO_MATTER = {"out", "checkpoint", "checkpoint_every", "fresh", "weights_dtype", "licence", "note"}
 """Fields of a job that its weights do not depend on."""
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
 Weights = dict[str, Tensor]
 
 
@@ -131,7 +133,7 @@ def read(path: Path, identity: dict[str, Any]) -> Checkpoint | None:
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint = _revived(kept)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError) as error:
+    except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise JobError(
             f"{path}: not a checkpoint ({reason:.120}); remove it, or give --fresh to begin anew"
