@@ -1,10 +1,11 @@
 """A training job: everything that decides what comes out, and nothing else."""
 
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -18,6 +19,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Recipe = Literal["paper", "scratch"]
 Policy = Literal["fixed", "step", "poly"]
+
+
+def _several(value: Any) -> Any:  # noqa: ANN401 - what a user wrote
+    """One number is a list of one."""
+    return (value,) if isinstance(value, int | float) else value
+
+
+Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(_several)]
 Loss = Literal["cross_entropy", "dice", "lovasz", "cross_entropy+dice", "cross_entropy+lovasz"]
 
 
@@ -106,7 +115,7 @@ class TrainJob(BaseModel):
     auxiliary_weight: NotNegative | None = Field(
         default=None, description="of the auxiliary head's loss; none: the recipe's"
     )
-    loss_scales: tuple[PositiveFloat, ...] | None = Field(
+    loss_scales: Scales | None = Field(
         default=None, description="of the image, a loss each and for their maximum; none: recipe's"
     )
     loss: Loss = "cross_entropy"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from segtasks.errors import ModelError
+from segtasks.errors import JobError, ModelError
 from segtasks.training.crops import Crop
 from segtasks.training.job import TrainJob
 from segtasks.training.losses import loss_of, mass_of
@@ -71,6 +71,7 @@ class Stepper:
 
         Raises:
             ModelError: the loss or its gradient is no longer a number.
+            JobError: the parts of a batch are too small for BatchNorm.
         """
         self._set_rate(iteration)
         images, labels = (part.to(self.job.device, non_blocking=True) for part in batch)
@@ -93,12 +94,25 @@ class Stepper:
         dtype = _DTYPES[self.job.precision]
         with self._alone(last=last):
             with torch.autocast(self.job.device, dtype, enabled=dtype != torch.float32):
-                heads = self.model(images.contiguous(memory_format=torch.channels_last))
+                heads = self._heads(images.contiguous(memory_format=torch.channels_last))
             share = mass_of(labels, self.class_weights) / total
             loss = self._loss(heads, labels) * share
             # DistributedDataParallel takes the mean over processes; the shares add up to 1.
             self.scaler.scale(loss * self.ranks.size).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _heads(self, images: Tensor) -> tuple[Tensor, ...]:
+        """All logits that have a loss."""
+        try:
+            heads: tuple[Tensor, ...] = self.model(images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise JobError(
+                f"{len(images)} crop in a part: BatchNorm has one value of a channel to take the "
+                "mean of; use a smaller `accumulate`, a larger `batch` or `crop_px`"
+            ) from None
+        return heads
 
     def _alone(self, *, last: bool) -> AbstractContextManager[None]:
         """Gradients cross to other processes once per batch, with its last part."""

@@ -5,6 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +26,7 @@ def case(seed: int) -> tuple[Tensor, Tensor]:
     return logits, labels
 
 
-def labelled(logits: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def labelled(logits: Tensor, labels: Tensor) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Probabilities (P, K) and class ids (P,) of the labelled pixels."""
     known = labels != IGNORE
     return logits.softmax(1).movedim(1, -1)[known].numpy(), labels[known].numpy()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
 import torch
 import yaml
 
@@ -145,13 +146,11 @@ def test_other_labels_are_another_job(jobs: Jobs, scene: Path) -> None:
     job = jobs(checkpoint_every=1)
     stopped(job, 2)
     labels = scene.with_name("scene_label.tif")
-    import rasterio  # noqa: PLC0415 - this test alone
-
     with rasterio.open(labels, "r+") as target:
         classes = target.read(1)
         classes[0, 0] = (classes[0, 0] + 1) % 6
         target.write(classes, 1)
-    with pytest.raises(JobError, match="class_pixels was .*; finish that one"):
+    with pytest.raises(JobError, match=r"class_pixels was .*; finish that one"):
         train(job)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from segtasks.errors import ModelError
+from segtasks.errors import JobError, ModelError
 from segtasks.networks.registry import build
 from segtasks.training.crops import Crop
 from segtasks.training.job import TrainJob
@@ -111,6 +111,10 @@ def test_an_auxiliary_head_has_its_weight(jobs: Jobs) -> None:
     assert value == pytest.approx(main + 0.4 * auxiliary, rel=1e-4)
 
 
+def resized(x: torch.Tensor, side: int) -> torch.Tensor:
+    return functional.interpolate(x, size=[side, side], mode="bilinear", align_corners=True)
+
+
 def test_deeplab_has_a_loss_at_each_scale_and_for_the_maximum(jobs: Jobs) -> None:
     job = jobs(network="deeplabv2_resnet101", recipe="paper", width=0.02)
     torch.manual_seed(0)
@@ -118,13 +122,9 @@ def test_deeplab_has_a_loss_at_each_scale_and_for_the_maximum(jobs: Jobs) -> Non
     learner = Learner(module, settings_of(job))
     images = torch.randn(1, 3, 65, 65)
     whole, three_quarters, half, fused = learner(images)
-    assert learner.loss_weights == (1, 1, 1, 1)
+    assert list(learner.loss_weights) == [1] * 4
     torch.testing.assert_close(whole, module(images))
-    small = functional.interpolate(images, size=[33, 33], mode="bilinear", align_corners=True)
-    large = functional.interpolate(
-        module(small), size=[65, 65], mode="bilinear", align_corners=True
-    )
-    torch.testing.assert_close(half, large)
+    torch.testing.assert_close(half, resized(module(resized(images, 33)), 65))
     torch.testing.assert_close(fused, whole.maximum(three_quarters).maximum(half))
 
 
@@ -158,3 +158,10 @@ def test_divergence_is_said(jobs: Jobs) -> None:
     images, labels = batch()
     with pytest.raises(ModelError, match="loss is nan, gradient nan: training diverged"):
         stepper(jobs(), module).step((images * float("nan"), labels), 1)
+
+
+def test_parts_of_one_crop_are_too_small_for_the_pyramids_batch_norm(jobs: Jobs) -> None:
+    job = jobs(network="pspnet50", width=0.03, batch=4, accumulate=4)
+    module = build("pspnet50", classes=6, width=0.03, auxiliary=True)
+    with pytest.raises(JobError, match=r"1 crop in a part: BatchNorm .* a smaller `accumulate`"):
+        stepper(job, module).step(batch(), 1)
