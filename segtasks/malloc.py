@@ -23,7 +23,7 @@ HOLES_BYTES, LEAST_HOLES, MOST_HOLES = 2**20, 8, 2000  # per size
 def keep_freed() -> None:
     """Keep what this process frees, for a program whose threads need not be kept apart.
 
-    Training has one thread that makes large blocks; a step takes a sixth less time.
+    Training has one thread that makes large blocks; a step takes 5 % less time.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = _libc()
