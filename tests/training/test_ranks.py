@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from segtasks.errors import JobError
 from segtasks.networks.model_file import load
 from segtasks.training.job import TrainJob
-from segtasks.training.loop import train
+from segtasks.training.loop import Progress, train
 from segtasks.training.ranks import Ranks, joined
 
 Jobs = Callable[..., TrainJob]
@@ -70,3 +70,32 @@ def test_more_processes_than_gpus_are_refused() -> None:
 def test_half_precision_is_for_gpus(jobs: Jobs) -> None:
     with pytest.raises(ValidationError, match="float16 is for device cuda; use bfloat16"):
         jobs(precision="float16")
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing catches it."""
+
+
+@pytest.mark.slow  # the same
+def test_two_processes_resume_exactly(jobs: Jobs, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "network": "fcn8s_lean",
+        "width": 0.06,
+        "variant": {"batch_norm": True, "dropout": 0.5},
+        "batch": 4,
+        "crop_px": 64,
+        "iterations": 5,
+        "checkpoint_every": 2,
+        "processes": 2,
+    }
+    whole = train(jobs(**settings, out=str(tmp_path / "whole.safetensors")))
+    job = jobs(**settings)
+
+    def tell(progress: Progress) -> None:
+        if progress.iteration == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(job, tell)
+    assert Path(job.checkpoint_file).exists()
+    assert Path(train(job).out).read_bytes() == Path(whole.out).read_bytes()

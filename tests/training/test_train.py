@@ -236,3 +236,12 @@ def test_contradictions_are_refused(jobs: Jobs, changes: dict[str, Any], message
 def test_divergence_is_said_in_one_line(jobs: Jobs) -> None:
     with pytest.raises(ModelError, match="training diverged; lower learning_rate"):
         train(jobs(learning_rate=1e38, iterations=8, optimizer="sgd"))
+
+
+def test_it_ends_early_when_validation_gets_no_better(jobs: Jobs) -> None:
+    job = jobs(iterations=50, validate_every=3, patience=2, learning_rate=1e-30)
+    seen: list[Progress] = []
+    result = train(job, seen.append)
+    assert [p.iteration for p in seen if p.scores] == [3, 6, 9]  # the best, and two no better
+    assert seen[-1].iteration == 9
+    assert result.iteration == 3
