@@ -89,7 +89,7 @@ class TrainJob(BaseModel):
     ignore: int = Field(default=255, ge=0, le=255, description="label that is no class")
     recipe: Recipe | None = Field(
         default=None,
-        description="whose settings are those not given; none: paper with init, else scratch",
+        description="whose settings are those not given; none: init's, else paper with init",
     )
     crop_px: PositiveInt | None = Field(default=None, description="side; none: the recipe's")
     batch: PositiveInt | None = Field(default=None, description="crops; none: the recipe's")

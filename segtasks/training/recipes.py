@@ -95,7 +95,7 @@ def settings_of(job: TrainJob) -> Settings:
         JobError: parts of a batch would not be of one size.
     """
     found, card = entry(job.network), donor_card(job.init) if job.init else None
-    name: RecipeName = job.recipe or ("paper" if job.init else "scratch")
+    name = job.recipe or _usual(job, card)
     open_fields = {field.name for field in fields(Settings)} & TrainJob.model_fields.keys()
     said = {key: getattr(job, key) for key in open_fields if getattr(job, key) is not None}
     preset = _paper(found) if name == "paper" else _scratch(found)
@@ -105,6 +105,13 @@ def settings_of(job: TrainJob) -> Settings:
     settings = Settings(**chosen)
     _check_parts(job, settings.batch)
     return settings
+
+
+def _usual(job: TrainJob, card: Card | None) -> RecipeName:
+    """The recipe by which a model file was made; else the paper's for weights, ours for none."""
+    own = card.provenance.get("recipe") if card else None
+    known: dict[object, RecipeName] = {"paper": "paper", "scratch": "scratch"}
+    return known.get(own, "paper" if job.init else "scratch")
 
 
 def _paper(found: NetworkEntry) -> dict[str, Any]:

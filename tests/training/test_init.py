@@ -152,7 +152,7 @@ def test_a_model_of_three_bands_begins_one_of_four_bands_of_uint16(
     assert "spread conv1_1.weight from 3 bands to 4" in text
     assert "new here: 6: score_fr.weight, score_fr.bias, score_pool" in text
     assert "left in the file: 6: score_" in text
-    assert "recipe     paper" in text
+    assert "recipe     scratch" in text
 
 
 def test_a_backbone_file_begins_training(jobs: Jobs, tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ def test_a_model_files_own_form_is_kept(jobs: Jobs, tmp_path: Path) -> None:
     train(first)
     found = settings_of(jobs(network="fcn8s_lean", width=None, init=first.out))
     assert (found.width, found.variant) == (0.06, {"batch_norm": True, "dropout": 0.25})
+    assert found.recipe == "scratch"  # as the file was made
+    assert settings_of(jobs(init=first.out, recipe="paper")).recipe == "paper"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_it_says_what_was_taken_and_what_is_new(words: list[str], tmp_path: Path
     assert f"init       {first}: 2 tensors (24 parameters) taken" in text
     assert "left in the file: nothing" in text
     assert "new here: nothing" in text
-    assert "recipe     paper (ours)" in text
+    assert "recipe     scratch (ours" in text
     assert "loss       cross_entropy+dice, classes equal" in text
 
 
