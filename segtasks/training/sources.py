@@ -120,17 +120,19 @@ def _listed(manifest: str) -> list[Row]:
     except (UnicodeDecodeError, yaml.YAMLError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise JobError(f"{manifest}: is no manifest ({reason}); see docs/training.md") from None
+    if not found:
+        raise JobError(f"{manifest}: lists no pairs; see docs/training.md")
     return [_row(manifest, place, row) for place, row in enumerate(found, start=1)]
 
 
 def _parsed(manifest: str, text: str) -> Sequence[Any]:
     suffix = PurePosixPath(manifest).suffix.lower()
     if suffix == ".csv":
-        reader = csv.DictReader(StringIO(text, newline=""), skipinitialspace=True)
+        reader = csv.DictReader(StringIO(text, newline=""), restkey="extra", skipinitialspace=True)
         return [{key: value for key, value in row.items() if value} for row in reader]
     if suffix in {".yaml", ".yml", ".json"}:
         rows = yaml.safe_load(text)
-        return rows if isinstance(rows, list) else [rows]
+        return rows if isinstance(rows, list) else [rows] if rows else []
     lines = [line.split(maxsplit=2) for line in text.splitlines() if line.strip()]
     return [dict(zip(Row.model_fields, line, strict=False)) for line in lines]
 
