@@ -22,7 +22,7 @@ from segtasks.training.sources import Source, find_pairs
 
 SCAN_PX = 1024
 """Side of the windows labels are checked by; each reader holds one."""
-READERS = 8
+READERS = 4
 """Threads that check them: GDAL decodes, and waits for a network, outside Python's lock."""
 LAST_PX = 256
 """Side of the window at the end of each image that is tried."""

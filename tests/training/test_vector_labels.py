@@ -1,11 +1,14 @@
 """Vector labels: windows against the whole image burnt in one piece by rasterio, and back."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
+import pandas  # noqa: ICN001 - one line uses it
+import pyogrio
 import pytest
 import rasterio
 from label_files import LEGEND, NAMES, PLACE, UTM, Array, an_image, random_ids
@@ -19,7 +22,7 @@ from segtasks.errors import JobError, SegtasksError, SourceError
 from segtasks.grid import Grid, Window
 from segtasks.networks.card import ClassEntry
 from segtasks.raster import Raster
-from segtasks.storage import rasters
+from segtasks.storage import objects, rasters
 from segtasks.storage.aligned import extent
 from segtasks.training.labels import Labels, open_labels
 from segtasks.training.legend import LabelRules
@@ -152,12 +155,34 @@ def test_a_layer_is_named_as_in_qgis(tmp_path: Path) -> None:
     like, frame = an_image(tmp_path), blobs()
     path = tmp_path / "labels.gpkg"
     frame[:5].to_file(path, layer="few")
+    styles = pandas.DataFrame({"styleQML": ["<qgis/>"]})
+    pyogrio.write_dataframe(styles, path, layer="layer_styles")  # as QGIS adds it
+    alone = open_labels(str(path), like, TWO)
     frame.to_file(path, layer="all")
     expected = in_one_piece(frame[:5], like, [1] * 5)
-    labels = open_labels(f"{path}|layername=few", like, TWO)
-    np.testing.assert_array_equal(in_windows(labels, like), expected)
+    for labels in (alone, open_labels(f"{path}|layername=few", like, TWO)):
+        np.testing.assert_array_equal(in_windows(labels, like), expected)
     with pytest.raises(SourceError, match=r"has the layers few, all; name one: .*\|layername=few"):
         open_labels(str(path), like, TWO)
+
+
+def test_vectors_are_fetched_from_where_they_rest(place: str, tmp_path: Path) -> None:
+    like, frame = an_image(tmp_path), blobs()
+    objects.put_file(Path(save(tmp_path / "labels.gpkg", frame)), f"{place}/labels.gpkg")
+    expected = in_one_piece(frame, like, [1] * len(frame))
+    labels = open_labels(f"{place}/labels.gpkg", like, TWO)
+    np.testing.assert_array_equal(in_windows(labels, like), expected)
+
+
+def test_threads_read_one_file_side_by_side(tmp_path: Path) -> None:
+    like, frame = an_image(tmp_path), blobs()
+    windows = [Window(row, col, 20, 20) for row in (0, 20) for col in (0, 20, 40)] * 4
+    for suffix in ("gpkg", "geojson"):
+        labels = open_labels(save(tmp_path / f"labels.{suffix}", frame), like, LEGEND, BY_NAME)
+        expected = [labels.read(window) for window in windows]
+        with ThreadPoolExecutor(6) as pool:
+            for found, wanted in zip(pool.map(labels.read, windows), expected, strict=True):
+                np.testing.assert_array_equal(found, wanted)
 
 
 def test_only_what_is_near_a_window_is_read(
