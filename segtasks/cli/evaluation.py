@@ -18,7 +18,7 @@ from segtasks.storage import cogs
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def evaluate(mask: str, labels: str, classes: tuple[str, ...], *, as_json: bool) -> None:
     """Compare MASK with LABELS (255 is ignored): IoU per class, their mean, pixel accuracy."""
-    from segtasks.training.evaluate import evaluate_rasters  # noqa: PLC0415 - torch, which --help need not
+    from segtasks.training.evaluate import evaluate_rasters  # noqa: PLC0415 - torch, slow to import
 
     names = classes or _class_names(mask)
     table = evaluate_rasters(mask, labels, classes=len(names)).table(names)

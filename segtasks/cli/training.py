@@ -9,8 +9,8 @@ import click
 from segtasks import options
 from segtasks.cli.tables import rows
 from segtasks.errors import JobError
-from segtasks.job import read_job_file, validated
 from segtasks.networks.card import COLORS
+from segtasks.settings import read_job_file, validated
 from segtasks.training.job import TrainJob
 from segtasks.training.legend import read_legend
 from segtasks.training.sources import splits_of
@@ -32,7 +32,7 @@ FILES: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
 @options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
 def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     """Train a network on pairs of image and label rasters and write a model file."""
-    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, which --help need not
+    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, slow to import
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}

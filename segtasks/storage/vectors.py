@@ -52,7 +52,7 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Features:
-    """Shapes in file order, (col, row) in pixels of a raster, and their values in one column, ``None`` if empty."""
+    """Shapes in file order, (col, row) in pixels of a raster; values of a column, None if empty."""
 
     shapes: Sequence[Any]
     values: Sequence[Any]
@@ -74,11 +74,8 @@ def describe(url: str) -> Vectors:
     identity = objects.identity(str(path))
     if _is_kept(path):
         frame = _kept(url, str(path), layer, identity)
-        columns, crs, bounds = (
-            frame.columns.drop(frame.geometry.name),
-            frame.crs,
-            frame.total_bounds,
-        )
+        columns = frame.columns.drop(frame.geometry.name)
+        crs, bounds = frame.crs, frame.total_bounds
     else:
         layer, info = _info(url, path, layer)
         columns, crs, bounds = info["fields"], info["crs"], info["total_bounds"]

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from segtasks.errors import JobError
-from segtasks.job import read_yaml
 from segtasks.networks.card import COLORS, HexColor
+from segtasks.settings import read_yaml
 
 NAME = 5
 """Place of a class's name in a line of a colour table."""

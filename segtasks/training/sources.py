@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from segtasks.errors import JobError
-from segtasks.job import validated
+from segtasks.settings import validated
 from segtasks.storage import objects
 
 Split = Literal["train", "val", "test"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
-import pandas  # noqa: ICN001 - one line uses it
+import pandas as pd
 import pyogrio
 import pytest
 import rasterio
@@ -155,7 +155,7 @@ def test_a_layer_is_named_as_in_qgis(tmp_path: Path) -> None:
     like, frame = an_image(tmp_path), blobs()
     path = tmp_path / "labels.gpkg"
     frame[:5].to_file(path, layer="few")
-    styles = pandas.DataFrame({"styleQML": ["<qgis/>"]})
+    styles = pd.DataFrame({"styleQML": ["<qgis/>"]})
     pyogrio.write_dataframe(styles, path, layer="layer_styles")  # as QGIS adds it
     alone = open_labels(str(path), like, TWO)
     frame.to_file(path, layer="all")
