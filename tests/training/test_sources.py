@@ -151,7 +151,7 @@ def test_the_splits_of_dubai_are_manifests() -> None:
     ("source", "message"),
     [
         ({"image": "a.tif"}, r"sources\.0\.pair\.labels: Field required"),
-        ({"image": "a.tif", "lables": "b"}, r"pair\.labels: Field required"),
+        ({"image": "a.tif", "mask": "b"}, r"pair\.labels: Field required"),
         ({"manifest": "a.csv", "split": "dev"}, r"sources\.0\.manifest\.split: Input should be 't"),
     ],
 )
