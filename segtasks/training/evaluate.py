@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from segtasks.grid import Grid, Window
 from segtasks.networks.card import Normalisation
-from segtasks.raster import Raster
-from segtasks.storage import rasters
+from segtasks.storage.aligned import Aligned, align
 from segtasks.training.crops import read_normalised
+from segtasks.training.labels import class_raster
 from segtasks.training.metrics import IGNORE, Counts, Scores, confusion
-from segtasks.training.pairs import Pair, check_sizes, class_raster
+from segtasks.training.pairs import Pair
 
 
 def evaluate_rasters(
     mask_url: str, labels_url: str, *, classes: int, ignore: int = IGNORE, window_px: int = 2048
 ) -> Scores:
-    """Score a mask against labels on the same pixel grid; memory does not depend on their size.
+    """Score a mask against labels, on the grid of the mask; memory does not depend on their size.
 
     Args:
         mask_url: class ids, first band.
@@ -28,23 +28,23 @@ def evaluate_rasters(
         window_px: side of the windows read.
 
     Raises:
-        SourceError: missing, not uint8, of different sizes, or an id beyond the classes.
+        SourceError: missing, not ids, not on one place, or an id beyond the classes.
     """
-    mask, labels = class_raster(mask_url), class_raster(labels_url)
-    check_sizes(mask, labels)
+    mask = class_raster(mask_url)
+    pair = align(mask, mask), align(class_raster(labels_url), mask)
     grid = Grid(mask.height, mask.width, window_px)
     total: Counts = np.zeros((classes, classes), np.int64)
     for tile in grid.tiles():
         window = grid.core(tile)
-        guess, truth = (_read_classes(raster, window, ignore) for raster in (mask, labels))
+        guess, truth = (_read_classes(raster, window, ignore) for raster in pair)
         total += confusion(guess, truth, classes, ignore)
     return Scores(total)
 
 
 def _read_classes(
-    raster: Raster, window: Window, ignore: int
+    raster: Aligned, window: Window, ignore: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    classes, valid = rasters.read(raster, (1,), window)
+    classes, valid = raster.read((1,), window)
     return np.where(valid, classes[0], np.uint8(ignore))
 
 
