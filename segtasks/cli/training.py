@@ -1,7 +1,7 @@
 """Commands that make labels into a model: train, scene."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -47,8 +47,13 @@ def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
         if given[name]:
             values[key] = [{"image": image, "labels": labels} for image, labels in given[name]]
     if given["classes"]:
-        values["legend"] = [_entry(i, text) for i, text in enumerate(given["classes"])]
+        values["legend"] = legend_of(given["classes"])
     return values
+
+
+def legend_of(classes: Sequence[str]) -> list[dict[str, Any]]:
+    """The legend of classes written as NAME or NAME=#rrggbb, by id."""
+    return [_entry(i, text) for i, text in enumerate(classes)]
 
 
 def _entry(class_id: int, text: str) -> dict[str, Any]:

@@ -166,6 +166,15 @@ def read_tag(url: str, key: str) -> str | None:
         return None
 
 
+def read_class_names(url: str) -> tuple[str, ...] | None:
+    """Class names by id, from the tags that `made` writes; ``None`` without them."""
+    text = read_tag(url, CLASSES_TAG)
+    if text is None:
+        return None
+    names: dict[str, str] = json.loads(text)
+    return tuple(names[str(i)] for i in range(len(names)))
+
+
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
     """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
     with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as dataset:

@@ -9,10 +9,10 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from segtasks.training.metrics import Scores, confusion
 
 from segtasks.errors import SourceError
 from segtasks.training.evaluate import evaluate_rasters
-from segtasks.training.metrics import Scores, confusion
 
 CLASS_IDS = st.sampled_from([0, 1, 2, 255])
 MASKS = arrays.arrays(np.uint8, (5, 7), elements=CLASS_IDS)
