@@ -12,7 +12,6 @@ import numpy as np
 
 from flows.route import Result, segment
 from segtasks import labels
-from segtasks.accuracy.metrics import Scores, confusion
 from segtasks.job import make_job
 from segtasks.outputs import quicklook
 from segtasks.plan import Plan, make_plan
@@ -20,6 +19,7 @@ from segtasks.progress import shown_progress
 from segtasks.scenes import write_scene
 from segtasks.stages.write import legend
 from segtasks.storage import cogs, rasters, workspace
+from segtasks.training.metrics import Scores, confusion
 from segtasks.training.pairs import class_raster
 
 SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024

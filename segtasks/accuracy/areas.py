@@ -15,9 +15,9 @@ import numpy as np
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 
-from segtasks.accuracy.metrics import Floats
 from segtasks.grid import Window
 from segtasks.raster import Affine, Raster
+from segtasks.training.metrics import Floats
 
 STRIP_PX = 64
 POLAR_DEGREES = 70.0

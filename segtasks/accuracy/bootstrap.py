@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.accuracy.metrics import Counts, Floats
+from segtasks.training.metrics import Counts, Floats
 
 REPLICATES, SEED = 1000, 2014
 LEVEL = (2.5, 97.5)

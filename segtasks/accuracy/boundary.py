@@ -17,7 +17,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.accuracy.metrics import IGNORE, Counts, Floats, ratio
+from segtasks.training.metrics import IGNORE, Counts, Floats, ratio
 
 PLANES = 8
 """Classes looked at together: one bit each of a byte."""

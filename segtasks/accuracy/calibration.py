@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.accuracy.metrics import Floats, ratio
+from segtasks.training.metrics import Floats, ratio
 
 BINS = 15
 EDGES = np.linspace(0, 1, BINS + 1)[1:-1]

@@ -10,7 +10,7 @@ area. Our confusion matrices have labels as rows: n_ik is ``counts[k, i]``.
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.accuracy.metrics import Floats, ratio
+from segtasks.training.metrics import Floats, ratio
 
 Z95 = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""

@@ -16,8 +16,8 @@ from segtasks.accuracy.bootstrap import (
 from segtasks.accuracy.calibration import BINS, Calibration
 from segtasks.accuracy.estimation import Z95, estimated_areas, standard_errors
 from segtasks.accuracy.evaluation import Evaluation, Image
-from segtasks.accuracy.metrics import Floats, class_iou, mean_iou
 from segtasks.accuracy.tally import Judged, Tally
+from segtasks.training.metrics import Floats, class_iou, mean_iou
 
 DIGITS = 6
 Figures = dict[str, Any]

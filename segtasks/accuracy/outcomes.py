@@ -5,9 +5,9 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.accuracy.metrics import IGNORE
 from segtasks.accuracy.pair import Pixels
 from segtasks.grid import Window
+from segtasks.training.metrics import IGNORE
 
 PICTURE_PX = 1024
 """Longest side of the picture."""

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from segtasks import labels as class_maps
 from segtasks.accuracy.areas import PixelAreas, pixel_areas
 from segtasks.accuracy.job import MaskPair
-from segtasks.accuracy.metrics import IGNORE
 from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
 from segtasks.storage import rasters, workspace
+from segtasks.training.metrics import IGNORE
 
 PROBABILITIES = "probabilities"
 Ids = NDArray[np.uint8]

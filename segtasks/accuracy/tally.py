@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from segtasks.accuracy.boundary import Boundary, Inner, boundary_counts
 from segtasks.accuracy.calibration import Calibration, calibration_sums
-from segtasks.accuracy.metrics import IGNORE, Counts, Floats, Scores, confusion
 from segtasks.accuracy.pair import Ids, Pixels
+from segtasks.training.metrics import IGNORE, Counts, Floats, Scores, confusion
 
 
 @dataclass(frozen=True)

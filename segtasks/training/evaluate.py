@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segtasks.accuracy.metrics import Counts, Scores, confusion
 from segtasks.networks.card import Normalisation
 from segtasks.training.crops import read_normalised
+from segtasks.training.metrics import Counts, Scores, confusion
 from segtasks.training.pairs import Pair
 
 

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segtasks.accuracy.metrics import Scores
 from segtasks.errors import JobError
 from segtasks.networks import Card, Normalisation
 from segtasks.training.crops import Cropper, sample_tiles
 from segtasks.training.evaluate import evaluate_network
 from segtasks.training.job import TrainJob
+from segtasks.training.metrics import Scores
 from segtasks.training.pairs import Pair, band_moments, check_alike, class_pixels, open_pairs
 from segtasks.training.product import write_model
 from segtasks.training.start import start_network, start_normalisation

@@ -5,10 +5,10 @@ from pathlib import PurePath
 import torch
 from torch import Tensor, nn
 
-from segtasks.accuracy.metrics import Scores
 from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.model_file import make_card, save
 from segtasks.training.job import PairSource, TrainJob
+from segtasks.training.metrics import Scores
 
 _RGB = ("red", "green", "blue")
 
