@@ -19,8 +19,8 @@ from segtasks.progress import shown_progress
 from segtasks.scenes import write_scene
 from segtasks.stages.write import legend
 from segtasks.storage import cogs, rasters, workspace
+from segtasks.training.labels import class_raster
 from segtasks.training.metrics import Scores, confusion
-from segtasks.training.pairs import class_raster
 
 SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024
 

@@ -15,8 +15,8 @@ from segtasks.accuracy.pair import OpenPair, open_pair
 from segtasks.accuracy.tally import Tally, total
 from segtasks.errors import SourceError
 from segtasks.grid import Grid
-from segtasks.networks.card import ClassEntry, legend
-from segtasks.storage import cogs
+from segtasks.networks.card import ClassEntry
+from segtasks.storage import cogs, rasters
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -61,7 +61,7 @@ def evaluate(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -> E
             the legend, or no pixel is known to mask and labels.
     """
     classes = job.legend or tag_legend(job.pairs)
-    opened = [open_pair(pair, len(classes), job.ignore) for pair in job.pairs]
+    opened = [open_pair(pair, classes, job) for pair in job.pairs]
     kinds = 2 if opened[0].has_before else 1
     made = Evaluation(job, classes, replicates=[Replicates(len(classes)) for _ in range(kinds)])
     blocks = sum(len(_grid(source, job)) for source in opened)
@@ -76,8 +76,10 @@ def _add(made: Evaluation, pair: MaskPair, source: OpenPair, tell: Callable[[int
     Raises:
         SourceError: nothing in it can be compared.
     """
-    picture = OutcomeMap(source.mask.height, source.mask.width)
-    image = Image(pair, total(_drawn(made, _blocks(source, made.job, picture), tell)))
+    picture = OutcomeMap(source.grid.height, source.grid.width)
+    # A row of blocks of mask, labels and one more: files in strips are then decoded once.
+    with rasters.small_cache(3 * source.grid.width * made.job.block_px):
+        image = Image(pair, total(_drawn(made, _blocks(source, made.job, picture), tell)))
     if image.tally.labelled_px == 0:
         raise SourceError(
             f"{pair.mask}: no pixel of it is labelled in {pair.labels}; leave the pair out, or "
@@ -89,23 +91,28 @@ def _add(made: Evaluation, pair: MaskPair, source: OpenPair, tell: Callable[[int
 
 
 def tag_legend(pairs: Sequence[MaskPair]) -> list[ClassEntry]:
-    """The classes that the masks' own tags name.
+    """The classes that the first mask's tags name, unless another mask names others.
 
     Raises:
-        SourceError: a mask names none, or others than the first.
+        SourceError: it names none, or another names others.
     """
-    found = [(pair.mask, cogs.read_class_names(pair.mask)) for pair in pairs]
-    first, names = found[0]
-    if names is None:
-        raise SourceError(f"{first}: has no {cogs.CLASSES_TAG} tag; name the classes with --class")
-    for url, others in found:
-        if others not in (None, names):
-            raise SourceError(f"{url}: its classes are {others}, those of {first} {names}; relabel")
-    return [ClassEntry(**entry) for entry in legend(names)]
+    first = cogs.read_legend(pairs[0].mask)
+    if first is None:
+        raise SourceError(
+            f"{pairs[0].mask}: has no {cogs.CLASSES_TAG} tag; name the classes with --class"
+        )
+    for pair in pairs[1:]:
+        other = cogs.read_legend(pair.mask)
+        if other is not None and other.names != first.names:
+            raise SourceError(
+                f"{pair.mask}: its classes are {', '.join(other.names)}, those of {pairs[0].mask} "
+                f"{', '.join(first.names)}; judge them one by one"
+            )
+    return [ClassEntry(id=i, name=name, color=color) for i, name, color in first.entries]
 
 
 def _grid(source: OpenPair, job: EvaluationJob) -> Grid:
-    return Grid(source.mask.height, source.mask.width, job.block_px)
+    return Grid(source.grid.height, source.grid.width, job.block_px)
 
 
 def _blocks(source: OpenPair, job: EvaluationJob, picture: OutcomeMap) -> Iterator[Tally]:

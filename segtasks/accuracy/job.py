@@ -11,6 +11,7 @@ from segtasks.errors import JobError
 from segtasks.job import Part
 from segtasks.networks.card import ClassEntry
 from segtasks.storage import objects
+from segtasks.training.legend import LabelRules
 
 COLUMNS = ("mask", "labels", "before", "probabilities")
 Url = Annotated[str, Field(min_length=1)]
@@ -38,6 +39,7 @@ class EvaluationJob(Part):
     legend: tuple[ClassEntry, ...] = Field(
         (), description="Classes by id. Empty: as the first mask's tags say."
     )
+    rules: LabelRules = Field(LabelRules(), description="How label files are read.")
     to: str | None = Field(
         None,
         min_length=1,
@@ -83,6 +85,8 @@ class EvaluationJob(Part):
 def read_manifest(url: str) -> list[dict[str, Any]]:
     """Pairs from a CSV file with the columns mask and labels, and maybe before, probabilities.
 
+    Relative names start from the file's folder.
+
     Raises:
         JobError: it is no such table.
     """
@@ -99,4 +103,17 @@ def read_manifest(url: str) -> list[dict[str, Any]]:
     if strange or missing:
         found = ", ".join(str(key) for key in rows[0])
         raise JobError(f"{url}: has the columns {found}; name them {', '.join(COLUMNS)}")
-    return [{key: value.strip() for key, value in row.items() if value} for row in rows]
+    return [_pair(url, place, row) for place, row in enumerate(rows, start=1)]
+
+
+def _pair(url: str, place: int, row: dict[str, str | None]) -> dict[str, str]:
+    named = {key: value.strip() for key, value in row.items() if value and value.strip()}
+    for key in COLUMNS[:2]:
+        if key not in named:
+            raise JobError(f"{url}: row {place} names no {key}; write one")
+    folder = url.rpartition("/")[0] or "."
+    return {key: _placed(name, folder) for key, name in named.items()}
+
+
+def _placed(name: str, folder: str) -> str:
+    return name if name.startswith("/") or "://" in name else f"{folder}/{name}"

@@ -1,17 +1,22 @@
 """A mask, its labels and what else is known of the same pixels, read by windows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segtasks import labels as class_maps
 from segtasks.accuracy.areas import PixelAreas, pixel_areas
-from segtasks.accuracy.job import MaskPair
+from segtasks.accuracy.job import EvaluationJob, MaskPair
 from segtasks.errors import SourceError
 from segtasks.grid import Window
+from segtasks.networks.card import ClassEntry
 from segtasks.raster import Raster
-from segtasks.storage import rasters, workspace
+from segtasks.storage import workspace
+from segtasks.storage.aligned import align
+from segtasks.training.codes import IdLabels
+from segtasks.training.labels import Labels, class_raster, open_labels
 from segtasks.training.metrics import IGNORE
 
 PROBABILITIES = "probabilities"
@@ -34,15 +39,18 @@ class Pixels:
 
 @dataclass(frozen=True)
 class OpenPair:
-    """What is compared, opened."""
+    """What is compared, on the mask's grid."""
 
-    mask: Raster
-    labels: Raster
-    before: Raster | None
+    grid: Raster
+    """The mask's header."""
+    mask: Labels
+    labels: Labels
+    before: Labels | None
     probabilities: str | None
     """Workspace with the array of that name, (K, H, W)."""
     classes: int
     ignore: int
+    """In the labels; in masks it is ``IGNORE``."""
     areas: PixelAreas | None
 
     @property
@@ -56,9 +64,10 @@ class OpenPair:
         Raises:
             SourceError: it cannot be read, or holds an id beyond the classes.
         """
-        mapped, truth = self._ids(self.mask, IGNORE, window), self._labels(window)
+        mapped, truth = self.mask.read(window), self.labels.read(window)
+        truth = np.where(truth != self.ignore, truth, np.uint8(IGNORE))
         confidence, likely = self._likely(window)
-        before = likely if self.before is None else self._ids(self.before, IGNORE, window)
+        before = likely if self.before is None else self.before.read(window)
         known = np.logical_and.reduce(
             [ids != IGNORE for ids in (mapped, truth, before) if ids is not None]
         )
@@ -66,22 +75,8 @@ class OpenPair:
         before = None if before is None else np.where(known, before, np.uint8(IGNORE))
         return Pixels(mask, truth, before, confidence, likely, mapped)
 
-    def _labels(self, window: Window) -> Ids:
-        return self._ids(self.labels, self.ignore, window)
-
-    def _ids(self, raster: Raster, ignore: int, window: Window) -> Ids:
-        ids, valid = rasters.read(raster, (1,), window)
-        ids = np.where(valid & (ids[0] != ignore), ids[0], np.uint8(IGNORE))
-        strange = ids[(ids >= self.classes) & (ids != IGNORE)]
-        if strange.size:
-            raise SourceError(
-                f"{raster.url}: class id {strange.max()} found at rows {window.row}-"
-                f"{window.row_stop}, columns {window.col}-{window.col_stop}; the legend ends at "
-                f"{self.classes - 1}, complete it"
-            )
-        return ids
-
     def _likely(self, window: Window) -> tuple[NDArray[np.float32] | None, Ids | None]:
+        """Largest probability and its class (h, w)."""
         if self.probabilities is None:
             return None, None
         maps = workspace.read(self.probabilities, PROBABILITIES, window).astype(np.float32)
@@ -91,47 +86,33 @@ class OpenPair:
         return confidence, likely
 
 
-def open_pair(pair: MaskPair, classes: int, ignore: int) -> OpenPair:
+def open_pair(pair: MaskPair, legend: Sequence[ClassEntry], job: EvaluationJob) -> OpenPair:
     """Open what is compared.
 
     Raises:
-        SourceError: it is missing, no class raster, of other pixels than the mask, or the
-            probabilities are of other classes.
+        SourceError: it is missing, no classes, not of the mask's place, or the probabilities are
+            of other classes.
+        JobError: the legend does not suffice for labels of their kind.
     """
-    mask, labels = class_raster(pair.mask), class_raster(pair.labels)
-    before = class_raster(pair.before) if pair.before else None
-    for other in (labels, before):
-        if other is not None:
-            check_grid(mask, other)
+    grid = class_raster(pair.mask)
+    shape = (len(legend), grid.height, grid.width)
     if pair.probabilities is not None:
-        check_probabilities(pair.probabilities, (classes, mask.height, mask.width))
-    return OpenPair(mask, labels, before, pair.probabilities, classes, ignore, pixel_areas(mask))
+        check_probabilities(pair.probabilities, shape)
+    return OpenPair(
+        grid,
+        _open_mask(pair.mask, grid, shape[0]),
+        open_labels(pair.labels, grid, legend, job.rules, ignore=job.ignore),
+        _open_mask(pair.before, grid, shape[0]) if pair.before else None,
+        pair.probabilities,
+        shape[0],
+        job.ignore,
+        pixel_areas(grid),
+    )
 
 
-def class_raster(url: str) -> Raster:
-    """Describe a raster of class ids: its first band, not the colours of its palette.
-
-    Raises:
-        SourceError: it is missing or its ids are not bytes.
-    """
-    raster = rasters.describe(url)
-    if raster.dtype != "uint8":
-        raise SourceError(f"{url}: class ids are {raster.dtype}; convert them to uint8, 0 … 254")
-    return replace(raster, palette=None, bands=(1,))
-
-
-def check_grid(mask: Raster, other: Raster) -> None:
-    """Refuse two rasters of different pixels.
-
-    Raises:
-        SourceError: naming both sizes, or both places.
-    """
-    sizes = (mask.height, mask.width), (other.height, other.width)
-    if sizes[0] != sizes[1]:
-        raise SourceError(
-            f"{other.url} is {sizes[1][0]} x {sizes[1][1]} px, {mask.url} "
-            f"{sizes[0][0]} x {sizes[0][1]}; resample the labels to the mask's grid"
-        )
+def _open_mask(url: str, grid: Raster, classes: int) -> IdLabels:
+    """A mask is ids, whatever its palette shows."""
+    return IdLabels(align(class_raster(url), grid), classes, IGNORE)
 
 
 def check_probabilities(url: str, shape: tuple[int, int, int]) -> None:

@@ -11,6 +11,7 @@ from segtasks.accuracy.job import EvaluationJob, read_manifest
 from segtasks.cli.training import legend_of
 from segtasks.errors import JobError
 from segtasks.job import read_job_file, validated
+from segtasks.training.legend import read_legend
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 
@@ -23,6 +24,7 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @click.option("--pair", "more", **PAIR, help="One more image; figures are pooled.")
 @click.option("--manifest", metavar="FILE", help="CSV: mask, labels, maybe before, probabilities.")
 @click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
+@click.option("--legend", "legend_file", metavar="FILE", help="YAML list of {id, name, color}.")
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.options(EvaluationJob, without=frozenset({"pairs", "legend"}))
@@ -34,7 +36,7 @@ def evaluate(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # n
     from segtasks.progress import shown_progress  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    over = options.nested(EvaluationJob, given) | _lists(given)
+    over = options.merged(_lists(given), options.nested(EvaluationJob, given))
     job = validated(EvaluationJob, options.merged(values, over))
     require_free(job)
     with shown_progress() as on_progress:
@@ -56,7 +58,12 @@ def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
     elif extras:
         raise JobError("--before and --probabilities go with MASK LABELS; use --manifest for many")
     values: dict[str, Any] = {"pairs": pairs} if pairs else {}
-    return values | ({"legend": legend_of(given["classes"])} if given["classes"] else {})
+    if given["legend_file"]:
+        values["legend"], void = read_legend(given["legend_file"])
+        values |= {"rules": {"void_colors": void}} if void else {}
+    if given["classes"]:
+        values["legend"] = legend_of(given["classes"])
+    return values
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:

@@ -53,8 +53,8 @@ def _write_shares(axes: Axes, share: npt.NDArray[np.float64]) -> None:
 
 def error_map(counts: npt.NDArray[np.uint32], outcomes: Sequence[str], title: str) -> bytes:
     """PNG of what became of the pixels: counts (n, h, w) of n outcomes, mixed where several."""
-    colors = np.array([_rgb(OUTCOME_COLORS[name]) for name in outcomes])
-    share = counts / np.maximum(counts.sum(axis=0), 1)
+    colors = np.array([_rgb(OUTCOME_COLORS[name]) for name in outcomes], np.float32)
+    share = counts.astype(np.float32) / np.maximum(counts.sum(axis=0), 1, dtype=np.float32)
     picture = np.einsum("nhw,nc->hwc", share, colors)
     height, width = picture.shape[:2]
     scale = 8 / max(height, width)

@@ -4,6 +4,8 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,8 @@ Valid = npt.NDArray[np.bool_]
 # GDAL's own errors leave rasterio unwrapped in places, e.g. when a disk is full.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 OPEN_PER_THREAD = 4
+CACHE_BYTES = 128 * 2**20
+"""Of decoded blocks, kept by GDAL for the whole process."""
 VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
 _threads = threading.local()
 
@@ -37,7 +41,8 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 def gdal_options() -> dict[str, Any]:
     """GDAL settings: few requests when remote, the endpoint s3fs and boto use, bounded cache."""
     options: dict[str, Any] = {
-        "GDAL_CACHEMAX": 128 * 2**20,  # an int in bytes; the default is 5 % of the memory
+        # An int in bytes; the default is 5 % of the memory.
+        "GDAL_CACHEMAX": getattr(_threads, "cache_bytes", CACHE_BYTES),
         "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # no listing, yet side-car masks are found
         "GDAL_HTTP_MAX_RETRY": 5,
         "GDAL_HTTP_RETRY_DELAY": 1,
@@ -60,6 +65,16 @@ def gdal_options() -> dict[str, Any]:
             "AWS_VIRTUAL_HOSTING": "FALSE",
         }
     return options
+
+
+@contextmanager
+def small_cache(wanted_bytes: int) -> Iterator[None]:
+    """Let GDAL keep less than usual of what this thread reads, down to a quarter."""
+    _threads.cache_bytes = min(max(wanted_bytes, CACHE_BYTES // 4), CACHE_BYTES)
+    try:
+        yield
+    finally:
+        del _threads.cache_bytes
 
 
 def gdal_path(url: str) -> str:
@@ -112,14 +127,34 @@ def read(raster: Raster, bands: tuple[int, ...], window: Window) -> tuple[Image,
     Raises:
         SourceError: naming the window, when the file is truncated or the server gives up.
     """
-    area = RasterioWindow(window.col, window.row, window.width, window.height)
+    with reading(raster, window) as dataset:
+        return pixels(dataset, raster, bands, window)
+
+
+def read_valid(raster: Raster, bands: tuple[int, ...], window: Window) -> Valid:
+    """Where a window is valid (h, w), without its pixels: those of JPEG need not be decoded.
+
+    Bands of floats are read nonetheless, since they may not be finite.
+
+    Raises:
+        SourceError: as `read`.
+    """
+    if raster.palette or np.dtype(raster.dtype).kind == "f":
+        return read(raster, bands, window)[1]
+    with reading(raster, window) as dataset:
+        return _valid(dataset, _area(window))
+
+
+@contextmanager
+def reading(raster: Raster, window: Window) -> Iterator[DatasetReader]:
+    """The raster's dataset while a window is read; GDAL's errors become one line.
+
+    Raises:
+        SourceError: naming the window.
+    """
     try:
         with rasterio.Env(**gdal_options()):
-            dataset = _open(raster)
-            valid = _valid(dataset, area)
-            if raster.palette:
-                return _expand(dataset.read(1, window=area), bands, valid, raster)
-            image = _read_bands(dataset, bands, area, raster.dtype)
+            yield _open(raster)
     except GDAL_ERRORS as error:
         _forget(raster.url)
         raise SourceError(
@@ -127,9 +162,24 @@ def read(raster: Raster, bands: tuple[int, ...], window: Window) -> tuple[Image,
             f"{window.col_stop} cannot be read ({_reason(error)}); the file is truncated or "
             "damaged there, mend it and rerun: what is done is kept"
         ) from None
+
+
+def pixels(
+    dataset: DatasetReader, raster: Raster, bands: tuple[int, ...], window: Window
+) -> tuple[Image, Valid]:
+    """What `read` returns, of the raster's own dataset or of a warped one over it."""
+    area = _area(window)
+    valid = _valid(dataset, area)
+    if raster.palette:
+        return _expand(dataset.read(1, window=area), bands, valid, raster)
+    image = _read_bands(dataset, bands, area, raster.dtype)
     if image.dtype.kind == "f":
         valid &= np.isfinite(image).all(axis=0)
     return image, valid
+
+
+def _area(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col, window.row, window.width, window.height)
 
 
 def sample(raster: Raster, bands: tuple[int, ...], *, side: int = 5, size_px: int = 256) -> Image:
@@ -137,12 +187,12 @@ def sample(raster: Raster, bands: tuple[int, ...], *, side: int = 5, size_px: in
     rows = np.linspace(0, max(0, raster.height - size_px), side).astype(int)
     cols = np.linspace(0, max(0, raster.width - size_px), side).astype(int)
     whole = Window(0, 0, raster.height, raster.width)
-    pixels = []
+    found = []
     for row in dict.fromkeys(rows.tolist()):
         for col in dict.fromkeys(cols.tolist()):
             image, valid = read(raster, bands, Window(row, col, size_px, size_px).intersect(whole))
-            pixels.append(image[:, valid].T)
-    return np.concatenate(pixels)
+            found.append(image[:, valid].T)
+    return np.concatenate(found)
 
 
 def _valid(dataset: DatasetReader, area: RasterioWindow) -> Valid:

@@ -22,7 +22,7 @@ def outline_area(made: Raster) -> float:
     cols = [*range(W), *[W] * H, *range(W, 0, -1), *[0] * H]
     rows = [*[0] * W, *range(H), *[H] * W, *range(H, 0, -1)]
     a, b, c, d, e, f = made.transform or (1, 0, 0, 0, 1, 0)
-    x, y = (k * np.array(cols) + l * np.array(rows) + m for k, l, m in ((a, b, c), (d, e, f)))
+    x, y = (k * np.array(cols) + n * np.array(rows) + m for k, n, m in ((a, b, c), (d, e, f)))
     crs = CRS.from_wkt(made.crs_wkt or "")
     assert crs.geodetic_crs is not None
     assert crs.ellipsoid is not None
