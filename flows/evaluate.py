@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from flows.artifacts import ProgressArtifacts
 from segtasks.accuracy.evaluation import evaluate as count
 from segtasks.accuracy.figures import Figures, figures
 from segtasks.accuracy.job import EvaluationJob
@@ -19,7 +20,7 @@ def evaluate(job: EvaluationJob) -> dict[str, Any]:
         job: The masks with their labels, and where the page goes.
     """
     require_free(job)
-    made = count(job)
+    made = count(job, ProgressArtifacts().tell)
     found = figures(made)
     urls = publish(made, found)
     _show(found, job.pairs[0].mask)

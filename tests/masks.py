@@ -1,9 +1,11 @@
 """Masks, labels and kept probabilities to evaluate."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from rasterio.transform import Affine
 
 from segtasks.grid import Window
@@ -30,6 +32,18 @@ def scene(height: int, width: int, seed: int = 0) -> tuple[Ids, Ids, Ids]:
     labels[: height // 4, : width // 4] = 255
     mask[-height // 8 :, :] = before[-height // 8 :, :] = 255
     return mask, labels, before
+
+
+def write_ids(path: Path, ids: Ids, *, tags: bool = True, **changes: Any) -> str:  # noqa: ANN401
+    """Write class ids (h, w) as `segtasks run` does its mask; return the path."""
+    profile: dict[str, Any] = {"driver": "GTiff", "dtype": "uint8", "count": 1, "nodata": 255}
+    profile |= {"height": ids.shape[0], "width": ids.shape[1]}
+    profile |= {"crs": "EPSG:4326", "transform": PLACE} | changes
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(ids, 1)
+        dataset.write_colormap(1, LEGEND.colormap)
+        dataset.update_tags(**(LEGEND.tags if tags else {}))
+    return str(path)
 
 
 def keep_probabilities(url: str, likely: Ids, seed: int = 0) -> np.ndarray[Any, Any]:
