@@ -76,7 +76,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         head,
         *(_class_line(name, entry) for name, entry in found["classes"].items()),
         "",
-        f"{'area, ' + unit:<16}{'mask':>14}{'estimated':>14}  95 % (pixels, blocks as sample)",
+        f"{'area, ' + unit:<16}{'mask':>14}{'estimated':>14}{'± (pixels)':>12}  95 % (blocks)",
         *(_area_line(name, entry["area"]) for name, entry in found["classes"].items()),
         *_image_lines(found["images"]),
     ]
@@ -115,11 +115,10 @@ def _class_line(name: str, entry: Mapping[str, Any]) -> str:
 
 
 def _area_line(name: str, area: Mapping[str, Any]) -> str:
-    bounds = area["block_interval"] or (None, None)
-    spans = [(area["low"], area["high"]), bounds]
-    texts = [f"{_amount(low)} … {_amount(high)}" for low, high in spans]
     amounts = "".join(f"{_amount(area[key]):>14}" for key in ("mapped", "estimated"))
-    return f"{name:<16}{amounts}  {', '.join(texts)}"
+    margin = None if area["low"] is None else area["estimated"] - area["low"]
+    low, high = area["block_interval"] or (None, None)
+    return f"{name:<16}{amounts}{_amount(margin):>12}  {_amount(low)} … {_amount(high)}"
 
 
 def _image_lines(images: list[Mapping[str, Any]]) -> list[str]:
