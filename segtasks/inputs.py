@@ -9,7 +9,8 @@ from segtasks.grid import Window
 from segtasks.networks import shelf
 from segtasks.networks.loaded import How, graph_net, network
 from segtasks.networks.runtime import Net, Runtime
-from segtasks.plan import FULL_RANGE, Plan
+from segtasks.plan import Plan
+from segtasks.radiometry import FULL_RANGE
 from segtasks.storage import objects, workspace
 from segtasks.storage.rasters import Image, Valid
 

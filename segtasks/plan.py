@@ -8,10 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from segtasks.crf.parameters import CrfParameters
-from segtasks.errors import SourceError
 from segtasks.grid import Grid, Tile, Window
 from segtasks.job import Job, digest
 from segtasks.layout import lattice_of
@@ -22,17 +19,21 @@ from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import Modes, as_seen, modes_of
 from segtasks.patches import Lattice
+from segtasks.radiometry import (
+    Range,
+    bands_of,
+    colour_range_of,
+    model_range_of,
+    resolution_advice,
+)
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
 from segtasks.storage import objects, rasters
 
 Stage = Literal["ingest", "pool", "predict", "refine"]
-Range = tuple[float, float]
 FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
 
 FORMAT = 1
-FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
-STRETCH_PERCENTILES = (2, 98)
 THUMBNAIL_PX = 1536
 
 
@@ -131,8 +132,8 @@ def make_plan(job: Job) -> Plan:
     """
     card = read_card(local_model(job.model))
     raster = rasters.describe(job.source)
-    bands = _bands(job, raster, card)
-    model_range = _model_range(job, raster, card, bands)
+    bands = bands_of(job, raster, card)
+    model_range = model_range_of(job, raster, card, bands)
     crf = CrfParameters(**job.crf.model_dump(exclude={"window_px", "halo_px"})) if job.crf else None
     modes = modes_of(job.inference, card)
     seen = as_seen(modes, card)
@@ -144,7 +145,7 @@ def make_plan(job: Job) -> Plan:
         seen=seen,
         bands=bands,
         model_range=model_range,
-        colour_range=model_range or _colour_range(raster, bands, needed=crf is not None),
+        colour_range=model_range or colour_range_of(raster, bands, needed=crf is not None),
         tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
         lattice=lattice_of(job, raster, seen),
         windows=Grid(raster.height, raster.width, job.crf.window_px) if job.crf else None,
@@ -152,7 +153,7 @@ def make_plan(job: Job) -> Plan:
         crf_halo_px=_crf_halo(job, crf),
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
-        warnings=raster.warnings,
+        warnings=(*raster.warnings, *resolution_advice(raster, card)),
     )
     return _with_fingerprints(plan)
 
@@ -164,59 +165,6 @@ def local_model(model: str) -> Path:
     if form_of(path) is not None:
         objects.copy_companion(url, SUFFIX)
     return path
-
-
-def _bands(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
-    wanted = len(card.bands)
-    bands = job.bands or raster.bands[:wanted]
-    names = ", ".join(card.bands)
-    if len(bands) != wanted:
-        given = f"{len(raster.bands)} colour band(s)" if not job.bands else f"{len(bands)} chosen"
-        example = ",".join(
-            str(band) for band in (*raster.bands, *[raster.bands[-1]] * wanted)[:wanted]
-        )
-        raise SourceError(
-            f"{job.source}: {given}, but the model needs {wanted} ({names}); "
-            f"choose them, e.g. --bands {example}"
-        )
-    absent = [band for band in bands if band > max(raster.bands)]
-    if absent:
-        raise SourceError(
-            f"{job.source}: has no band {absent[0]}; its colour bands are "
-            f"{', '.join(map(str, raster.bands))}"
-        )
-    return tuple(bands)
-
-
-def _model_range(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Range | None:
-    if job.stretch == "auto":
-        return _percentiles(raster, bands)
-    if job.stretch is not None:
-        return job.stretch
-    if raster.dtype != card.normalisation.dtype:
-        raise SourceError(
-            f"{job.source}: pixels are {raster.dtype}, the model was trained on "
-            f"{card.normalisation.dtype}; give --stretch LOW,HIGH (raw values that become its "
-            "0 and full range) or --stretch auto"
-        )
-    return None
-
-
-def _colour_range(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> Range:
-    """Eight-bit colours are what they are; all else is stretched once for the whole mosaic."""
-    if raster.dtype == "uint8" or not needed:
-        return (0.0, 255.0)
-    return _percentiles(raster, bands)
-
-
-def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
-    pixels = rasters.sample(raster, bands)
-    if pixels.size == 0:
-        raise SourceError(
-            f"{raster.url}: no valid pixel in 25 sampled windows; give --stretch LOW,HIGH"
-        )
-    low, high = np.percentile(pixels.astype(np.float64), STRETCH_PERCENTILES)
-    return (float(low), float(high) if high > low else float(low) + 1.0)
 
 
 def _crf_halo(job: Job, crf: CrfParameters | None) -> int:

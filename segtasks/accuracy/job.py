@@ -12,6 +12,7 @@ from segtasks.job import Part
 from segtasks.networks.card import ClassEntry
 from segtasks.storage import objects
 from segtasks.training.legend import LabelRules
+from segtasks.training.sources import placed
 
 COLUMNS = ("mask", "labels", "before", "probabilities")
 Url = Annotated[str, Field(min_length=1)]
@@ -39,7 +40,7 @@ class EvaluationJob(Part):
     legend: tuple[ClassEntry, ...] = Field(
         (), description="Classes by id. Empty: as the first mask's tags say."
     )
-    rules: LabelRules = Field(LabelRules(), description="How label files are read.")
+    labels: LabelRules = LabelRules()
     to: str | None = Field(
         None,
         min_length=1,
@@ -112,8 +113,4 @@ def _pair(url: str, place: int, row: dict[str, str | None]) -> dict[str, str]:
         if key not in named:
             raise JobError(f"{url}: row {place} names no {key}; write one")
     folder = url.rpartition("/")[0] or "."
-    return {key: _placed(name, folder) for key, name in named.items()}
-
-
-def _placed(name: str, folder: str) -> str:
-    return name if name.startswith("/") or "://" in name else f"{folder}/{name}"
+    return {key: placed(name, folder) for key, name in named.items()}

@@ -101,7 +101,7 @@ def open_pair(pair: MaskPair, legend: Sequence[ClassEntry], job: EvaluationJob) 
     return OpenPair(
         grid,
         _open_mask(pair.mask, grid, shape[0]),
-        open_labels(pair.labels, grid, legend, job.rules, ignore=job.ignore),
+        open_labels(pair.labels, grid, legend, job.labels, ignore=job.ignore),
         _open_mask(pair.before, grid, shape[0]) if pair.before else None,
         pair.probabilities,
         shape[0],

@@ -10,8 +10,7 @@ from segtasks import options
 from segtasks.accuracy.job import EvaluationJob, read_manifest
 from segtasks.cli.training import legend_of
 from segtasks.errors import JobError
-from segtasks.job import read_job_file, validated
-from segtasks.training.legend import read_legend
+from segtasks.settings import read_job_file, validated
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 
@@ -24,7 +23,7 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @click.option("--pair", "more", **PAIR, help="One more image; figures are pooled.")
 @click.option("--manifest", metavar="FILE", help="CSV: mask, labels, maybe before, probabilities.")
 @click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
-@click.option("--legend", "legend_file", metavar="FILE", help="YAML list of {id, name, color}.")
+@click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.options(EvaluationJob, without=frozenset({"pairs", "legend"}))
@@ -57,13 +56,7 @@ def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
         raise JobError(f"{given['mask']}: no LABELS given; name them after it")
     elif extras:
         raise JobError("--before and --probabilities go with MASK LABELS; use --manifest for many")
-    values: dict[str, Any] = {"pairs": pairs} if pairs else {}
-    if given["legend_file"]:
-        values["legend"], void = read_legend(given["legend_file"])
-        values |= {"rules": {"void_colors": void}} if void else {}
-    if given["classes"]:
-        values["legend"] = legend_of(given["classes"])
-    return values
+    return legend_of(given) | ({"pairs": pairs} if pairs else {})
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:

@@ -142,8 +142,12 @@ def reprojected(
         box = transform_bounds(CRS.from_wkt(source), CRS.from_wkt(target), *bounds)
     except GDAL_ERRORS as error:
         raise SourceError(
-            f"{url}: its labels cannot be reprojected ({error}); do it first"
+            f"{url}: no way to the CRS of its labels ({error}); reproject them first"
         ) from None
+    if not np.isfinite(box).all():
+        raise SourceError(
+            f"{url}: {bounds} is nowhere in the other CRS of image and labels; is one mislabelled?"
+        )
     left, bottom, right, top = box
     return left, bottom, right, top
 

@@ -52,7 +52,7 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Features:
-    """Shapes, (col, row) in pixels of a raster, and their values in one column, in file order."""
+    """Shapes in file order, (col, row) in pixels of a raster; values of a column, None if empty."""
 
     shapes: Sequence[Any]
     values: Sequence[Any]
@@ -69,22 +69,18 @@ def describe(url: str) -> Vectors:
     Raises:
         SourceError: missing, unreadable, or several layers and none named.
     """
-    name, _, layer = url.partition(LAYER)
-    path = _local(name)
+    name, _, asked = url.partition(LAYER)
+    path, layer = _local(name), asked or None
     identity = objects.identity(str(path))
-    if path.suffix.lower() in (*PARQUET, *GEOJSON):
-        frame = _kept(url, str(path), layer or None, identity)
-        columns, bounds = frame.columns.drop(frame.geometry.name), frame.total_bounds
-        crs = frame.crs and frame.crs.to_wkt()
+    if _is_kept(path):
+        frame = _kept(url, str(path), layer, identity)
+        columns = frame.columns.drop(frame.geometry.name)
+        crs, bounds = frame.crs, frame.total_bounds
     else:
-        info = _info(url, path, layer or None)
-        columns, bounds, crs = (
-            info["fields"],
-            info["total_bounds"],
-            info["crs"] and _wkt(info["crs"]),
-        )
-        layer = info["layer_name"]
-    return Vectors(url, path, layer or None, identity, tuple(map(str, columns)), crs, _box(bounds))
+        layer, info = _info(url, path, layer)
+        columns, crs, bounds = info["fields"], info["crs"], info["total_bounds"]
+    names = tuple(str(column) for column in columns)
+    return Vectors(url, path, layer, identity, names, _wkt(crs), _box(bounds))
 
 
 def require_place(vectors: Vectors, like: Raster) -> None:
@@ -122,7 +118,7 @@ def features(vectors: Vectors, like: Raster, window: Window, column: str | None)
     shapes = frame.geometry.affine_transform(
         [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
     )
-    return Features(list(shapes), list(frame[column]) if column else [None] * len(frame))
+    return Features(list(shapes), _values(frame, column))
 
 
 def burn(
@@ -145,6 +141,13 @@ def burn(
     return out
 
 
+def _values(frame: Any, column: str | None) -> list[Any]:  # noqa: ANN401 - a GeoDataFrame
+    if column is None:
+        return [None] * len(frame)
+    values = frame[column].astype(object)
+    return list(values.where(values.notna(), None))
+
+
 def _search_box(vectors: Vectors, like: Raster, window: Window) -> Box:
     around = window.grow(MARGIN_PX)
     place = Affine(*(like.transform or ())) @ Affine.translation(around.col, around.row)
@@ -154,11 +157,15 @@ def _search_box(vectors: Vectors, like: Raster, window: Window) -> Box:
 
 def _found(vectors: Vectors, box: Box, column: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame
     """The features whose boxes meet ``box``, in file order: an index has an order of its own."""
-    if vectors.path.suffix.lower() in (*PARQUET, *GEOJSON):
+    if _is_kept(vectors.path):
         frame = _kept(vectors.url, str(vectors.path), vectors.layer, vectors.identity)
         return frame.iloc[np.sort(frame.sindex.intersection(box))]
     options = {"columns": [column] if column else [], "bbox": box, "fid_as_index": True}
     return _frame(vectors.url, vectors.path, vectors.layer, options).sort_index()
+
+
+def _is_kept(path: Path) -> bool:
+    return path.suffix.lower() in (*PARQUET, *GEOJSON)
 
 
 def _kept(url: str, path: str, layer: str | None, identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
@@ -184,20 +191,27 @@ def _frame(url: str, path: Path, layer: str | None, options: dict[str, Any]) -> 
         raise _unreadable(url, error) from None
 
 
-def _info(url: str, path: Path, layer: str | None) -> dict[str, Any]:
+def _info(url: str, path: Path, layer: str | None) -> tuple[str, dict[str, Any]]:
+    """The layer's name and pyogrio's header of it."""
     _geopandas(url)
     import pyogrio  # noqa: PLC0415 - comes with geopandas, which is an extra
 
     try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-        if layer is None and len(layers) > 1:
-            raise SourceError(
-                f"{url}: has the layers {', '.join(layers)}; name one: {url}{LAYER}{layers[0]}"
-            )
-        info: dict[str, Any] = pyogrio.read_info(path, layer=layer, force_total_bounds=True)
+        layer = layer or _only(url, [name for name, kind in pyogrio.list_layers(path) if kind])
+        return layer, pyogrio.read_info(path, layer=layer, force_total_bounds=True)
     except (ValueError, RuntimeError) as error:
         raise _unreadable(url, error) from None
-    return info
+
+
+def _only(url: str, layers: Sequence[str]) -> str:
+    """The one layer with shapes; QGIS keeps styles in others, which have none."""
+    if not layers:
+        raise SourceError(f"{url}: has no layer with shapes; check the file")
+    if len(layers) > 1:
+        raise SourceError(
+            f"{url}: has the layers {', '.join(layers)}; name one: {url}{LAYER}{layers[0]}"
+        )
+    return layers[0]
 
 
 def _unreadable(url: str, error: Exception) -> SourceError:
@@ -225,10 +239,10 @@ def _local(name: str) -> Path:
     return path
 
 
-def _wkt(crs: str) -> str:
+def _wkt(crs: Any) -> str | None:  # noqa: ANN401 - pyproj's CRS, a text or None
     from pyproj import CRS  # noqa: PLC0415 - comes with geopandas, which is an extra
 
-    return str(CRS.from_user_input(crs).to_wkt())
+    return None if crs is None else str(CRS.from_user_input(crs).to_wkt())
 
 
 def _box(bounds: Any) -> Box | None:  # noqa: ANN401 - an array, a tuple or None

@@ -107,7 +107,7 @@ class VectorLabels:
         """Return the class of a feature by name or id; ``ignore`` where the column is empty."""
         if self.rules.label_column is None:
             return 1
-        if value is None or value != value:  # noqa: PLR0124 - NaN: an empty field among numbers
+        if value is None:
             return self.ignore
         if value in self.names:
             return self.names.index(value)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from segtasks.errors import JobError
-from segtasks.job import read_yaml
 from segtasks.networks.card import COLORS, HexColor
+from segtasks.settings import read_yaml
 
 NAME = 5
 """Place of a class's name in a line of a colour table."""
@@ -33,6 +33,11 @@ class LabelRules(BaseModel):
     all_touched: bool = Field(
         default=False, description="features take all pixels they touch, not centres alone"
     )
+
+    @field_validator("void_colors", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 def read_legend(path: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -29,6 +29,7 @@ from segtasks.training.pairs import (
     class_pixels,
     open_pairs,
     require_classes,
+    warn_of_absent,
 )
 from segtasks.training.product import write_model
 from segtasks.training.start import start_network, start_normalisation
@@ -100,7 +101,7 @@ def _material(job: TrainJob) -> _Material:
     check_alike([*training, *validation])
     pixels = class_pixels(training, len(job.legend))
     require_classes(pixels, job.legend)
-    class_pixels(validation, len(job.legend), "validation")
+    warn_of_absent(class_pixels(validation, len(job.legend), "validation"), job.legend)
     mean, std = band_moments(training)
     measured = Normalisation(mean=mean, std=std, dtype=training[0].image.dtype)
     normalisation = start_normalisation(job, measured)

@@ -1,5 +1,6 @@
 """Images with their labels, read by windows; what does not fit is refused before work starts."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from segtasks.training.sources import Source, find_pairs
 
 SCAN_PX = 1024
 """Side of the windows labels are checked by; each reader holds one."""
-READERS = 8
+READERS = 4
 """Threads that check them: GDAL decodes, and waits for a network, outside Python's lock."""
 LAST_PX = 256
 """Side of the window at the end of each image that is tried."""
 
+logger = logging.getLogger("segtasks")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -141,6 +143,12 @@ def require_classes(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> 
             f"no pixel of the training pairs is of class {', '.join(absent)}; remove it from the "
             "legend or add images that show it"
         )
+
+
+def warn_of_absent(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> None:
+    """Log which classes the validation pairs do not show; ``pixels`` (K,)."""
+    for name in absent_classes(pixels, legend):
+        logger.warning("no pixel of the validation pairs is of class %s: nothing measures it", name)
 
 
 def _count(pair: Pair, window: Window, classes: int) -> NDArray[np.int64]:

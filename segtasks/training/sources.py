@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from segtasks.errors import JobError
-from segtasks.job import validated
+from segtasks.settings import validated
 from segtasks.storage import objects
 
 Split = Literal["train", "val", "test"]
@@ -108,7 +108,7 @@ def _rows(source: Source) -> Iterator[PairSource]:
     folder = source.root or source.manifest.rpartition("/")[0] or "."
     for row in _listed(source.manifest):
         if source.split in {None, row.split}:
-            image, labels = _placed(row.image, folder), _placed(row.labels, folder)
+            image, labels = placed(row.image, folder), placed(row.labels, folder)
             yield PairSource(image=image, labels=labels)
 
 
@@ -120,17 +120,19 @@ def _listed(manifest: str) -> list[Row]:
     except (UnicodeDecodeError, yaml.YAMLError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise JobError(f"{manifest}: is no manifest ({reason}); see docs/training.md") from None
+    if not found:
+        raise JobError(f"{manifest}: lists no pairs; see docs/training.md")
     return [_row(manifest, place, row) for place, row in enumerate(found, start=1)]
 
 
 def _parsed(manifest: str, text: str) -> Sequence[Any]:
     suffix = PurePosixPath(manifest).suffix.lower()
     if suffix == ".csv":
-        reader = csv.DictReader(StringIO(text, newline=""), skipinitialspace=True)
+        reader = csv.DictReader(StringIO(text, newline=""), restkey="extra", skipinitialspace=True)
         return [{key: value for key, value in row.items() if value} for row in reader]
     if suffix in {".yaml", ".yml", ".json"}:
         rows = yaml.safe_load(text)
-        return rows if isinstance(rows, list) else [rows]
+        return rows if isinstance(rows, list) else [rows] if rows else []
     lines = [line.split(maxsplit=2) for line in text.splitlines() if line.strip()]
     return [dict(zip(Row.model_fields, line, strict=False)) for line in lines]
 
@@ -142,7 +144,7 @@ def _row(manifest: str, place: int, values: Any) -> Row:  # noqa: ANN401 - whate
         raise JobError(f"{manifest}: row {place}: {error}") from None
 
 
-def _placed(name: str, folder: str) -> str:
+def placed(name: str, folder: str) -> str:
     """``name`` in ``folder``; names in the image's folder, absolute ones and urls stay."""
     is_whole = name.startswith(("/", "{parent}")) or "://" in name
     return name if is_whole else f"{folder}/{name}"

@@ -19,7 +19,7 @@ from segtasks.accuracy.figures import figures
 from segtasks.accuracy.job import EvaluationJob, read_manifest
 from segtasks.accuracy.outcomes import MENDED, NOT_COMPARED, OUTCOMES, RIGHT, SPOILT, WRONG
 from segtasks.errors import JobError, SegtasksError
-from segtasks.job import validated
+from segtasks.settings import validated
 from segtasks.training.metrics import confusion
 
 WHOLE = (slice(None), slice(None))
@@ -162,7 +162,7 @@ def test_labels_may_be_shifted_colours_or_vectors(write: Write, tmp_path: Path) 
         vectors(tmp_path / "l.gpkg"),
     ]
     for url in labels:
-        rules = {"rules": {"label_column": "kind"}} if url.endswith("gpkg") else {}
+        rules = {"labels": {"label_column": "kind"}} if url.endswith("gpkg") else {}
         tally = judged({"mask": mask_url, "labels": url}, **rules).tally
         assert tally.mask.scores.pixel_accuracy == 1, url
         assert tally.labelled_px == (75 * 110 if "part" in url else 80 * 120)

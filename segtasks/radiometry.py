@@ -1,0 +1,92 @@
+"""What pixels mean: the bands a network sees, what becomes its 0 and full range, their size."""
+
+import numpy as np
+
+from segtasks.errors import SourceError
+from segtasks.job import Job
+from segtasks.networks.card import Card
+from segtasks.raster import Raster
+from segtasks.storage import rasters
+from segtasks.storage.ground import pixel_side_m
+
+Range = tuple[float, float]
+
+FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
+STRETCH_PERCENTILES = (2, 98)
+ALIKE = 1.5
+"""Ground resolutions up to this factor apart: crops are commonly scaled so much in training."""
+
+
+def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
+    """Return the source bands, 1-based, in the model's order: the job's, or the first that fit.
+
+    Raises:
+        SourceError: too few or too many, or a band is not there.
+    """
+    wanted = len(card.bands)
+    bands = job.bands or raster.bands[:wanted]
+    names = ", ".join(card.bands)
+    if len(bands) != wanted:
+        given = f"{len(raster.bands)} colour band(s)" if not job.bands else f"{len(bands)} chosen"
+        example = ",".join(
+            str(band) for band in (*raster.bands, *[raster.bands[-1]] * wanted)[:wanted]
+        )
+        raise SourceError(
+            f"{job.source}: {given}, but the model needs {wanted} ({names}); "
+            f"choose them, e.g. --bands {example}"
+        )
+    absent = [band for band in bands if band > max(raster.bands)]
+    if absent:
+        raise SourceError(
+            f"{job.source}: has no band {absent[0]}; its colour bands are "
+            f"{', '.join(map(str, raster.bands))}"
+        )
+    return tuple(bands)
+
+
+def model_range_of(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Range | None:
+    """Return the raw values that become the model's 0 and full range; none: as they are.
+
+    Raises:
+        SourceError: the model was trained on another dtype and the job names no stretch.
+    """
+    if job.stretch == "auto":
+        return _percentiles(raster, bands)
+    if job.stretch is not None:
+        return job.stretch
+    if raster.dtype != card.normalisation.dtype:
+        raise SourceError(
+            f"{job.source}: pixels are {raster.dtype}, the model was trained on "
+            f"{card.normalisation.dtype}; give --stretch LOW,HIGH (raw values that become its "
+            "0 and full range) or --stretch auto"
+        )
+    return None
+
+
+def colour_range_of(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> Range:
+    """Eight-bit colours are what they are; all else is stretched once for the whole mosaic."""
+    if raster.dtype == "uint8" or not needed:
+        return (0.0, 255.0)
+    return _percentiles(raster, bands)
+
+
+def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
+    pixels = rasters.sample(raster, bands)
+    if pixels.size == 0:
+        raise SourceError(
+            f"{raster.url}: no valid pixel in 25 sampled windows; give --stretch LOW,HIGH"
+        )
+    low, high = np.percentile(pixels.astype(np.float64), STRETCH_PERCENTILES)
+    return (float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def resolution_advice(raster: Raster, card: Card) -> list[str]:
+    """Say so when pixels are much larger or smaller than those the network has learnt from."""
+    trained, found = card.ground_resolution_m, pixel_side_m(raster)
+    if trained is None or found is None or 1 / ALIKE <= found / trained <= ALIKE:
+        return []
+    advice = (
+        f"{raster.url}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m; "
+        f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
+    )
+    return [advice]
