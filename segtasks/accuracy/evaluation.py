@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from segtasks.accuracy.bootstrap import Draws, Replicates
 from segtasks.accuracy.boundary import halo_px
 from segtasks.accuracy.job import EvaluationJob, MaskPair
+from segtasks.accuracy.masks import find_masks
 from segtasks.accuracy.outcomes import OutcomeMap, outcomes_of
 from segtasks.accuracy.pair import OpenPair, open_pair
 from segtasks.accuracy.tally import Tally, total
@@ -57,9 +58,11 @@ def evaluate(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -> E
     """Count all pairs of a job.
 
     Raises:
+        JobError: a pattern finds no mask, or the legend does not suffice for the labels.
         SourceError: a file is missing or unreadable, two do not lie on one grid, an id is beyond
             the legend, or no pixel is known to mask and labels.
     """
+    job = job.model_copy(update={"pairs": find_masks(job.pairs)})
     classes = job.legend or tag_legend(job.pairs)
     opened = [open_pair(pair, classes, job) for pair in job.pairs]
     kinds = 2 if opened[0].has_before else 1

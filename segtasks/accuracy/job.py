@@ -21,8 +21,13 @@ Url = Annotated[str, Field(min_length=1)]
 class MaskPair(Part):
     """A mask and the labels of the same place."""
 
-    mask: Url = Field(description="Class ids; a path or url.", examples=["out/mask.tif"])
-    labels: Url = Field(description="What is true; a path or url.", examples=["labels.tif"])
+    mask: Url = Field(
+        description="Class ids; a path or url. Stars find many: {1}, {2} … are what they stand for.",
+        examples=["out/mask.tif", "out/*/mask.tif"],
+    )
+    labels: Url = Field(
+        description="What is true; a path or url.", examples=["labels.tif", "labels/{1}.png"]
+    )
     before: Url | None = Field(
         None, description="Another mask of the same pixels to compare with, e.g. one without CRF."
     )

@@ -20,7 +20,7 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @click.argument("labels", required=False)
 @click.option("--before", metavar="MASK", help="Another mask to compare with: one without CRF.")
 @click.option("--probabilities", metavar="URL", help="The kept workspace of the mask's run.")
-@click.option("--pair", "more", **PAIR, help="One more image; figures are pooled.")
+@click.option("--pair", "more", **PAIR, help="More images; {1} is what MASK's first * is.")
 @click.option("--manifest", metavar="FILE", help="CSV: mask, labels, maybe before, probabilities.")
 @click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
 @click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")

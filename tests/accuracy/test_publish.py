@@ -84,6 +84,24 @@ def test_many_images_come_from_pairs_or_a_manifest(write: Write, tmp_path: Path)
     assert "2 images, pooled" in (to / "evaluation.html").read_text()
 
 
+def test_stars_find_masks_and_say_which_labels(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask, labels, _ = scene(80, 90)
+    for name in ("b", "a"):
+        (tmp_path / "o" / name / "[1]").mkdir(parents=True)
+        write(f"o/{name}/[1]/mask.tif", mask)
+        write(f"{name}-[1].tif", labels)
+    monkeypatch.chdir(tmp_path)
+    for start in ("", "./", f"{tmp_path}/"):
+        words = (f"{start}o/*/*/mask.tif", f"{start}{{1}}-{{2}}.tif", "--json")
+        found = [image["labels"] for image in json.loads(command(*words))["images"]]
+        assert found == [f"{start}a-[1].tif", f"{start}b-[1].tif"]
+    for nothing in ("o/*/mask.tif", "o/**/mask.tif"):
+        with pytest.raises(JobError, match=r"mask\.tif: no mask is named so"):
+            command(nothing, "a.tif")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
