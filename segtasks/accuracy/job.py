@@ -22,7 +22,7 @@ class MaskPair(Part):
     """A mask and the labels of the same place."""
 
     mask: Url = Field(
-        description="Class ids; a path or url. Stars find many: {1}, {2} … are what they stand for.",
+        description="Class ids; a path or url. Stars find many; {1}, {2} … are what each is.",
         examples=["out/mask.tif", "out/*/mask.tif"],
     )
     labels: Url = Field(
