@@ -92,7 +92,7 @@ def test_wrong_arguments_exit_with_2() -> None:
 
 def test_scene_train_show_run_evaluate(tmp_path: Path) -> None:
     scene, model = tmp_path / "s.tif", tmp_path / "m.safetensors"
-    assert segtasks("scene", "--to", scene, "--size", 600, "--seed", 5).returncode == 0
+    assert segtasks("scene", "--to", scene, "--size", 300, "--seed", 62).returncode == 0
     pair = (scene, tmp_path / "s_label.tif")
     classes = [
         w

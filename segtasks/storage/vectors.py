@@ -30,7 +30,8 @@ LAYER = "|layername="
 """Between file and layer, as QGIS writes it."""
 MARGIN_PX = 64
 """Read around a window: an edge that is straight in one CRS bends in another."""
-KEPT_FILES = 4
+KEPT_FILES = 32
+"""Many data sets have a GeoJSON per image."""
 _reading = threading.Lock()
 
 Box = tuple[float, float, float, float]

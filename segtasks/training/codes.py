@@ -127,7 +127,7 @@ def _whole(value: Any) -> int:  # noqa: ANN401 - see _class_of
     """Return a value as a class id, -1 when it is none."""
     try:
         return int(value) if int(value) == float(value) else -1
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return -1
 
 

@@ -1,14 +1,14 @@
 """Which image goes with which labels: pairs, globs, and manifests of them."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from glob import has_magic
 from io import StringIO
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from segtasks.errors import JobError
 from segtasks.settings import validated
@@ -61,7 +61,16 @@ class Row(PairSource):
     split: Split | None = None
 
 
-Source = PairSource | Manifest
+def _kind(source: object) -> str:
+    """Which of the two a job file means, so that what it got wrong is said of that one."""
+    is_manifest = isinstance(source, Mapping) and "manifest" in source
+    return "manifest" if is_manifest or isinstance(source, Manifest) else "pair"
+
+
+Source = Annotated[
+    Annotated[PairSource, Tag("pair")] | Annotated[Manifest, Tag("manifest")],
+    Discriminator(_kind),
+]
 
 
 def find_pairs(sources: Sequence[Source]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from sources import SHARED
 
 from segtasks.cli.training import train
 from segtasks.errors import JobError, StorageError
+from segtasks.settings import validated
 from segtasks.storage import objects
 from segtasks.training.job import TrainJob
 from segtasks.training.legend import LabelRules, read_legend
@@ -144,6 +145,22 @@ def test_the_splits_of_dubai_are_manifests() -> None:
         assert all(Path(name).exists() for pair in pairs for name in pair)
         counts.append(len(pairs))
     assert counts == [42, 7, 14]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"image": "a.tif"}, r"sources\.0\.pair\.labels: Field required"),
+        ({"image": "a.tif", "mask": "b"}, r"pair\.labels: Field required"),
+        ({"manifest": "a.csv", "split": "dev"}, r"sources\.0\.manifest\.split: Input should be 't"),
+    ],
+)
+def test_sources_of_a_job_file_are_judged_as_what_they_are(
+    source: dict[str, str], message: str
+) -> None:
+    values = {"sources": [source], "validation": [{"manifest": "a.csv"}], "legend": LEGEND}
+    with pytest.raises(JobError, match=message):
+        validated(TrainJob, {**values, "out": "m.safetensors"})
 
 
 LEGEND = [

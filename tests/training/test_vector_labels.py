@@ -121,6 +121,7 @@ def test_pixels_under_no_feature_are_ignored_when_asked(tmp_path: Path) -> None:
         ([2, 0, 1], [2, 0, 1]),
         ([2.0, 255.0, float("nan")], [2, 255, 255]),  # whole numbers with a gap are floats
         (["2", "0", "building"], [2, 0, 1]),
+        ([True, False, True], [1, 0, 1]),
     ],
 )
 def test_a_column_holds_names_or_ids_and_empty_is_ignored(
@@ -231,11 +232,11 @@ def test_vectors_that_cannot_be_labels_are_refused(
         open_labels(url, an_image(tmp_path, **image), legend, rules)
 
 
-def test_a_value_beyond_the_legend_is_named(tmp_path: Path) -> None:
-    frame = blobs()
-    frame.loc[3, "kind"] = "rail"
+@pytest.mark.parametrize("value", ["rail", 3, -1, 1.5, float("inf")])
+def test_a_value_beyond_the_legend_is_named(tmp_path: Path, value: str | float) -> None:
+    frame = blobs().assign(kind=value)
     labels = open_labels(save(tmp_path / "l.gpkg", frame), an_image(tmp_path), LEGEND, BY_NAME)
-    with pytest.raises(SourceError, match=r"kind is 'rail', which is not in the legend \(grou"):
+    with pytest.raises(SourceError, match=rf"kind is '?{value}.*, which is not in the legend"):
         labels.read(Window(0, 0, 40, 60))
 
 
