@@ -36,7 +36,7 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    for given_values in (_legend(given), _sources(given), options.nested(TrainJob, given)):
+    for given_values in (legend_of(given), _sources(given), options.nested(TrainJob, given)):
         values = options.merged(values, given_values)
     job = validated(TrainJob, values)
     with shown_training() as on_progress:
@@ -70,7 +70,7 @@ def _manifest(url: str, root: str | None, split: str | None) -> dict[str, Any]:
     return {"manifest": url, "root": root, "split": split}
 
 
-def _legend(given: Mapping[str, Any]) -> dict[str, Any]:
+def legend_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Classes, and void colours when a file has any."""
     if given["classes"] and given["legend_file"]:
         raise JobError("both --class and --legend say what the classes are; give one of them")

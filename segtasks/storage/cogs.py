@@ -40,6 +40,11 @@ class Legend:
     entries: tuple[tuple[int, str, str], ...]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by id."""
+        return tuple(name for _, name, _ in self.entries)
+
+    @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:
         """GDAL colour table; nodata is transparent."""
         table = {i: (*bytes.fromhex(color[1:]), 255) for i, _, color in self.entries}
@@ -164,6 +169,23 @@ def read_tag(url: str, key: str) -> str | None:
             return value
     except rasters.GDAL_ERRORS:
         return None
+
+
+def read_legend(url: str) -> Legend | None:
+    """The classes of a mask that `made` wrote, by its tags and colour table; ``None`` without."""
+    text = read_tag(url, CLASSES_TAG)
+    if text is None:
+        return None
+    with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as mask:
+        colors = mask.colormap(1)
+    names: dict[str, str] = json.loads(text)
+    return Legend(
+        entries=tuple((i, names[str(i)], _hex(*colors[i][:3])) for i in range(len(names)))
+    )
+
+
+def _hex(red: int, green: int, blue: int) -> str:
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:

@@ -29,6 +29,8 @@ Valid = npt.NDArray[np.bool_]
 # GDAL's own errors leave rasterio unwrapped in places, e.g. when a disk is full.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 OPEN_PER_THREAD = 4
+CACHE_BYTES = 128 * 2**20
+"""Of decoded blocks, kept by GDAL for the whole process."""
 VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
 _threads = threading.local()
 
@@ -39,7 +41,8 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 def gdal_options() -> dict[str, Any]:
     """GDAL settings: few requests when remote, the endpoint s3fs and boto use, bounded cache."""
     options: dict[str, Any] = {
-        "GDAL_CACHEMAX": 128 * 2**20,  # an int in bytes; the default is 5 % of the memory
+        # An int in bytes; the default is 5 % of the memory.
+        "GDAL_CACHEMAX": getattr(_threads, "cache_bytes", CACHE_BYTES),
         "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # no listing, yet side-car masks are found
         "GDAL_HTTP_MAX_RETRY": 5,
         "GDAL_HTTP_RETRY_DELAY": 1,
@@ -62,6 +65,16 @@ def gdal_options() -> dict[str, Any]:
             "AWS_VIRTUAL_HOSTING": "FALSE",
         }
     return options
+
+
+@contextmanager
+def small_cache(wanted_bytes: int) -> Iterator[None]:
+    """Let GDAL keep less than usual of what this thread reads, down to a quarter."""
+    _threads.cache_bytes = min(max(wanted_bytes, CACHE_BYTES // 4), CACHE_BYTES)
+    try:
+        yield
+    finally:
+        del _threads.cache_bytes
 
 
 def gdal_path(url: str) -> str:

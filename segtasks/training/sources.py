@@ -117,7 +117,7 @@ def _rows(source: Source) -> Iterator[PairSource]:
     folder = source.root or source.manifest.rpartition("/")[0] or "."
     for row in _listed(source.manifest):
         if source.split in {None, row.split}:
-            image, labels = _placed(row.image, folder), _placed(row.labels, folder)
+            image, labels = placed(row.image, folder), placed(row.labels, folder)
             yield PairSource(image=image, labels=labels)
 
 
@@ -153,7 +153,7 @@ def _row(manifest: str, place: int, values: Any) -> Row:  # noqa: ANN401 - whate
         raise JobError(f"{manifest}: row {place}: {error}") from None
 
 
-def _placed(name: str, folder: str) -> str:
+def placed(name: str, folder: str) -> str:
     """``name`` in ``folder``; names in the image's folder, absolute ones and urls stay."""
     is_whole = name.startswith(("/", "{parent}")) or "://" in name
     return name if is_whole else f"{folder}/{name}"
