@@ -17,7 +17,8 @@ from segtasks.accuracy.tally import Tally, total
 from segtasks.errors import SourceError
 from segtasks.grid import Grid
 from segtasks.networks.card import ClassEntry
-from segtasks.storage import cogs, rasters
+from segtasks.storage import cogs
+from segtasks.storage.gdal import small_cache
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -81,7 +82,7 @@ def _add(made: Evaluation, pair: MaskPair, source: OpenPair, tell: Callable[[int
     """
     picture = OutcomeMap(source.grid.height, source.grid.width)
     # A row of blocks of mask, labels and one more: files in strips are then decoded once.
-    with rasters.small_cache(3 * source.grid.width * made.job.block_px):
+    with small_cache(3 * source.grid.width * made.job.block_px):
         image = Image(pair, total(_drawn(made, _blocks(source, made.job, picture), tell)))
     if image.tally.labelled_px == 0:
         raise SourceError(

@@ -22,7 +22,8 @@ from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
 from segtasks.storage import rasters
-from segtasks.storage.rasters import GDAL_ERRORS, Image, Valid
+from segtasks.storage.gdal import GDAL_ERRORS
+from segtasks.storage.rasters import Image, Valid
 
 DRIFT_PX = 0.1
 """Two grids are of one pixel size if over the whole raster they come apart by no more."""

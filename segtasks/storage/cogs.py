@@ -25,7 +25,7 @@ from rasterio.windows import Window as RasterioWindow
 from segtasks.errors import ResourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
-from segtasks.storage import rasters
+from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, gdal_path
 
 BLOCK_PX = 512
 NODATA = 255
@@ -76,11 +76,11 @@ def made(
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
         plain, cog = Path(folder, "plain.tif"), Path(folder, "mask.tif")
         try:
-            with rasterio.Env(**rasters.gdal_options()):
+            with rasterio.Env(**gdal_options()):
                 _write_plain(plain, raster, legend, tags, parts)
                 _write_cog(plain, cog)
                 _check(cog, raster, tags)
-        except (OSError, *rasters.GDAL_ERRORS) as error:
+        except (OSError, *GDAL_ERRORS) as error:
             raise ResourceError(
                 f"{url}: cannot be made in {folder} ({' '.join(str(error).split())}); is the disk "
                 "full? Free some space or set TMPDIR, and rerun: what is done is kept"
@@ -164,10 +164,10 @@ def _check(cog: Path, raster: Raster, tags: Mapping[str, str]) -> None:
 def read_tag(url: str, key: str) -> str | None:
     """A tag of an existing raster, ``None`` when it has no such tag or is no raster."""
     try:
-        with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as mask:
+        with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
             value: str | None = mask.tags().get(key)
             return value
-    except rasters.GDAL_ERRORS:
+    except GDAL_ERRORS:
         return None
 
 
@@ -176,7 +176,7 @@ def read_legend(url: str) -> Legend | None:
     text = read_tag(url, CLASSES_TAG)
     if text is None:
         return None
-    with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as mask:
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
         colors = mask.colormap(1)
     names: dict[str, str] = json.loads(text)
     return Legend(
@@ -190,5 +190,5 @@ def _hex(red: int, green: int, blue: int) -> str:
 
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
     """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
-    with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as dataset:
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as dataset:
         return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))
