@@ -1,31 +1,31 @@
 """How far a point must look: the mask from windows of ever more context against the labels.
 
-    python benchmarks/context.py ortho.tif labels.tif --model trained.safetensors
+    python benchmarks/questions/context.py ortho.tif labels.tif --model trained.safetensors
 
 Cores of 64 px are cut from windows with a halo, as tiles would be. *Unlike* are labels that differ
-from one forward over the whole image; *cost* is px forwarded per px kept, far from borders.
+from one forward over the whole square; *cost* is px forwarded per px kept, far from borders.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import torch
-from imagery import BANDS, normalised
+from imagery import label_windows, labels_of, normalised, windows
 from numpy.typing import NDArray
-from rasterio.windows import Window
-from tables import header, percent, row
+from showing import header, percent, row
 from torch import Tensor, nn
 
 from segtasks.networks.model_file import load
 from segtasks.networks.runtime import prepare
 from segtasks.patches import halo_factor
+from segtasks.slot import compute
 from segtasks.training.metrics import Scores, confusion
 
 Mask = NDArray[np.uint8]
 
-HALOS_PX = (0, 32, 64, 96, 128, 160, 192, 224, 256)
+HALOS_PX = (0, 32, 64, 128, 192, 256)
 CORE_PX = 64
 
 
@@ -37,7 +37,7 @@ def tiled(network: nn.Module, x: Tensor, halo: int) -> Mask:
         for left in range(0, W, CORE_PX):
             first, second = max(0, top - halo), max(0, left - halo)
             window = x[:, :, first : top + CORE_PX + halo, second : left + CORE_PX + halo]
-            labels = network(window)[0].argmax(dim=0).numpy()[top - first :, left - second :]
+            labels = labels_of(network, window)[0, top - first :, left - second :]
             out[top : top + CORE_PX, left : left + CORE_PX] = labels[:CORE_PX, :CORE_PX]
     return out
 
@@ -45,14 +45,13 @@ def tiled(network: nn.Module, x: Tensor, halo: int) -> Mask:
 def table(model: Path, raw: Tensor, truth: Mask) -> None:
     """One row per halo, for one model."""
     module, card = load(model)
-    x, ready = normalised(raw, card.normalisation), prepare(module)
-    network: nn.Module = ready.module
-    whole = network(x)[0].argmax(dim=0).numpy().astype(np.uint8)
+    x, network = normalised(raw, card.normalisation), prepare(module).module
+    whole = labels_of(network, x)[0]
     for halo in (*HALOS_PX, None):
         labels = whole if halo is None else tiled(network, x, halo)
         found = Scores(confusion(labels, truth, len(card.classes)))
         cost = "" if halo is None else f"{halo_factor(CORE_PX, halo):.0f}"
-        seen = "whole image" if halo is None else halo
+        seen = "whole square" if halo is None else halo
         unlike = percent((labels != whole).mean())
         row(f"`{card.network}`", seen, f"{found.mean_iou:.4f}", unlike, cost)
 
@@ -63,17 +62,15 @@ def main() -> None:
     parser.add_argument("raster", type=Path)
     parser.add_argument("labels", type=Path)
     parser.add_argument("--model", type=Path, nargs="+", required=True)
-    parser.add_argument("--side", type=int, default=1024, help="of the square looked at, px")
+    parser.add_argument("--side", type=int, default=768, help="of the square looked at, px")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    area = Window(0, 0, chosen.side, chosen.side)
-    with rasterio.open(chosen.raster) as image, rasterio.open(chosen.labels) as labels:
-        raw = torch.from_numpy(image.read(BANDS, window=area).astype(np.float32))[None]
-        truth = labels.read(1, window=area)
+    raw = windows(chosen.raster, chosen.side, 1)
+    truth = label_windows(chosen.labels, chosen.side, 1)[0]
     header("network", "halo, px", "mIoU", "unlike", "cost")
-    with torch.inference_mode():
-        for model in chosen.model:
-            table(model, raw, truth)
+    for model in chosen.model:
+        # In the computing slot, as on the route: its freed memory is kept.
+        compute(partial(table, model, raw, truth))
 
 
 if __name__ == "__main__":

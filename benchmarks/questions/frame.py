@@ -1,6 +1,6 @@
 """Why FCN pads its image by 100 px, and what the form without that frame saves.
 
-    python benchmarks/frame.py --width 0.25
+    python benchmarks/questions/frame.py --width 0.25 --picture frame.png
 
 Paddings are tried on every size from 1 to 2048 px, by the recursion of the sizes, which is checked
 against the network first. Then FCN-8s gets the weights of the shipped lean model.
@@ -9,15 +9,18 @@ against the network first. Then FCN-8s gets the weights of the shipped lean mode
 import argparse
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
-from imagery import displacements, labels_of, normalised
-from tables import header, percent, row
-from torch import nn
+from imagery import coloured, displacements, labels_of, normalised, pixels
+from numpy.typing import NDArray
+from showing import Panel, header, percent, row, sheet
+from torch import Tensor, nn
+from torch.nn import functional
 
-from segtasks.networks import build, shelf
-from segtasks.networks.architectures.fcn import FCN32s
+from segtasks.networks import Card, build, shelf
+from segtasks.networks.architectures.fcn import FCN8s, FCN32s
 from segtasks.networks.cost import forward_bytes_per_px, gmac
 from segtasks.networks.model_file import load
 from segtasks.networks.runtime import prepare
@@ -31,6 +34,8 @@ SIDES_PX = (256, 512, 1024, 2304)
 FORMS = ("fcn8s", "fcn8s_lean")
 SEEDS = (201, 202, 203, 204)
 """Of scenes that the shipped model was not trained on."""
+SCENE_PX = 1024
+SHOWN = slice(0, 256)
 
 
 def units(size: int, padding: int) -> int:
@@ -59,11 +64,11 @@ def check_recursion() -> None:
 
 def paddings() -> None:
     """Which sizes each padding fails for."""
-    header("padding", "crop", f"sizes of 1 ... {LARGEST_PX} px not covered")
+    header("padding, px", "crop, px", f"sizes of 1 … {LARGEST_PX} px not covered")
     for padding in PADDINGS_PX:
         sizes = range(1, LARGEST_PX + 1)
         failed = [size for size in sizes if not is_covered(size, padding)]
-        shown = f"{len(failed)} ({failed[0]} ... {failed[-1]})" if failed else "none"
+        shown = f"{len(failed)} ({failed[0]} … {failed[-1]})" if failed else "none"
         row(padding, padding - 81, shown)
 
 
@@ -90,44 +95,72 @@ def costs(width: float, rounds: int) -> None:
         macs = (f"{work[0]:.1f}", f"{work[1]:.1f}", f"{work[0] / work[1]:.2f}")
         row(side, *macs, f"{taken[0]:.3f}", f"{taken[1]:.3f}", f"{taken[0] / taken[1]:.2f}")
     memory = [forward_bytes_per_px(network, bands=3) for network in full]
-    print(f"\nbytes per px at 512 px: {memory[0]}, lean {memory[1]}")
+    print(f"\nbytes per px at 512 px: {memory[0]}, lean {memory[1]}\n")
 
 
-def same_weights() -> None:
-    """Both forms with one model's weights: units lie 3 px apart."""
+class Stretched(nn.Module):
+    """FCN-8s whose padded map is resized to the image, not cropped, as some ports do."""
+
+    def __init__(self, framed: FCN8s) -> None:
+        super().__init__()
+        self.framed = framed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K, H, W)."""
+        coarse = self.framed.coarse_logits(x)
+        return functional.interpolate(coarse, (x.shape[2], x.shape[3]), mode="bilinear")
+
+
+def forms() -> tuple[dict[str, nn.Module], Card]:
+    """The shipped model, its weights in the published form, and in a wrong one."""
     lean, card = load(shelf.resolve("demo"))
     framed = build("fcn8s", classes=len(card.classes), width=card.width, batch_norm=True).eval()
+    assert isinstance(framed, FCN8s)
     kernels = {k: v for k, v in framed.state_dict().items() if k.startswith("upscore")}
     framed.load_state_dict(lean.state_dict() | kernels)
-    counts = np.zeros((len(FORMS), len(card.classes), len(card.classes)), np.int64)
-    maps = []
-    for seed in SEEDS:
-        image, truth = scene_window(seed, 0, 0, 1024, 1024)
-        raw = torch.from_numpy(image.astype(np.float32))[None]
-        found = [labels_of(net, normalised(raw, card.normalisation)) for net in (framed, lean)]
-        maps.append(found)
-        masks = [labels.astype(np.uint8) for labels in found]
-        counts += [confusion(mask, truth, len(card.classes)) for mask in masks]
-    scores = [Scores(count).mean_iou for count in counts]
-    unlike = percent(np.mean([one != other for one, other in maps]))
-    moved = np.concatenate([displacements(one, other) for one, other in maps])
-    middle, most = np.quantile(moved, (0.5, 0.95))
-    print(f"\nmIoU {scores[0]:.4f}, lean {scores[1]:.4f}; labels unlike {unlike};")
-    print(f"edges moved by {middle:.1f} px (median), {most:.1f} px (95 %)")
+    return {"lean": lean, "padded by 100": framed, "… and resized": Stretched(framed)}, card
+
+
+def scenes() -> tuple[Tensor, NDArray[np.uint8]]:
+    """Raw images (N, 3, H, W) and labels (N, H, W)."""
+    found = [scene_window(seed, 0, 0, SCENE_PX, SCENE_PX) for seed in SEEDS]
+    images, labels = (np.stack(part) for part in zip(*found, strict=True))
+    return torch.from_numpy(images.astype(np.float32)), labels
+
+
+def same_weights(picture: Path | None) -> None:
+    """All forms with one model's weights: the lean one's units lie 3 px beside the framed one's."""
+    networks, card = forms()
+    raw, truth = scenes()
+    x = normalised(raw, card.normalisation)
+    masks = {name: labels_of(network, x) for name, network in networks.items()}
+    lean = masks["lean"]
+    header("form", "mIoU", "labels unlike lean", "edges moved, px: median", "95 %")
+    for name, mask in masks.items():
+        score = Scores(confusion(mask, truth, len(card.classes))).mean_iou
+        moved = np.concatenate([displacements(*pair) for pair in zip(mask, lean, strict=True)])
+        middle, most = np.quantile(moved, (0.5, 0.95))
+        row(name, f"{score:.4f}", percent((mask != lean).mean()), f"{middle:.1f}", f"{most:.1f}")
+    if picture:
+        maps = {"labels": truth} | masks
+        shown = {name: coloured(m[0, SHOWN, SHOWN], card.classes) for name, m in maps.items()}
+        shown = {"image": pixels(raw[0])[SHOWN, SHOWN]} | shown
+        sheet([Panel(*item) for item in shown.items()], picture, columns=5)
 
 
 def main() -> None:
     """Print all of it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--width", type=float, default=0.25, help="of the timed networks")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--picture", type=Path, help="of a corner of a drawn scene")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     check_recursion()
     paddings()
     # In the computing slot, as on the route: its freed memory is kept.
     compute(lambda: costs(chosen.width, chosen.rounds))
-    same_weights()
+    same_weights(chosen.picture)
 
 
 if __name__ == "__main__":
