@@ -9,7 +9,7 @@ moved* is the distance to the nearest edge under the published enlargement.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +32,8 @@ from segtasks.networks.model_file import load
 from segtasks.slot import compute
 from segtasks.training.metrics import IGNORE, Scores, confusion
 
-TRAINED_ON, STEPS, BATCH = 12, 150, 4
-"""Windows, iterations and windows per iteration of the learnt kernel."""
+TRAINED_ON, STEPS, BATCH = 4, 300, 4
+"""Windows per raster, iterations and windows per iteration of the learnt kernel."""
 SHOWN = slice(128, 384)
 
 Forms = dict[str, nn.Module]
@@ -45,6 +45,13 @@ class Imagery:
 
     raw: Tensor
     truth: NDArray[np.uint8]
+
+
+def imagery(pairs: Sequence[tuple[Path, Path]], side: int, count: int) -> Imagery:
+    """Windows of rasters and of their labels, so many of each."""
+    raw = [windows(image, side, count) for image, _ in pairs]
+    truth = [label_windows(labels, side, count) for _, labels in pairs]
+    return Imagery(torch.cat(raw), np.concatenate(truth))
 
 
 class Zoomed(nn.Module):
@@ -74,12 +81,12 @@ class Deconvolution(nn.Module):
 
 
 class NoIndices(nn.Module):
-    """SegNet's unpooling without its memory: values enlarged, bilinear, as they are."""
+    """SegNet's unpooling without its memory: bilinear, of a quarter, so that sums stay the same."""
 
     def forward(self, x: Tensor, places: list[Place]) -> Tensor:
         """(N, C, h, w) -> (N, C, H, W)."""
         _, size = places.pop()
-        return functional.interpolate(x, size, mode="bilinear")
+        return functional.interpolate(x / 4, size, mode="bilinear")
 
 
 def learnt(network: FCN8sLean, card: Card, material: Imagery) -> Deconvolution:
@@ -146,9 +153,10 @@ def compare(path: Path, material: Imagery, seen: Imagery) -> list[Panel]:
         middle, most = np.quantile(moved, (0.5, 0.95))
         unlike = percent((mask != published).mean())
         row(f"`{card.network}`", name, f"{score:.4f}", unlike, f"{middle:.1f}", f"{most:.1f}")
-    shown = {"labels": seen.truth} | masks
-    pictures = {name: coloured(m[0, SHOWN, SHOWN], card.classes) for name, m in shown.items()}
-    return [Panel(f"{card.network}, {name}", picture) for name, picture in pictures.items()]
+    return [
+        Panel(f"{card.network}, {name}", coloured(mask[0, SHOWN, SHOWN], card.classes))
+        for name, mask in masks.items()
+    ]
 
 
 def main() -> None:
@@ -156,24 +164,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("raster", type=Path)
     parser.add_argument("labels", type=Path)
-    parser.add_argument("--train", type=Path, nargs=2, required=True, help="raster and labels")
+    parser.add_argument("--train", type=Path, nargs=2, action="append", required=True)
     parser.add_argument("--model", type=Path, nargs="+", required=True)
     parser.add_argument("--side", type=int, default=512, help="of the windows, px")
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--picture", type=Path, help="of a corner of the first window")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    image, truth = chosen.train
-    side, count = chosen.side, chosen.windows
-    material = Imagery(windows(image, side, TRAINED_ON), label_windows(truth, side, TRAINED_ON))
-    seen = Imagery(windows(chosen.raster, side, count), label_windows(chosen.labels, side, count))
+    material = imagery(chosen.train, chosen.side, TRAINED_ON)
+    seen = imagery([(chosen.raster, chosen.labels)], chosen.side, chosen.windows)
     header("network", "enlarged", "mIoU", "labels unlike", "edges moved, px: median", "95 %")
-    panels = [Panel("image", pixels(seen.raw[0])[SHOWN, SHOWN])]
+    legend = load(chosen.model[0])[1].classes
+    panels = [
+        Panel("image", pixels(seen.raw[0])[SHOWN, SHOWN]),
+        Panel("labels", coloured(seen.truth[0, SHOWN, SHOWN], legend)),
+    ]
     for path in chosen.model:
         # In the computing slot, as on the route: its freed memory is kept.
         panels += compute(partial(compare, path, material, seen)).result
     if chosen.picture:
-        sheet(panels, chosen.picture, columns=5)
+        sheet(panels, chosen.picture, columns=4)
 
 
 if __name__ == "__main__":
