@@ -21,7 +21,11 @@ def field_of(name: str) -> ReceptiveField | None:
 def untrained(name: str, x: Tensor, *, classes: int, width: float) -> nn.Module:
     """A network of random weights; the statistics of its BatchNorms are those of ``x``."""
     torch.manual_seed(0)
-    network = build(name, classes=classes, width=width)
+    return with_statistics(build(name, classes=classes, width=width), x)
+
+
+def with_statistics(network: nn.Module, x: Tensor) -> nn.Module:
+    """The network in eval mode, its BatchNorms set on ``x`` (N, C, H, W)."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 1.0

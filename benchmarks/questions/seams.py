@@ -14,7 +14,7 @@ from segtasks.networks.architectures.deeplab_v1 import LargeFOV
 
 WIDTH, CLASSES = 1 / 16, 6
 CORE, LONG_PX = slice(2048, 2112), 4096
-REFINENET_HALOS_PX = (768, 1568, 1632, 1920)
+REFINENET_HALOS_PX = (192, 384, 768, 1632)
 LARGEFOV_HALOS_PX = (192, 224, 256, 448)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from imagery import coloured, displacements, label_windows, labels_of, normalised, pixels, windows
-from narrow import doublings
+from narrow import doublings, with_statistics
 from numpy.typing import NDArray
 from showing import Panel, header, percent, row, sheet
 from torch import Tensor, nn
@@ -125,11 +125,12 @@ def fcn_forms(network: FCN8sLean, card: Card, material: Imagery) -> Forms:
     }
 
 
-def segnet_forms(network: SegNet) -> Forms:
-    """The places of maxima against none."""
+def segnet_forms(network: SegNet, card: Card, material: Imagery) -> Forms:
+    """The places of maxima against none, with BatchNorms that know of it."""
     without = deepcopy(network)
     without.unpool = NoIndices()  # type: ignore[assignment]  # same call
-    return {"indices": network, "bilinear": without}
+    x = normalised(material.raw, card.normalisation)
+    return {"indices": network, "bilinear": with_statistics(without, x)}
 
 
 def forms_of(path: Path, material: Imagery) -> tuple[Forms, Card]:
@@ -137,7 +138,9 @@ def forms_of(path: Path, material: Imagery) -> tuple[Forms, Card]:
     network, card = load(path)
     if isinstance(network, FCN8sLean):
         return fcn_forms(network, card, material), card
-    return segnet_forms(network) if isinstance(network, SegNet) else doublings(network), card
+    if isinstance(network, SegNet):
+        return segnet_forms(network, card, material), card
+    return doublings(network), card
 
 
 def compare(path: Path, material: Imagery, seen: Imagery) -> list[Panel]:
