@@ -67,7 +67,8 @@ def show(case: Case) -> Panel:
     size, halo = (field.size_px, field.halo_px) if field else ("global", "none")
     row(f"`{case.name}`", case.state, size, halo, *halves)
     squares = tuple(half / BIN_PX for half in (halves[0], halves[-1]))
-    return Panel(f"{case.name}, {case.state}", picture_of(case.energy.numpy()), squares)
+    title = case.name if case.state == "untrained" else f"{case.name}, {case.state}"
+    return Panel(title, picture_of(case.energy.numpy()), squares)
 
 
 def picture_of(energy: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -100,7 +101,7 @@ def main() -> None:
     # In the computing slot, as on the route: its freed memory is kept.
     panels = compute(lambda: [show(case) for case in cases]).result
     if chosen.picture:
-        sheet(panels, chosen.picture, columns=7)
+        sheet(panels, chosen.picture, columns=7, dpi=80)
 
 
 if __name__ == "__main__":

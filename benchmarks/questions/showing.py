@@ -34,7 +34,7 @@ class Panel(NamedTuple):
     squares: tuple[float, ...] = ()
 
 
-def sheet(panels: Sequence[Panel], path: Path, *, columns: int) -> None:
+def sheet(panels: Sequence[Panel], path: Path, *, columns: int, dpi: int = 110) -> None:
     """Write the panels side by side, PNG or JPEG by the name."""
     rows = -(-len(panels) // columns)
     size = (1.9 * columns, 2.05 * rows)
@@ -43,7 +43,7 @@ def sheet(panels: Sequence[Panel], path: Path, *, columns: int) -> None:
         axis.set_axis_off()
     for axis, panel in zip(axes.flat, panels, strict=False):  # the last row may be short
         _draw(axis, panel)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=dpi)
 
 
 def _draw(axis: Any, panel: Panel) -> None:  # noqa: ANN401 matplotlib's axes, typed by none
