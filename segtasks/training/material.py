@@ -13,7 +13,15 @@ from segtasks.networks import Normalisation
 from segtasks.training.checkpoint import identity_of
 from segtasks.training.donor import donor_path
 from segtasks.training.job import TrainJob
-from segtasks.training.pairs import Pair, band_moments, check_alike, class_pixels, open_pairs
+from segtasks.training.pairs import (
+    Pair,
+    band_moments,
+    check_alike,
+    class_pixels,
+    open_pairs,
+    require_classes,
+    warn_of_absent,
+)
 from segtasks.training.recipes import Settings
 from segtasks.training.start import start_normalisation
 
@@ -47,7 +55,9 @@ def make_material(job: TrainJob, settings: Settings) -> Material:
     training, validation = (open_pairs(part, job) for part in (job.sources, job.validation))
     check_alike([*training, *validation])
     pixels = class_pixels(training, len(job.legend))
-    validated = class_pixels(validation, len(job.legend))
+    require_classes(pixels, job.legend)
+    validated = class_pixels(validation, len(job.legend), "validation")
+    warn_of_absent(validated, job.legend)
     mean, std = band_moments(training)
     measured = Normalisation(mean=mean, std=std, dtype=training[0].image.dtype)
     identity = identity_of(

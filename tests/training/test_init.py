@@ -16,8 +16,9 @@ from segtasks.networks.card import ClassEntry
 from segtasks.networks.importers.partial import Partial, partial, spread_bands
 from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
-from segtasks.training.job import PairSource, TrainJob
+from segtasks.training.job import TrainJob
 from segtasks.training.loop import train
+from segtasks.training.sources import PairSource
 
 Jobs = Callable[..., TrainJob]
 WIDTH = 1 / 16
