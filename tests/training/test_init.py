@@ -10,12 +10,14 @@ import pytest
 import rasterio
 import torch
 from foreign import Weights
+from rasterio.windows import Window as RasterioWindow
 
 from segtasks.errors import ModelError
 from segtasks.networks.card import ClassEntry
 from segtasks.networks.importers.partial import Partial, partial, spread_bands
 from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
+from segtasks.scenes import label_path
 from segtasks.training.job import TrainJob
 from segtasks.training.loop import train
 from segtasks.training.sources import PairSource
@@ -132,9 +134,10 @@ def test_a_model_of_three_bands_begins_one_of_four_bands_of_uint16(
         profile = source.profile | {"count": 4, "dtype": "uint16"}
     with rasterio.open(tmp_path / "four.tif", "w", **profile) as target:
         target.write(np.concatenate([image, image[:1] // 2 + 7]))
-    pair = PairSource(
-        image=str(tmp_path / "four.tif"), labels=str(scene.with_name("scene_label.tif"))
-    )
+    labels = label_path(scene)
+    with rasterio.open(labels, "r+") as target:
+        target.write(np.full((1, 4, 4), 6, np.uint8), window=RasterioWindow(40, 40, 4, 4))
+    pair = PairSource(image=str(tmp_path / "four.tif"), labels=str(labels))
     classes = [*first.legend, ClassEntry(id=6, name="rail", color="#123456")]
     both = {"sources": (pair,), "validation": (pair,), "bands": (1, 2, 3, 4), "legend": classes}
     lines: list[str] = []
