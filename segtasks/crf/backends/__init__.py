@@ -66,13 +66,15 @@ def resolve(backend: str, *, has_cuda: bool = False) -> str:
     """The name that "auto" stands for: torch on CUDA, else native, pydensecrf, torch as installed.
 
     Raises:
-        CrfError: no such backend.
+        CrfError: no such backend, or it is not installed.
     """
     if backend == "auto":
         installed = [] if has_cuda else [n for n in ("native", "pydensecrf") if _is_installed(n)]
         return installed[0] if installed else "torch"
     if backend not in BACKENDS:
         raise CrfError(f"CRF backend {backend!r}: use auto or one of {', '.join(BACKENDS)}")
+    if backend != "torch":  # which is always there, and takes long to import
+        _loaded(backend)
     return backend
 
 
