@@ -21,6 +21,7 @@ Papers: https://arxiv.org/abs/1210.5644, DeepLab https://arxiv.org/abs/1606.0091
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -170,4 +171,6 @@ def _check_std(name: str, value: object) -> None:
 
 
 def _is_finite_number(value: object) -> TypeGuard[float]:
-    return type(value) is not bool and isinstance(value, (int, float)) and math.isfinite(value)
+    # A comparison takes integers of any size, and holds for no NaN.
+    is_number = type(value) is not bool and isinstance(value, (int, float))
+    return is_number and abs(value) <= sys.float_info.max
