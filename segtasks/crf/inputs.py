@@ -14,8 +14,8 @@ from segtasks.crf.potentials import Bool
 from segtasks.errors import CrfError
 
 MAX_8BIT = 255.0
-LAST_PX = 2**33
-"""Four times the largest raster GDAL knows; float64 still gives its place on the lattice there."""
+LAST_PX = 2**40
+"""Far beyond any raster; float64 still gives a place on the lattice there."""
 SUM_TOLERANCE = 0.05
 """Room for probabilities that rested as float16, or as uint8 of many classes."""
 

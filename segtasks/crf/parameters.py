@@ -172,5 +172,6 @@ def _check_std(name: str, value: object) -> None:
 
 def _is_finite_number(value: object) -> TypeGuard[float]:
     # A comparison takes integers of any size, and holds for no NaN.
-    is_number = type(value) is not bool and isinstance(value, (int, float))
-    return is_number and abs(value) <= sys.float_info.max
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max

@@ -65,7 +65,7 @@ def arrays_of_a_window(draw: st.DrawFn) -> dict[str, Any]:
     classes, bands = draw(mostly(st.integers(2, 5), [1])), draw(st.integers(0, 4))
     shape = draw(st.integers(0, 9)), draw(st.integers(0, 9))
     rng = np.random.default_rng(draw(st.integers(0, 9)))
-    arrays = {
+    arrays: dict[str, Any] = {
         "probabilities": np.moveaxis(rng.dirichlet(np.ones(classes), shape), -1, 0),
         "image8": rng.uniform(0, 255, (bands, *shape)).astype(np.float32),
         "valid": rng.random(shape) < draw(st.sampled_from([0, 0.5, 1, 1, 1])),

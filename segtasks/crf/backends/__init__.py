@@ -10,6 +10,8 @@ A backend is a module with one function, which updates all pixels at once for `i
 
 k is the Gaussian of the kernel's features, filtered on the permutohedral lattice that pydensecrf
 builds of them (exact sums them all), μ the kernel's compatibility, D the diagonal of k's row sums.
+The lattice has the vertices around feature zero too where pixels are no multiple of four: so has
+pydensecrf's, which fills up blocks of four.
 What comes in is checked, C-contiguous and not to be changed; what goes out is a new array.
 
 Normalisation is always symmetric: it divides by local sums of the kernel. NO_NORMALIZATION divides
