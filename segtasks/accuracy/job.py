@@ -8,8 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from segtasks.errors import JobError
-from segtasks.job import Part
 from segtasks.networks.card import ClassEntry
+from segtasks.part import Part
 from segtasks.storage import objects
 from segtasks.training.legend import LabelRules
 from segtasks.training.sources import placed

@@ -1,7 +1,7 @@
-"""What may reach pydensecrf: shapes, types and ranges, so that a mistake is a sentence.
+"""What may reach a backend: shapes, types and ranges, so that a mistake is a sentence.
 
-One NaN in the unary turns most of a window into NaN without an error; a NaN feature kills the
-process (SIGSEGV). Nothing can catch that, so it is checked before.
+One NaN in the unary turns most of a window into NaN without an error in pydensecrf; a NaN feature
+kills the process (SIGSEGV). Nothing can catch that, so it is checked before.
 """
 
 from typing import Any
@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.crf.potentials import Bool, Float32
+from segtasks.crf.backends.kernel import Float32
+from segtasks.crf.potentials import Bool
 from segtasks.errors import CrfError
 
 MAX_8BIT = 255.0
+LAST_PX = 2**40
+"""Far beyond any raster; float64 still gives a place on the lattice there."""
 SUM_TOLERANCE = 0.05
 """Room for probabilities that rested as float16, or as uint8 of many classes."""
 
@@ -30,9 +33,10 @@ def check_inputs(
     """
     _check_arrays(probabilities, image8, valid)
     _check_shapes(probabilities.shape, image8.shape, valid.shape)
-    if min(origin) < 0:
+    if not 0 <= min(origin) <= max(origin) <= LAST_PX:
         raise CrfError(
-            f"CRF window starts at row, col {origin}, must be >= 0: count from the raster's corner"
+            f"CRF window starts at row, col {origin}, must be >= 0: count from the raster's corner "
+            f"(and at most {LAST_PX})"
         )
     for band, values in enumerate(image8):
         _check_band(band, values[valid])
