@@ -1,0 +1,195 @@
+#include "field.h"
+
+#include <cmath>
+#include <stdexcept>
+#include <vector>
+
+#include "lattice.h"
+
+namespace segtasks {
+namespace {
+
+constexpr float NEVER = -INFINITY;
+
+// One kernel: its lattice and the values that rest on the vertices between two passes.
+class Term {
+ public:
+  Term(Lattice lattice, Buffer<float> matrix, int row)
+      : lattice_(std::move(lattice)),
+        matrix_(std::move(matrix)),
+        values_(lattice_.vertices() * row),
+        spare_(lattice_.vertices() * row) {
+    values_.zero();
+    spare_.zero();
+  }
+
+  void blur(const Kernels& kernels) {
+    for (int axis = 0; axis < lattice_.corners(); axis++, values_.swap(spare_))
+      kernels.blur(lattice_.neighbours(axis), lattice_.vertices(), kernels.row, values_.data(),
+                   spare_.data());
+  }
+
+  void clear_spare() { spare_.zero(); }
+  void turn() { values_.swap(spare_); }
+
+  void slice(const Kernels& kernels, int64_t block, int classes, float* energy, float* scratch) {
+    const auto slice = kernels.slice(lattice_.corners());
+    const uint32_t* vertex = lattice_.vertex(block);
+    const float* weight = lattice_.weight(block);
+    if (!matrix_.size())
+      return slice(vertex, weight, lattice_.corners(), values_.data(), kernels.row, energy);
+    std::memset(scratch, 0, sizeof(float) * static_cast<size_t>(BLOCK * kernels.row));
+    slice(vertex, weight, lattice_.corners(), values_.data(), kernels.row, scratch);
+    kernels.mix(matrix_.data(), classes, kernels.row, scratch, energy);
+  }
+
+  void splat(const Kernels& kernels, int64_t block, const float* q) {
+    kernels.splat(lattice_.corners())(lattice_.vertex(block), lattice_.weight(block),
+                                      lattice_.corners(), q, kernels.row, spare_.data());
+  }
+
+ private:
+  Lattice lattice_;
+  Buffer<float> matrix_;  // empty: Potts, its weight folded into the lattice's
+  Buffer<float> values_;
+  Buffer<float> spare_;  // what is blurred into, and what the next pass splats into
+};
+
+// The Potts weight of a matrix w * (1 - identity), w >= 0; -1 if it is another one.
+float potts_weight(const float* matrix, int classes) {
+  const float weight = matrix[1];
+  for (int row = 0; row < classes; row++)
+    for (int col = 0; col < classes; col++)
+      if (matrix[row * classes + col] != (row == col ? 0 : weight)) return -1;
+  return weight;
+}
+
+}  // namespace
+}  // namespace segtasks
+
+struct segtasks_field {
+  segtasks_field(int64_t pixels, int classes, const float* x, const float* y)
+      : pixels_(pixels),
+        classes_(classes),
+        kernels_(segtasks::kernels_for(classes)),
+        blocks_(segtasks::ordered_blocks(pixels, x, y)),
+        energy_(int64_t{segtasks::BLOCK} * kernels_.row),
+        scratch_(int64_t{segtasks::BLOCK} * kernels_.row) {}
+
+  void add(const float* features, int d, const float* compatibility) {
+    segtasks::Lattice lattice(features, d, pixels_, blocks_, kernels_);
+    const float potts = segtasks::potts_weight(compatibility, classes_);
+    // A Potts message is w * (sum over classes - own class); the sum is the same for every class,
+    // so softmax does not see it, and what is left is one factor.
+    lattice.normalise(potts >= 0 ? potts : 1.0f);
+    terms_.emplace_back(std::move(lattice), columns(compatibility, potts), kernels_.row);
+  }
+
+  void pass(const float* unary, bool sliced, float* marginals) {
+    for (size_t b = 0; b < blocks_.size(); b++) {
+      const auto block = static_cast<int64_t>(b);
+      load(unary, blocks_[b]);
+      if (sliced)
+        for (auto& term : terms_)
+          term.slice(kernels_, block, classes_, energy_.data(), scratch_.data());
+      kernels_.softmax(kernels_.row, energy_.data());
+      if (marginals)
+        store(marginals, blocks_[b]);
+      else
+        for (auto& term : terms_) term.splat(kernels_, block, energy_.data());
+    }
+  }
+
+  void start(const float* unary) {
+    for (auto& term : terms_) term.clear_spare();
+    pass(unary, false, nullptr);
+    blur();
+  }
+
+  void step(const float* unary) {
+    for (auto& term : terms_) term.clear_spare();
+    pass(unary, true, nullptr);
+    blur();
+  }
+
+ private:
+  void blur() {
+    for (auto& term : terms_) {
+      term.turn();
+      term.blur(kernels_);
+    }
+  }
+
+  segtasks::Buffer<float> columns(const float* matrix, float potts) const {
+    if (potts >= 0) return {};
+    segtasks::Buffer<float> padded(int64_t{classes_} * kernels_.row);
+    padded.zero();
+    for (int row = 0; row < classes_; row++)
+      for (int col = 0; col < classes_; col++)
+        padded[col * kernels_.row + row] = matrix[row * classes_ + col];
+    return padded;
+  }
+
+  void load(const float* unary, const segtasks::Block& block) {
+    const int row = kernels_.row;
+    float* energy = energy_.data();
+    for (int k = 0; k < row; k++)
+      for (int p = 0; p < segtasks::BLOCK; p++)
+        energy[p * row + k] = k >= classes_ ? segtasks::NEVER
+                              : p < block.count ? -unary[k * pixels_ + block.first + p]
+                                                : 0.0f;
+  }
+
+  void store(float* marginals, const segtasks::Block& block) const {
+    for (int k = 0; k < classes_; k++)
+      for (int p = 0; p < block.count; p++)
+        marginals[k * pixels_ + block.first + p] = energy_[p * kernels_.row + k];
+  }
+
+  int64_t pixels_;
+  int classes_;
+  segtasks::Kernels kernels_;
+  std::vector<segtasks::Block> blocks_;
+  std::vector<segtasks::Term> terms_;
+  segtasks::Buffer<float> energy_, scratch_;
+};
+
+namespace {
+
+// No exception may leave for C.
+template <class Call>
+int status_of(Call call) noexcept {
+  try {
+    call();
+    return SEGTASKS_OK;
+  } catch (const std::bad_alloc&) {
+    return SEGTASKS_NO_MEMORY;
+  } catch (const std::domain_error&) {
+    return SEGTASKS_BAD_FEATURES;
+  } catch (const std::length_error&) {
+    return SEGTASKS_TOO_LARGE;
+  }
+}
+
+}  // namespace
+
+int segtasks_field_new(int64_t pixels, int classes, const float* x, const float* y,
+                       segtasks_field** made) {
+  return status_of([&] { *made = new segtasks_field(pixels, classes, x, y); });
+}
+
+void segtasks_field_free(segtasks_field* field) { delete field; }
+
+int segtasks_field_add(segtasks_field* field, const float* features, int dimensions,
+                       const float* compatibility) {
+  return status_of([&] { field->add(features, dimensions, compatibility); });
+}
+
+void segtasks_field_start(segtasks_field* field, const float* unary) { field->start(unary); }
+
+void segtasks_field_step(segtasks_field* field, const float* unary) { field->step(unary); }
+
+void segtasks_field_finish(segtasks_field* field, const float* unary, int sliced,
+                           float* marginals) {
+  field->pass(unary, sliced != 0, marginals);
+}
