@@ -1,7 +1,7 @@
-"""What may reach pydensecrf: shapes, types and ranges, so that a mistake is a sentence.
+"""What may reach a backend: shapes, types and ranges, so that a mistake is a sentence.
 
-One NaN in the unary turns most of a window into NaN without an error; a NaN feature kills the
-process (SIGSEGV). Nothing can catch that, so it is checked before.
+One NaN in the unary turns most of a window into NaN without an error in pydensecrf; a NaN feature
+kills the process (SIGSEGV). Nothing can catch that, so it is checked before.
 """
 
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.crf.potentials import Bool, Float32
+from segtasks.crf.backends.kernel import Float32
+from segtasks.crf.potentials import Bool
 from segtasks.errors import CrfError
 
 MAX_8BIT = 255.0

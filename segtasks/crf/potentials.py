@@ -18,10 +18,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from segtasks.crf.backends.kernel import Float32
 from segtasks.crf.parameters import CrfParameters
-from segtasks.errors import CrfError
 
-Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 MIN_PROBABILITY = 1e-5
@@ -30,8 +29,6 @@ PERIOD_X = math.sqrt(3)
 PERIOD_Y = 3.0
 """Lattice periods along the first and second feature, in std: that far, every elevated coordinate
 moves by a multiple of d + 1, in any number of dimensions d."""
-LARGEST_KEY = 32_000
-"""Lattice keys are int16; beyond them far pixels alias silently."""
 
 
 def unary_energy(probabilities: Float32) -> Float32:
@@ -49,13 +46,10 @@ def position_features(valid: Bool, row: int, col: int, std_px: float) -> Float32
         row: the window's first row in raster pixels.
         col: the window's first column in raster pixels.
         std_px: θγ in pixels.
-
-    Raises:
-        CrfError: the lattice's keys would overflow.
     """
     features = np.empty((2, np.count_nonzero(valid)), np.float32)
     _fill_positions(features, valid, (row, col), std_px)
-    return _checked(features)
+    return features
 
 
 def bilateral_features(
@@ -69,15 +63,12 @@ def bilateral_features(
         row: the window's first row in raster pixels.
         col: the window's first column in raster pixels.
         parameters: θα is `bi_xy_std`, θβ is `bi_rgb_std`.
-
-    Raises:
-        CrfError: the lattice's keys would overflow.
     """
     features = np.empty((2 + len(image8), np.count_nonzero(valid)), np.float32)
     _fill_positions(features, valid, (row, col), parameters.bi_xy_std)
     for band, feature in zip(image8, features[2:], strict=True):
         np.divide(band[valid], np.float32(parameters.bi_rgb_std), out=feature)
-    return _checked(features)
+    return features
 
 
 def _fill_positions(features: Float32, valid: Bool, origin: tuple[int, int], std_px: float) -> None:
@@ -89,23 +80,3 @@ def _fill_positions(features: Float32, valid: Bool, origin: tuple[int, int], std
     # Summed in float64, rounded once: at origin 0 these are pydensecrf's own to the bit.
     features[0] = np.broadcast_to(x.astype(np.float32), (H, W))[valid]
     features[1] = np.broadcast_to(y.astype(np.float32)[:, None], (H, W))[valid]
-
-
-def _checked(features: Float32) -> Float32:
-    """The features, if the largest lattice key they can have fits an int16."""
-    key = _largest_key(features)
-    if key > LARGEST_KEY:
-        raise CrfError(
-            f"CRF features reach lattice key {key:.0f}, at most {LARGEST_KEY} fit: "
-            f"enlarge pos_xy_std, bi_xy_std or bi_rgb_std {key / LARGEST_KEY:.1f} times or more"
-        )
-    return features
-
-
-def _largest_key(features: Float32) -> float:
-    """Bound of the elevated coordinates (Adams et al., §3.1) of (d, pixels) features >= 0."""
-    d = len(features)
-    maxima = features.max(axis=1, initial=0.0).astype(np.float64)
-    axis = np.arange(1, d + 1)
-    scaled = maxima * (d + 1) * math.sqrt(2 / 3) / np.sqrt(axis * (axis + 1))
-    return float(max(scaled.sum(), (axis * scaled).max())) + d + 1

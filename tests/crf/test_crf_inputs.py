@@ -1,6 +1,5 @@
 """What crashed or poisoned pydensecrf (facts of its behaviour, each seen) is a sentence here."""
 
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -89,12 +88,6 @@ def test_std_so_small_that_lattice_keys_wrap_is_refused(name: str) -> None:
     small: dict[str, Any] = {name: 1e-5}
     with pytest.raises(CrfError, match=r"lattice key .*enlarge pos_xy_std"):
         refined(good(), parameters=replace(FAST, **small))
-
-
-def test_missing_pydensecrf_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
-    with pytest.raises(CrfError, match=r"pip install 'pydensecrf2>=1\.1'"):
-        refined(good())
 
 
 @pytest.mark.parametrize(

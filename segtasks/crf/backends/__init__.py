@@ -1,0 +1,113 @@
+"""Who does mean field: programs of one contract, on one lattice, behind one function.
+
+A backend is a module with one function, which updates all pixels at once for `iterations` rounds,
+
+    Q <- softmax(-unary - sum over kernels of μ D^-1/2 k D^-1/2 Q),    from Q = softmax(-unary)
+
+    def marginals(
+        unary: float32 (K, pixels), kernels: Sequence[Kernel], iterations: int
+    ) -> float32 (K, pixels)
+
+k is the Gaussian of the kernel's features, filtered on the permutohedral lattice that pydensecrf
+builds of them (exact sums them all), μ the kernel's compatibility, D the diagonal of k's row sums.
+What comes in is checked, C-contiguous and not to be changed; what goes out is a new array.
+
+Normalisation is always symmetric: it divides by local sums of the kernel. NO_NORMALIZATION divides
+by the window's mean, so that the filter's strength would depend on where the window's border lies.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import numpy as np
+
+from segtasks.crf.backends.kernel import Float32, Kernel
+from segtasks.errors import CrfError
+
+__all__ = ["BACKENDS", "Kernel", "marginals", "resolve"]
+
+BACKENDS = {
+    "native": "segtasks.crf.backends.native",
+    "pydensecrf": "segtasks.crf.backends.reference",
+    "torch": "segtasks.crf.backends.torch_lattice",
+    "exact": "segtasks.crf.backends.exact",
+}
+"""Imported when first asked for: each needs another library."""
+MENDS = {
+    "native": "build segtasks with a C++ compiler",
+    "pydensecrf": "pip install 'pydensecrf2>=1.1' (Python 3.11 or 3.12, g++ needed)",
+    "torch": "pip install torch",
+}
+
+Backend = Callable[[Float32, Sequence[Kernel], int], Float32]
+
+
+def marginals(backend: str, unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Float32:
+    """Marginals (K, pixels) of mean field, by the named backend; `unary` is left as it is.
+
+    Args:
+        backend: "auto" or a name in `BACKENDS`.
+        unary: (K, pixels) float32 energies, K >= 2; finite.
+        kernels: pairwise terms over the same pixels and classes; none: softmax(-unary).
+        iterations: updates, >= 1.
+
+    Raises:
+        CrfError: arrays that do not fit, a backend that is not there, or marginals not finite.
+    """
+    update = _loaded(resolve(backend))
+    _check(unary, kernels, iterations)
+    found = update(np.ascontiguousarray(unary), kernels, iterations)
+    if not np.isfinite(found).all():
+        raise CrfError("the CRF's marginals are not finite: lower pos_w and bi_w, or report this")
+    return found
+
+
+def resolve(backend: str, *, has_cuda: bool = False) -> str:
+    """The name that "auto" stands for: torch on CUDA, else native, pydensecrf, torch as installed.
+
+    Raises:
+        CrfError: no such backend.
+    """
+    if backend == "auto":
+        installed = [] if has_cuda else [n for n in ("native", "pydensecrf") if _is_installed(n)]
+        return installed[0] if installed else "torch"
+    if backend not in BACKENDS:
+        raise CrfError(f"CRF backend {backend!r}: use auto or one of {', '.join(BACKENDS)}")
+    return backend
+
+
+def _is_installed(backend: str) -> bool:
+    try:
+        import_module(BACKENDS[backend])
+    except ImportError:
+        return False
+    return True
+
+
+def _loaded(backend: str) -> Backend:
+    try:
+        found: Backend = import_module(BACKENDS[backend]).marginals
+    except ImportError as error:
+        raise CrfError(
+            f"CRF backend {backend} cannot be loaded ({error}): {MENDS[backend]}, or use auto"
+        ) from error
+    return found
+
+
+def _check(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> None:
+    """Refuse what would crash or poison a backend: see `marginals`; kernels check themselves."""
+    if unary.dtype != np.float32 or unary.ndim != 2 or len(unary) < 2 or not unary.size:  # noqa: PLR2004 - axes
+        raise CrfError(
+            f"unary is {unary.dtype} {unary.shape}, must be float32 (K, pixels), K >= 2, pixels > 0"
+        )
+    # A NaN anywhere makes the sum NaN: one pass, no mask.
+    if not np.isfinite(unary.sum(dtype=np.float64)):
+        raise CrfError("unary holds NaN or infinite energies, must be finite: clip probabilities")
+    if iterations < 1:
+        raise CrfError(f"iterations is {iterations}, must be >= 1: try 5")
+    for kernel in kernels:
+        if (kernel.classes, kernel.pixels) != unary.shape:
+            raise CrfError(
+                f"kernel of {kernel.classes} classes and {kernel.pixels} pixels does not fit "
+                f"unary {unary.shape}: make both of one window"
+            )
