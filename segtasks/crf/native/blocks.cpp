@@ -10,6 +10,7 @@ std::vector<Block> ordered_blocks(int64_t pixels, const float* x, const float* y
   blocks.reserve(static_cast<size_t>((pixels + BLOCK - 1) / BLOCK));
   for (int64_t first = 0; first < pixels; first += BLOCK)
     blocks.push_back({first, static_cast<int>(std::min<int64_t>(BLOCK, pixels - first))});
+  if (!x) return blocks;
   const auto before = [x, y](const Block& a, const Block& b) {
     const float rows[] = {std::floor(y[a.first]), std::floor(y[b.first])};
     if (rows[0] != rows[1]) return rows[0] < rows[1];

@@ -14,7 +14,8 @@ struct Block {
   int count;      // 1..BLOCK; less than BLOCK in the last one alone
 };
 
-// Blocks of so many pixels, sorted by squares of one standard deviation in the features x and y.
+// Blocks of so many pixels, sorted by squares of one standard deviation in the features x and y;
+// without features in their own order.
 std::vector<Block> ordered_blocks(int64_t pixels, const float* x, const float* y);
 
 }  // namespace segtasks

@@ -9,8 +9,6 @@
 namespace segtasks {
 namespace {
 
-constexpr float NEVER = -INFINITY;
-
 // One kernel: its lattice and the values that rest on the vertices between two passes.
 class Term {
  public:
@@ -68,13 +66,14 @@ float potts_weight(const float* matrix, int classes) {
 }  // namespace segtasks
 
 struct segtasks_field {
-  segtasks_field(int64_t pixels, int classes, const float* x, const float* y)
+  segtasks_field(int64_t pixels, int classes, const float* x, const float* y, bool plain)
       : pixels_(pixels),
         classes_(classes),
-        kernels_(segtasks::kernels_for(classes)),
+        kernels_(segtasks::kernels_for(classes, plain)),
         blocks_(segtasks::ordered_blocks(pixels, x, y)),
         energy_(int64_t{segtasks::BLOCK} * kernels_.row),
-        scratch_(int64_t{segtasks::BLOCK} * kernels_.row) {}
+        scratch_(int64_t{segtasks::BLOCK} * kernels_.row),
+        whole_(int64_t{segtasks::BLOCK} * kernels_.row) {}
 
   void add(const float* features, int d, const float* compatibility) {
     segtasks::Lattice lattice(features, d, pixels_, blocks_, kernels_);
@@ -131,19 +130,23 @@ struct segtasks_field {
   }
 
   void load(const float* unary, const segtasks::Block& block) {
-    const int row = kernels_.row;
-    float* energy = energy_.data();
-    for (int k = 0; k < row; k++)
+    if (block.count == segtasks::BLOCK)
+      return kernels_.load(unary + block.first, pixels_, classes_, kernels_.row, energy_.data());
+    for (int k = 0; k < classes_; k++)
       for (int p = 0; p < segtasks::BLOCK; p++)
-        energy[p * row + k] = k >= classes_ ? segtasks::NEVER
-                              : p < block.count ? -unary[k * pixels_ + block.first + p]
-                                                : 0.0f;
+        whole_[k * segtasks::BLOCK + p] =
+            p < block.count ? unary[k * pixels_ + block.first + p] : 0.0f;
+    kernels_.load(whole_.data(), segtasks::BLOCK, classes_, kernels_.row, energy_.data());
   }
 
-  void store(float* marginals, const segtasks::Block& block) const {
+  void store(float* marginals, const segtasks::Block& block) {
+    if (block.count == segtasks::BLOCK)
+      return kernels_.store(energy_.data(), kernels_.row, classes_, pixels_,
+                            marginals + block.first);
+    kernels_.store(energy_.data(), kernels_.row, classes_, segtasks::BLOCK, whole_.data());
     for (int k = 0; k < classes_; k++)
       for (int p = 0; p < block.count; p++)
-        marginals[k * pixels_ + block.first + p] = energy_[p * kernels_.row + k];
+        marginals[k * pixels_ + block.first + p] = whole_[k * segtasks::BLOCK + p];
   }
 
   int64_t pixels_;
@@ -151,7 +154,7 @@ struct segtasks_field {
   segtasks::Kernels kernels_;
   std::vector<segtasks::Block> blocks_;
   std::vector<segtasks::Term> terms_;
-  segtasks::Buffer<float> energy_, scratch_;
+  segtasks::Buffer<float> energy_, scratch_, whole_;
 };
 
 namespace {
@@ -174,8 +177,8 @@ int status_of(Call call) noexcept {
 }  // namespace
 
 int segtasks_field_new(int64_t pixels, int classes, const float* x, const float* y,
-                       segtasks_field** made) {
-  return status_of([&] { *made = new segtasks_field(pixels, classes, x, y); });
+                       int plain, segtasks_field** made) {
+  return status_of([&] { *made = new segtasks_field(pixels, classes, x, y, plain != 0); });
 }
 
 void segtasks_field_free(segtasks_field* field) { delete field; }
@@ -189,7 +192,6 @@ void segtasks_field_start(segtasks_field* field, const float* unary) { field->st
 
 void segtasks_field_step(segtasks_field* field, const float* unary) { field->step(unary); }
 
-void segtasks_field_finish(segtasks_field* field, const float* unary, int sliced,
-                           float* marginals) {
-  field->pass(unary, sliced != 0, marginals);
+void segtasks_field_finish(segtasks_field* field, const float* unary, float* marginals) {
+  field->pass(unary, true, marginals);
 }

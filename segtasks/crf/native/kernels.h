@@ -33,6 +33,12 @@ struct Kernels {
   // block[p] -= matrix @ messages[p]; the matrix column after column, padded as blocks are.
   using Mix = void (*)(const float* matrix, int classes, int row, const float* messages,
                        float* block);
+  // block = -unary of its pixels: BLOCK in each row of `unary`, whose rows are `stride` apart;
+  // -infinity where classes are padded.
+  using Load = void (*)(const float* unary, int64_t stride, int classes, int row, float* block);
+  // The way back: rows of a block to columns of `marginals`.
+  using Store = void (*)(const float* block, int row, int classes, int64_t stride,
+                         float* marginals);
   // Softmax of each pixel's row, in place.
   using Softmax = void (*)(int row, float* block);
   // Simplices of BLOCK points of d features, feature[i][p], each scaled by scale[i].
@@ -42,13 +48,15 @@ struct Kernels {
   Slice (*slice)(int corners);
   Splat (*splat)(int corners);
   Blur blur;
+  Load load;
+  Store store;
   Mix mix;
   Softmax softmax;
   Simplex (*simplex)(int d);
 };
 
-// Those of this machine, for so many classes.
-Kernels kernels_for(int classes);
+// The fastest this machine can run, for so many classes; or those every machine can.
+Kernels kernels_for(int classes, bool plain);
 
 Kernels plain_kernels(int row);
 Kernels avx2_kernels(int row);  // exists on x86-64 alone

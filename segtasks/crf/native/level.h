@@ -3,6 +3,7 @@
 
 #include "mean_field.h"
 #include "simplex.h"
+#include "transpose.h"
 
 namespace {
 
@@ -18,7 +19,8 @@ segtasks::Kernels::Simplex simplex_for(int d) {
 template <int LANES, int CHUNKS>
 segtasks::Kernels gathered(int row) {
   using Of = Rows<LANES, CHUNKS>;
-  return {row, Of::slice, Of::splat, Of::blur, Of::mix, Of::softmax, simplex_for};
+  return {row, Of::slice, Of::splat, Of::blur, load,    store,
+          Of::mix, Of::softmax, simplex_for};
 }
 
 segtasks::Kernels gathered_for(int row) {

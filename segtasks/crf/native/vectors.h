@@ -12,11 +12,11 @@
 #include <cstdint>
 
 #if defined(__clang__)
-#define SEGTASKS_SHUFFLE(vector, ...) __builtin_shufflevector(vector, vector, __VA_ARGS__)
+#define SEGTASKS_SHUFFLE2(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define SEGTASKS_SHUFFLE(vector, ...) \
-  __builtin_shuffle(vector, decltype((vector) < (vector)){__VA_ARGS__})
+#define SEGTASKS_SHUFFLE2(a, b, ...) __builtin_shuffle(a, b, decltype((a) < (b)){__VA_ARGS__})
 #endif
+#define SEGTASKS_SHUFFLE(vector, ...) SEGTASKS_SHUFFLE2(vector, vector, __VA_ARGS__)
 
 namespace {
 
