@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from segtasks.errors import CrfError
+from segtasks.refinement import PRESETS
 
 INT32_MAX = 2**31 - 1
 MAX_ITERATIONS = 100
@@ -70,6 +71,17 @@ class CrfParameters:
         """The longest standard deviation among the terms that take part, in pixels."""
         terms = ((self.pos_w, self.pos_xy_std), (self.bi_w, self.bi_xy_std))
         return max((std for weight, std in terms if weight > 0), default=0.0)
+
+
+def preset(name: str) -> CrfParameters:
+    """The settings of a preset: "kraehenbuehl", "deeplab" or "aerial".
+
+    Raises:
+        CrfError: no such preset.
+    """
+    if name not in PRESETS:
+        raise CrfError(f"CRF preset {name!r}: use one of {', '.join(PRESETS)}")
+    return CrfParameters(**PRESETS[name])
 
 
 def bytes_per_px(classes: int) -> int:

@@ -7,6 +7,7 @@ noise of low frequency, so that the CRF has something to mend (5-15 % of the lab
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segtasks.crf import CrfParameters, refine
+from segtasks.crf.backends import BACKENDS
 
 Float32 = NDArray[np.float32]
 Labels = NDArray[np.intp]
+
+needs_native = pytest.mark.skipif(
+    find_spec(BACKENDS["native"]) is None, reason="the native backend is not built here"
+)
+LATTICES = [pytest.param("native", marks=needs_native), "torch"]
+"""Backends that filter on pydensecrf's lattice."""
 
 STRIDE = 8
 CONFIDENCE = 0.85
 SHARED = Path(os.environ.get("SEGTASKS_SHARED") or Path(__file__).parents[2].parent / "shared")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Probabilities (K, H, W) and image (C, H, W) in 8-bit units of one square raster."""
 
@@ -39,10 +47,17 @@ class Scene:
     def window(self, rows: slice, cols: slice) -> "Scene":
         return Scene(self.probabilities[:, rows, cols], self.image8[:, rows, cols])
 
-    def refined(self, row: int, col: int, parameters: CrfParameters) -> Float32:
-        valid = np.ones(self.image8.shape[1:], bool)
+    def refined(
+        self, row: int, col: int, parameters: CrfParameters, backend: str = "auto"
+    ) -> Float32:
         return refine(
-            self.probabilities, self.image8, valid, row=row, col=col, parameters=parameters
+            self.probabilities,
+            self.image8,
+            np.ones(self.image8.shape[1:], bool),
+            row=row,
+            col=col,
+            parameters=parameters,
+            backend=backend,
         )
 
     def labels(self, parameters: CrfParameters) -> Labels:
@@ -58,6 +73,18 @@ def photograph(name: str, side: int, classes: int = 6) -> Scene:
     with rasterio.open(path) as source:
         image = source.read([1, 2, 3], window=((0, side), (0, side)))
     return scene_of(image.astype(np.float32), classes)
+
+
+def city(part: str, side: int, classes: int = 6, bands: int = 3) -> Scene:
+    """A square inside a shared satellite photograph; a fourth band is its excess of green."""
+    path = SHARED / "data" / "dubai" / "parts" / part
+    if not path.exists():
+        pytest.skip(f"shared imagery not found: {path} (set SEGTASKS_SHARED)")
+    with Image.open(path) as photo:
+        rgb = np.moveaxis(np.asarray(photo.convert("RGB"), np.float32), -1, 0)
+    rgb = rgb[:, 100 : 100 + side, 200 : 200 + side]
+    greenness = np.clip(128 + rgb[1] - (rgb[0] + rgb[2]) / 2, 0, 255)[None]
+    return scene_of(np.concatenate([rgb, greenness])[:bands].copy(), classes)
 
 
 def drawing(side: int, classes: int = 6, bands: int = 3, seed: int = 7) -> Scene:

@@ -1,0 +1,152 @@
+"""Mean field in torch, on a GPU or a CPU: pydensecrf's lattice, found by sorting.
+
+    splat: vertex <- its pixels     blur: vertex <- its neighbours, d + 1 times     slice: back
+
+Each step is an `embedding_bag`: a weighted sum of rows, gathered by the one who needs them. No
+atomic addition, so the same bits in every run; nothing in the loop waits for the device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from segtasks.crf.backends.kernel import Float32, Kernel
+from segtasks.crf.backends.lattice_points import Numbering, simplices, steps, vertices
+
+BLOCK = 2**20
+"""Pixels whose simplices are computed at a time, about 100 bytes each per dimension."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """A kernel's filter D^-1/2 k D^-1/2, built once for all iterations and classes.
+
+    Attributes:
+        offsets: (pixels, d + 1) vertices of each pixel.
+        weights: (pixels, d + 1) their weights, normalisation included.
+        pixels: (pixels * (d + 1),) the same by vertex: pixels of each vertex.
+        shares: their weights.
+        starts: (vertices,) where each vertex's pixels begin.
+        neighbours: (d + 1, vertices + 1, 3) itself and two neighbours per direction of the blur;
+            the last row, of zeros, stands for those that do not exist.
+    """
+
+    offsets: Tensor
+    weights: Tensor
+    pixels: Tensor
+    shares: Tensor
+    starts: Tensor
+    neighbours: Tensor
+
+    def filter(self, values: Tensor) -> Tensor:
+        """Values (pixels, K) filtered."""
+        at = embedding_bag(
+            self.pixels, values, self.starts, mode="sum", per_sample_weights=self.shares
+        )
+        at = torch.cat([at, at.new_zeros(1, at.shape[1])])
+        blur = at.new_tensor([1.0, 0.5, 0.5]).expand(len(at), 3).contiguous()
+        for neighbours in self.neighbours:
+            at = embedding_bag(neighbours, at, mode="sum", per_sample_weights=blur)
+        return embedding_bag(self.offsets, at, mode="sum", per_sample_weights=self.weights)
+
+    def scaled(self, factor: Tensor) -> "Lattice":
+        """The filter with pixels (pixels,) multiplied before and after."""
+        shares = self.shares * factor[self.pixels]
+        return Lattice(
+            self.offsets,
+            self.weights * factor[:, None],
+            self.pixels,
+            shares,
+            self.starts,
+            self.neighbours,
+        )
+
+
+@torch.inference_mode()
+def marginals(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Float32:
+    """Marginals (K, pixels); see `segtasks.crf.backends`. On the GPU where the process has one."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    energy = torch.tensor(-unary.T, device=device).contiguous()
+    terms = [(_normalised(kernel, device), _attraction(kernel, device)) for kernel in kernels]
+    q = energy.softmax(dim=1)
+    for _ in range(iterations):
+        total = energy.clone()
+        for lattice, attraction in terms:
+            total += lattice.filter(q) @ attraction
+        q = total.softmax(dim=1)
+    return np.ascontiguousarray(q.T.cpu().numpy())
+
+
+def _attraction(kernel: Kernel, device: torch.device) -> Tensor:
+    """-μ (K, K); where it is Potts, w on the diagonal, which is the same model."""
+    weight, eye = kernel.potts_w, np.eye(kernel.classes, dtype=np.float32)
+    return torch.tensor(-kernel.compatibility if weight is None else weight * eye, device=device)
+
+
+def _normalised(kernel: Kernel, device: torch.device) -> Lattice:
+    d = len(kernel.features)
+    plain = _lattice(torch.tensor(kernel.features, device=device))
+    alpha = 1 / (1 + 2.0**-d)  # of a filter whose impulse answer sums to 1
+    row_sums = alpha * plain.filter(plain.weights.new_ones(kernel.pixels, 1))[:, 0]
+    return plain.scaled(alpha**0.5 / (row_sums + 1e-20).sqrt())
+
+
+def _lattice(features: Tensor) -> Lattice:
+    """The lattice of (d, pixels) features, not normalised."""
+    d = len(features)
+    offsets, weights, neighbours = _vertices(features)
+    order = torch.argsort(offsets.flatten(), stable=True)
+    ordered = offsets.flatten()[order]
+    vertex = torch.arange(neighbours.shape[1] - 1, device=offsets.device, dtype=torch.int32)
+    return Lattice(
+        offsets=offsets,
+        weights=weights,
+        pixels=(order // (d + 1)).int(),
+        shares=weights.flatten()[order],
+        starts=torch.searchsorted(ordered, vertex, out_int32=True),
+        neighbours=neighbours,
+    )
+
+
+def _vertices(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Vertices and weights (pixels, d + 1) of each pixel, and neighbours of each vertex.
+
+    Many pixels share a simplex, so pixels are sorted by simplex once, and only the vertices of the
+    simplices that occur are numbered.
+    """
+    d, pixels = features.shape
+    parts = [simplices(block) for block in torch.split(features, BLOCK, dim=1)]
+    shapes = [torch.cat([part.corner[:d], part.rank[:d]]).short() for part in parts]
+    numbered, simplex = Numbering.of(torch.cat(shapes, dim=1))
+    first = simplex.new_empty(len(numbered))
+    # Any pixel of a simplex will do: they all have its corner and ranks.
+    first[simplex] = torch.arange(pixels, device=simplex.device)
+    sample = simplices(features[:, first])
+    points = vertices(sample.corner, sample.rank)
+    numbering, number = Numbering.of(points.flatten(1), margin=d)
+    offsets = number.view(-1, d + 1).int()[simplex]
+    return (
+        offsets,
+        torch.cat([part.weights for part in parts]),
+        _neighbours(points, number, numbering),
+    )
+
+
+def _neighbours(points: Tensor, number: Tensor, numbering: Numbering) -> Tensor:
+    """(d + 1, vertices + 1, 3) of the vertices with their coordinates in `points`."""
+    d, missing = len(points), len(numbering)
+    flat = points.flatten(1)
+    own = flat.new_empty(d, missing)
+    own[:, number] = flat
+    itself = torch.arange(missing + 1, device=flat.device, dtype=torch.int32)
+    found = itself.new_full((d + 1, missing + 1, 3), missing)
+    found[:, :, 0] = itself
+    for axis, step in enumerate(steps(d)):
+        shift = flat.new_tensor(step)[:, None]
+        found[axis, :missing, 1] = numbering.find(own + shift).int()
+        found[axis, :missing, 2] = numbering.find(own - shift).int()
+    return found
