@@ -32,7 +32,7 @@ def test_at_the_rasters_corner_equals_plain_pydensecrf(
     classes: int, parameters: CrfParameters
 ) -> None:
     scene = drawing(160, classes)
-    ours = scene.refined(0, 0, parameters)
+    ours = scene.refined(0, 0, parameters, "pydensecrf")
     np.testing.assert_array_equal(ours, plain_pydensecrf(scene, parameters))
     assert percent_different(ours.argmax(0), scene.probabilities.argmax(0)) > 1  # it does something
 
