@@ -23,16 +23,16 @@ import numpy as np
 import rasterio
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "crf"))
-from crf_scenes import Float32, scene_of  # noqa: E402 - the tests' folder is no package
+from crf_scenes import Float32, scene_of
 
-from segtasks.crf import backends, preset  # noqa: E402
-from segtasks.crf.backends import Kernel, kernel  # noqa: E402
-from segtasks.crf.potentials import (  # noqa: E402
+from segtasks.crf import backends, preset
+from segtasks.crf.backends import Kernel, kernel
+from segtasks.crf.potentials import (
     bilateral_features,
     position_features,
     unary_energy,
 )
-from segtasks.refinement import PRESETS  # noqa: E402
+from segtasks.refinement import PRESETS
 
 REFERENCE = "pydensecrf"
 
@@ -110,7 +110,7 @@ def _peak(backend: str, folder: Path, kernels: int, iterations: int) -> int:
 
 
 def _high_water() -> int:
-    """Most bytes this program had at once. (Its ru_maxrss starts at what its parent had.)"""
+    """Most bytes this program had at once; its ru_maxrss would start at what its parent had."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
@@ -147,7 +147,9 @@ def main() -> None:
     parser.add_argument("--bands", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--side", type=int, default=1024, help="pixels")
     parser.add_argument("--classes", type=int, nargs="+", default=[2, 6, 21])
-    parser.add_argument("--presets", nargs="+", default=["kraehenbuehl", "deeplab"], choices=PRESETS)
+    parser.add_argument(
+        "--presets", nargs="+", default=["kraehenbuehl", "deeplab"], choices=PRESETS
+    )
     parser.add_argument("--backends", nargs="+", default=["native"], help="beside pydensecrf")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()

@@ -36,7 +36,7 @@ def _marginals(
     for kernel in kernels:
         _add(field, kernel)
     energies = ffi.from_buffer("float[]", unary)
-    lib.segtasks_field_start(field, energies)
+    _check(lib.segtasks_field_start(field, energies))
     for _ in range(iterations - 1):
         lib.segtasks_field_step(field, energies)
     found = np.empty_like(unary)

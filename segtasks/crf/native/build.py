@@ -20,7 +20,7 @@ int segtasks_field_new(int64_t pixels, int classes, const float *x, const float 
 void segtasks_field_free(segtasks_field *field);
 int segtasks_field_add(segtasks_field *field, const float *features, int dimensions,
                        const float *compatibility);
-void segtasks_field_start(segtasks_field *field, const float *unary);
+int segtasks_field_start(segtasks_field *field, const float *unary);
 void segtasks_field_step(segtasks_field *field, const float *unary);
 void segtasks_field_finish(segtasks_field *field, const float *unary, float *marginals);
 """)

@@ -12,14 +12,19 @@ namespace {
 // One kernel: its lattice and the values that rest on the vertices between two passes.
 class Term {
  public:
-  Term(Lattice lattice, Buffer<float> matrix, int row)
-      : lattice_(std::move(lattice)),
-        matrix_(std::move(matrix)),
-        values_(lattice_.vertices() * row),
-        spare_(lattice_.vertices() * row) {
+  Term(Lattice lattice, Buffer<float> matrix)
+      : lattice_(std::move(lattice)), matrix_(std::move(matrix)) {}
+
+  // Make room for the values: after all lattices are built, which takes memory of its own.
+  void begin(int row) {
+    values_ = Buffer<float>(lattice_.vertices() * row);
+    spare_ = Buffer<float>(lattice_.vertices() * row);
     values_.zero();
     spare_.zero();
   }
+
+  // The last pass only slices.
+  void end() { spare_ = Buffer<float>(); }
 
   void blur(const Kernels& kernels) {
     for (int axis = 0; axis < lattice_.corners(); axis++, values_.swap(spare_))
@@ -81,9 +86,27 @@ struct segtasks_field {
     // A Potts message is w * (sum over classes - own class); the sum is the same for every class,
     // so softmax does not see it, and what is left is one factor.
     lattice.normalise(potts >= 0 ? potts : 1.0f);
-    terms_.emplace_back(std::move(lattice), columns(compatibility, potts), kernels_.row);
+    terms_.emplace_back(std::move(lattice), columns(compatibility, potts));
   }
 
+  void start(const float* unary) {
+    for (auto& term : terms_) term.begin(kernels_.row);
+    pass(unary, false, nullptr);
+    blur();
+  }
+
+  void step(const float* unary) {
+    for (auto& term : terms_) term.clear_spare();
+    pass(unary, true, nullptr);
+    blur();
+  }
+
+  void finish(const float* unary, float* marginals) {
+    for (auto& term : terms_) term.end();
+    pass(unary, true, marginals);
+  }
+
+ private:
   void pass(const float* unary, bool sliced, float* marginals) {
     for (size_t b = 0; b < blocks_.size(); b++) {
       const auto block = static_cast<int64_t>(b);
@@ -99,19 +122,6 @@ struct segtasks_field {
     }
   }
 
-  void start(const float* unary) {
-    for (auto& term : terms_) term.clear_spare();
-    pass(unary, false, nullptr);
-    blur();
-  }
-
-  void step(const float* unary) {
-    for (auto& term : terms_) term.clear_spare();
-    pass(unary, true, nullptr);
-    blur();
-  }
-
- private:
   void blur() {
     for (auto& term : terms_) {
       term.turn();
@@ -188,10 +198,12 @@ int segtasks_field_add(segtasks_field* field, const float* features, int dimensi
   return status_of([&] { field->add(features, dimensions, compatibility); });
 }
 
-void segtasks_field_start(segtasks_field* field, const float* unary) { field->start(unary); }
+int segtasks_field_start(segtasks_field* field, const float* unary) {
+  return status_of([&] { field->start(unary); });
+}
 
 void segtasks_field_step(segtasks_field* field, const float* unary) { field->step(unary); }
 
 void segtasks_field_finish(segtasks_field* field, const float* unary, float* marginals) {
-  field->pass(unary, true, marginals);
+  field->finish(unary, marginals);
 }

@@ -19,12 +19,14 @@ segtasks::Kernels::Simplex simplex_for(int d) {
 template <int LANES, int CHUNKS>
 segtasks::Kernels gathered(int row) {
   using Of = Rows<LANES, CHUNKS>;
-  return {row, Of::slice, Of::splat, Of::blur, load,    store,
-          Of::mix, Of::softmax, simplex_for};
+  constexpr bool pairs = LANES == 2;
+  return {row,     Of::slice,   Of::splat,  Of::blur, pairs ? load_pairs : load,
+          pairs ? store_pairs : store, Of::mix, Of::softmax, simplex_for};
 }
 
 segtasks::Kernels gathered_for(int row) {
   switch (row) {
+    case 2: return gathered<2, 1>(row);
     case 4: return gathered<4, 1>(row);
     case 8: return gathered<8, 1>(row);
     case 16: return gathered<8, 2>(row);

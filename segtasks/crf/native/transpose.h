@@ -1,4 +1,5 @@
-// Between arrays of classes (K, pixels) and blocks of pixels (BLOCK, row), four by four.
+// Between arrays of classes (K, pixels) and blocks of pixels (BLOCK, row), four by four; two
+// classes are but interleaved.
 #pragma once
 
 #include "kernels.h"
@@ -15,6 +16,20 @@ inline void transpose(Floats4 (&rows)[4]) {
   rows[1] = SEGTASKS_SHUFFLE2(low01, low23, 2, 3, 6, 7);
   rows[2] = SEGTASKS_SHUFFLE2(high01, high23, 0, 1, 4, 5);
   rows[3] = SEGTASKS_SHUFFLE2(high01, high23, 2, 3, 6, 7);
+}
+
+void load_pairs(const float* unary, int64_t stride, int, int, float* block) {
+  for (int p = 0; p < segtasks::BLOCK; p++) {
+    block[2 * p] = -unary[p];
+    block[2 * p + 1] = -unary[stride + p];
+  }
+}
+
+void store_pairs(const float* block, int, int, int64_t stride, float* marginals) {
+  for (int p = 0; p < segtasks::BLOCK; p++) {
+    marginals[p] = block[2 * p];
+    marginals[stride + p] = block[2 * p + 1];
+  }
 }
 
 void load(const float* unary, int64_t stride, int classes, int row, float* block) {

@@ -23,6 +23,11 @@ namespace {
 template <int LANES>
 struct Lanes;
 template <>
+struct Lanes<2> {
+  using Floats = float __attribute__((vector_size(8)));
+  using Ints = int32_t __attribute__((vector_size(8)));
+};
+template <>
 struct Lanes<4> {
   using Floats = float __attribute__((vector_size(16)));
   using Ints = int32_t __attribute__((vector_size(16)));
@@ -32,6 +37,7 @@ struct Lanes<8> {
   using Floats = float __attribute__((vector_size(32)));
   using Ints = int32_t __attribute__((vector_size(32)));
 };
+using Floats2 = Lanes<2>::Floats;
 using Floats4 = Lanes<4>::Floats;
 using Floats8 = Lanes<8>::Floats;
 
@@ -41,6 +47,7 @@ inline Floats larger(Floats a, Floats b) {
 }
 
 // The highest of the lanes, in all lanes.
+inline Floats2 spread_max(Floats2 v) { return larger(v, SEGTASKS_SHUFFLE(v, 1, 0)); }
 inline Floats4 spread_max(Floats4 v) {
   v = larger(v, SEGTASKS_SHUFFLE(v, 2, 3, 0, 1));
   return larger(v, SEGTASKS_SHUFFLE(v, 1, 0, 3, 2));
@@ -52,6 +59,7 @@ inline Floats8 spread_max(Floats8 v) {
 }
 
 // The sum of the lanes, in all lanes.
+inline Floats2 spread_sum(Floats2 v) { return v + SEGTASKS_SHUFFLE(v, 1, 0); }
 inline Floats4 spread_sum(Floats4 v) {
   v += SEGTASKS_SHUFFLE(v, 2, 3, 0, 1);
   return v + SEGTASKS_SHUFFLE(v, 1, 0, 3, 2);
