@@ -16,9 +16,9 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.system import MEMORY_LIMIT
 
 from flows.nursery import ENVIRONMENT
-from segtasks.cost import TILES_IN_FLIGHT
 from segtasks.errors import JobError, ResourceError
 from segtasks.plan import Plan
+from segtasks.slot import TILES_IN_FLIGHT
 
 MEMORY_SHARE = 0.9
 Options = Mapping[str, Mapping[str, Any]]

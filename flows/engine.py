@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from flows.nursery import open_nursery
-from segtasks.cost import TILES_IN_FLIGHT
 from segtasks.errors import ResourceError
 from segtasks.plan import FORWARDING, Plan, Stage
+from segtasks.slot import TILES_IN_FLIGHT
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -62,7 +62,7 @@ def engine(plan: Plan) -> Iterator[Engine]:
         from flows.cluster import client  # noqa: PLC0415 - 0.5 s that inline jobs need not wait for
 
         with client(plan, kind) as connected:
-            yield _dask(connected)
+            yield _dask(connected, plan)
 
 
 def kind_of(plan: Plan) -> str:
@@ -86,7 +86,7 @@ def _inline(pool: Executor) -> Engine:
     )
 
 
-def _dask(client: "Client") -> Engine:
+def _dask(client: "Client", plan: Plan) -> Engine:
     from distributed import KilledWorker  # noqa: PLC0415 - see engine
 
     client.wait_for_workers(1, timeout=300)
@@ -94,7 +94,9 @@ def _dask(client: "Client") -> Engine:
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     has_gpus = any("GPU" in worker["resources"] for worker in workers)
     executors: dict[str, Executor] = {
-        stage: client.get_executor(pure=False, resources=_resources(stage, has_gpus=has_gpus))
+        stage: client.get_executor(
+            pure=False, resources=_resources(plan, stage) if has_gpus else None
+        )
         for stage in get_args(Stage)
     }
     return Engine(
@@ -107,11 +109,10 @@ def _dask(client: "Client") -> Engine:
     )
 
 
-def _resources(stage: Stage, *, has_gpus: bool) -> dict[str, float] | None:
+def _resources(plan: Plan, stage: Stage) -> dict[str, float]:
     """Half a unit each: two tiles per process, one computing and one at the storage."""
-    if not has_gpus:
-        return None
-    return {"GPU" if stage in FORWARDING else "CPU": 1 / TILES_IN_FLIGHT}
+    on_gpu = stage in FORWARDING or (stage == "refine" and plan.crf_backend == "torch")
+    return {"GPU" if on_gpu else "CPU": 1 / TILES_IN_FLIGHT}
 
 
 @dataclass

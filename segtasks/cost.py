@@ -5,14 +5,11 @@ from math import ceil
 
 import numpy as np
 
-from segtasks.crf.parameters import bytes_per_px
 from segtasks.grid import Grid
 from segtasks.patches import Lattice
 from segtasks.plan import Plan
-
-PROCESS_BYTES = 700 * 2**20  # Python, torch, GDAL and their caches, measured on an idle worker
-TILES_IN_FLIGHT = 2  # one computes while the other is read ahead or written behind
-FLOAT_BYTES, HALF_BYTES = 4, 2
+from segtasks.slot import PROCESS_BYTES, TILES_IN_FLIGHT
+from segtasks.windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +135,8 @@ def _refine_bytes(plan: Plan) -> int:
     side = min(
         plan.windows.core_px + 2 * plan.crf_halo_px, max(plan.raster.height, plan.raster.width)
     )
-    classes = len(plan.card.classes)
-    colours = len(plan.bands) * FLOAT_BYTES
-    held = classes * (HALF_BYTES + FLOAT_BYTES) + _pixel_bytes(plan) + colours
-    return side**2 * (bytes_per_px(classes) + TILES_IN_FLIGHT * held)
+    bands, classes = len(plan.bands), len(plan.card.classes)
+    return side**2 * bytes_of_px(plan.raster, bands, classes, plan.crf_backend)
 
 
 def _crf_factor(plan: Plan) -> float:

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -19,34 +17,17 @@ from pydantic import (
 
 from segtasks.errors import JobError
 from segtasks.inference import Inference
+from segtasks.part import Auto, Part, WholeChunks
+from segtasks.refinement import Crf
 
-Auto = Literal["auto"]
 M = TypeVar("M", bound=BaseModel)
-CHUNK_MULTIPLE_PX = 64
 Pixels = Annotated[int, Field(ge=1, le=65536)]
-
-
-def _whole_chunks(value: int) -> int:
-    """Tiles and windows are whole chunks, and on the lattice of every network of the line."""
-    if value % CHUNK_MULTIPLE_PX:
-        below = value // CHUNK_MULTIPLE_PX * CHUNK_MULTIPLE_PX
-        raise ValueError(
-            f"{value} px is off the lattice, not a multiple of {CHUNK_MULTIPLE_PX}; "
-            f"use {below} or {below + CHUNK_MULTIPLE_PX}"
-        )
-    return value
-
-
-class Part(BaseModel):
-    """Base of the job's parts: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Tiling(Part):
     """How the raster is cut into tiles (units of work) and patches (inputs of the network)."""
 
-    tile_px: Annotated[int, Field(ge=64, le=65536), AfterValidator(_whole_chunks)] = Field(
+    tile_px: Annotated[int, Field(ge=64, le=65536), WholeChunks] = Field(
         2048, description="Side of a tile's core in pixels: what one task writes."
     )
     patch_px: Pixels | Auto = Field(
@@ -64,39 +45,6 @@ class Tiling(Part):
         "auto",
         description="crop keeps each patch's trusted centre; blend averages overlapping patches "
         "with weights that vanish at their edges. auto: crop where the network has a finite halo.",
-    )
-
-
-class Crf(Part):
-    """Fully connected CRF (Kraehenbuehl and Koltun 2011) on the stitched probabilities.
-
-    The defaults are those of DeepLab's scripts with a shorter reach. Kraehenbuehl's example (bi_w
-    10, bi_xy_std 80, bi_rgb_std 13) was tuned on photographs of 500 px; on aerial images it eats
-    roads and small roofs.
-    """
-
-    iterations: int = Field(5, ge=1, le=100, description="Mean-field iterations.")
-    pos_w: float = Field(3, ge=0, le=1000, description="Weight of the Gaussian (position) term.")
-    pos_xy_std: float = Field(
-        3, ge=0.5, le=1000, description="Standard deviation of the Gaussian term in pixels."
-    )
-    bi_w: float = Field(
-        4, ge=0, le=1000, description="Weight of the bilateral (position and colour) term."
-    )
-    bi_xy_std: float = Field(
-        30, ge=0.5, le=1000, description="Spatial standard deviation of the bilateral term, pixels."
-    )
-    bi_rgb_std: float = Field(
-        5,
-        ge=0.5,
-        le=255,
-        description="Colour standard deviation of the bilateral term, in 8-bit units (0..255).",
-    )
-    window_px: Annotated[int, Field(ge=64, le=16384), AfterValidator(_whole_chunks)] = Field(
-        2048, description="Core side of a CRF window in pixels."
-    )
-    halo_px: Annotated[int, Field(ge=0, le=8192)] | Auto = Field(
-        "auto", description="Pixels read around the core. auto: 4 x the larger xy std at 5 it."
     )
 
 

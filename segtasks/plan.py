@@ -4,7 +4,7 @@ Nothing is computed or written here; a plan that cannot work is refused.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +19,17 @@ from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import Modes, as_seen, modes_of
 from segtasks.patches import Lattice
-from segtasks.radiometry import Range, bands_of, colour_range_of, model_range_of
+from segtasks.radiometry import (
+    Range,
+    bands_of,
+    colour_range_of,
+    colour_warnings,
+    model_range_of,
+)
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
 from segtasks.storage import objects, rasters
+from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
 Stage = Literal["ingest", "pool", "predict", "refine"]
 FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
@@ -42,6 +49,7 @@ class Plan:
         model_range: raw values that become the model's 0 and full range; ``None``: as they are.
         colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
         windows: the CRF's own grid; ``None`` without a CRF.
+        crf_backend: who computes it, by name, whatever auto stands for on another machine.
         settled: precision and form of the network, as measured where the job leaves them open.
         thumbnail_step: every how manieth pixel goes into the quicklook.
         fingerprints: per stage and for the whole job ("mask"): what the data depends on.
@@ -60,6 +68,7 @@ class Plan:
     windows: Grid | None
     crf: CrfParameters | None
     crf_halo_px: int
+    crf_backend: str
     thumbnail_step: int
     settled: Settled = field(default_factory=Settled)
     warnings: tuple[str, ...] = ()
@@ -128,7 +137,10 @@ def make_plan(job: Job) -> Plan:
     raster = rasters.describe(job.source)
     bands = bands_of(job, raster, card)
     model_range = model_range_of(job, raster, card, bands)
-    crf = CrfParameters(**job.crf.model_dump(exclude={"window_px", "halo_px"})) if job.crf else None
+    crf = parameters_of(job.crf, card) if job.crf else None
+    halo = halo_px(job.crf, crf) if job.crf and crf else 0
+    backend = backend_of(job, job.crf) if job.crf else "none"
+    core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
     modes = modes_of(job.inference, card)
     seen = as_seen(modes, card)
     plan = Plan(
@@ -142,12 +154,13 @@ def make_plan(job: Job) -> Plan:
         colour_range=model_range or colour_range_of(raster, bands, needed=crf is not None),
         tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
         lattice=lattice_of(job, raster, seen),
-        windows=Grid(raster.height, raster.width, job.crf.window_px) if job.crf else None,
+        windows=Grid(raster.height, raster.width, core) if job.crf else None,
         crf=crf,
-        crf_halo_px=_crf_halo(job, crf),
+        crf_halo_px=halo,
+        crf_backend=backend,
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
-        warnings=raster.warnings,
+        warnings=raster.warnings + (colour_warnings(raster, bands, job.stretch) if crf else ()),
     )
     return _with_fingerprints(plan)
 
@@ -159,12 +172,6 @@ def local_model(model: str) -> Path:
     if form_of(path) is not None:
         objects.copy_companion(url, SUFFIX)
     return path
-
-
-def _crf_halo(job: Job, crf: CrfParameters | None) -> int:
-    if job.crf is None or crf is None:
-        return 0
-    return crf.halo_px() if job.crf.halo_px == "auto" else job.crf.halo_px
 
 
 def _thumbnail_step(raster: Raster) -> int:
@@ -188,8 +195,9 @@ def _with_fingerprints(plan: Plan) -> Plan:
         "ingest": ingest,
         **pool,
         "predict": predict,
-        "refine": digest(predict, crf),
-        "mask": digest(FORMAT, source, network, crf),
+        "refine": digest(predict, crf, plan.crf_backend),
+        # As asked: auto's mask is done, also where auto stands for another backend by now.
+        "mask": digest(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend),
     }
     return replace(plan, fingerprints=prints)
 
@@ -223,4 +231,5 @@ def _network_digest(plan: Plan) -> str:
 
 
 def _crf_digest(plan: Plan) -> str:
-    return digest(plan.job.crf and plan.job.crf.model_dump(), plan.crf_halo_px, plan.colour_range)
+    core = plan.windows and plan.windows.core_px
+    return digest(plan.crf and asdict(plan.crf), core, plan.crf_halo_px, plan.colour_range)

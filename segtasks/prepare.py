@@ -1,7 +1,9 @@
 """Before the first tile: refuse what cannot work, open the workspace or make it."""
 
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 from segtasks import cost
 from segtasks.errors import ResourceError, WorkspaceError
@@ -10,9 +12,11 @@ from segtasks.plan import Plan, Stage, with_settled
 from segtasks.settled import Settled
 from segtasks.storage import objects, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
+from segtasks.windows import BACKEND
 
 MASK_LEVEL = 3
-SETTLED = "settled"
+SETTLED, FINGERPRINTS = "settled", "fingerprints"
+REFINED = ("refine", "mask")
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
 
 
@@ -44,22 +48,37 @@ def prepare(plan: Plan) -> None:
 
     Raises:
         DestinationError: the destination or the workspace cannot be written.
-        WorkspaceError: the workspace was begun with other settings.
+        WorkspaceError: the workspace was begun with other settings; with other ones of the CRF
+            alone, and inference finished, it is refined anew.
         ResourceError: the disk is too small.
     """
     url = plan.job.workspace_url
     objects.require_writable(plan.job.to)
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
-        _require_same(url, manifest.get("fingerprints", {}), plan)
+        differing = _differing(manifest, plan)
+        if differing and not _only_refines_anew(plan, differing):
+            raise WorkspaceError(
+                f"{url}: was begun with another source, model or settings (differs from "
+                f"{differing[0]} on); give --fresh to discard it, or another --workspace"
+            )
+        if differing:
+            _forget_refined(plan, manifest)
         return
     objects.require_writable(url)
     _check_disk(url, plan)
     workspace.clear(url)
     workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
     _create_thumbnail(plan)
-    made_by = {"fingerprints": dict(plan.fingerprints), "segtasks": version("segtasks")}
-    workspace.write_manifest(url, made_by)
+    workspace.write_manifest(url, _manifest(plan))
+
+
+def _manifest(plan: Plan) -> dict[str, Any]:
+    return {
+        FINGERPRINTS: dict(plan.fingerprints),
+        "segtasks": version("segtasks"),
+        BACKEND: plan.crf_backend,
+    }
 
 
 def recall(plan: Plan) -> Plan:
@@ -83,13 +102,38 @@ def done(plan: Plan) -> dict[Stage, set[Tile]]:
     return {s: receipts.done(url, plan.fingerprints[s], s) for s in plan.stages}
 
 
-def _require_same(url: str, found: dict[str, str], plan: Plan) -> None:
-    differing = [name for name, value in plan.fingerprints.items() if found.get(name) != value]
-    if differing:
-        raise WorkspaceError(
-            f"{url}: was begun with another source, model or settings (differs from "
-            f"{differing[0]} on); give --fresh to discard it, or another --workspace"
-        )
+def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
+    """The stages of which the workspace holds what another job made."""
+    found = manifest.get(FINGERPRINTS, {})
+    return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
+
+
+def _only_refines_anew(plan: Plan, differing: list[str]) -> bool:
+    """Whether all is there that refine reads: probabilities are kept for another CRF.
+
+    Where inference is unfinished, other CRF settings are rather a slip.
+    """
+    if plan.windows is None or not set(differing) <= set(REFINED):
+        return False
+    known = recall(plan)
+    made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
+    return len(made) == len(plan.tiles)
+
+
+def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
+    """Drop what refine made with other settings, whose windows may differ, and take the new ones.
+
+    The manifest speaks first of neither, so that killed in between, this is done again.
+    """
+    url, kept = plan.job.workspace_url, dict(manifest[FINGERPRINTS])
+    for name in REFINED:
+        kept.pop(name, None)
+    workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
+    receipts.forget(url, "refine")
+    raster = plan.raster
+    workspace.create(url, raster.height, raster.width, {"mask": _arrays(plan)["mask"]})
+    workspace.forget()
+    workspace.write_manifest(url, {**manifest, **_manifest(plan)})
 
 
 def _check_disk(url: str, plan: Plan) -> None:

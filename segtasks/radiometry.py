@@ -12,6 +12,7 @@ Range = tuple[float, float]
 
 FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
+LEAST_SHARE = 0.1
 
 
 def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
@@ -65,6 +66,24 @@ def colour_range_of(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> 
     if raster.dtype == "uint8" or not needed:
         return (0.0, 255.0)
     return _percentiles(raster, bands)
+
+
+def colour_warnings(raster: Raster, bands: tuple[int, ...], given: object) -> tuple[str, ...]:
+    """A stretch GIVEN by hand so wide that the CRF would hardly see colours: 12 bits taken for 16.
+
+    All errors of unit look so: its colour tolerance is in 255ths of the stretch.
+    """
+    if not isinstance(given, tuple):
+        return ()
+    low, high = _percentiles(raster, bands)
+    share = (high - low) / (given[1] - given[0])
+    if share >= LEAST_SHARE:
+        return ()
+    warning = (
+        f"--stretch {given[0]:g},{given[1]:g}: 96 % of sampled pixels span {100 * share:.1f} % of "
+        f"it ({low:g}..{high:g}), so that the CRF hardly tells colours apart; give --stretch auto"
+    )
+    return (warning,)
 
 
 def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:

@@ -7,6 +7,10 @@ from segtasks.plan import Plan
 
 GIB = 2**30
 WASTEFUL_FACTOR = 2.5
+HALO_TOLERANCE: dict[object, str] = {
+    "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",
+    "strict": " (at most 0.01 % of labels unlike the whole image's, on hard content too)",
+}
 
 
 def figures(plan: Plan) -> dict[str, Any]:
@@ -36,6 +40,8 @@ def figures(plan: Plan) -> dict[str, Any]:
         "gmac": _gmac(plan, need),
         "crf": plan.job.crf.model_dump() if plan.job.crf else None,
         "crf_windows": need.windows,
+        "crf_backend": plan.crf_backend,
+        "crf_window_px": plan.windows.core_px if plan.windows else 0,
         "crf_halo_px": plan.crf_halo_px,
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
@@ -101,11 +107,12 @@ def _stitching(plan: Plan) -> str:
 
 
 def _crf_line(plan: Plan, shown: dict[str, Any]) -> str:
-    if not plan.windows:
+    if not plan.windows or plan.job.crf is None:
         return "none"
     return (
         f"{shown['crf_windows']} windows of {plan.windows.core_px} px, halo "
-        f"{shown['crf_halo_px']} px; {shown['crf_px_per_px']} px filtered per px"
+        f"{shown['crf_halo_px']} px{HALO_TOLERANCE.get(plan.job.crf.halo_px, '')}; "
+        f"{shown['crf_px_per_px']} px filtered per px; by {plan.crf_backend}"
     )
 
 

@@ -15,6 +15,9 @@ from typing import Generic, TypeVar
 
 from segtasks import malloc
 
+PROCESS_BYTES = 700 * 2**20  # Python, torch, GDAL and their caches, measured on an idle worker
+TILES_IN_FLIGHT = 2  # one computes while the other is read ahead or written behind
+
 T = TypeVar("T")
 _lock = Lock()
 _threads: list[Executor] = []

@@ -14,6 +14,8 @@ from segtasks.crf.potentials import Bool
 from segtasks.errors import CrfError
 
 MAX_8BIT = 255.0
+LAST_PX = 2**40
+"""Far beyond any raster; float64 still gives a place on the lattice there."""
 SUM_TOLERANCE = 0.05
 """Room for probabilities that rested as float16, or as uint8 of many classes."""
 
@@ -31,9 +33,10 @@ def check_inputs(
     """
     _check_arrays(probabilities, image8, valid)
     _check_shapes(probabilities.shape, image8.shape, valid.shape)
-    if min(origin) < 0:
+    if not 0 <= min(origin) <= max(origin) <= LAST_PX:
         raise CrfError(
-            f"CRF window starts at row, col {origin}, must be >= 0: count from the raster's corner"
+            f"CRF window starts at row, col {origin}, must be >= 0: count from the raster's corner "
+            f"(and at most {LAST_PX})"
         )
     for band, values in enumerate(image8):
         _check_band(band, values[valid])

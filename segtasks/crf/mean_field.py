@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segtasks.crf import backends
-from segtasks.crf.backends.kernel import Float32, Kernel, potts
+from segtasks.crf.backends.kernel import Float32, Kernel
 from segtasks.crf.inputs import check_inputs, check_probabilities
 from segtasks.crf.parameters import CrfParameters, check_window
 from segtasks.crf.potentials import Bool, bilateral_features, position_features, unary_energy
@@ -60,11 +60,11 @@ def _kernels(
     classes: int, image8: Float32, valid: Bool, origin: tuple[int, int], parameters: CrfParameters
 ) -> list[Kernel]:
     """The pairwise terms over the valid pixels; one without weight is left out."""
-    kernels = []
+    kernels, costs = [], parameters.pair_costs(classes)
     if parameters.pos_w > 0:
         features = position_features(valid, *origin, parameters.pos_xy_std)
-        kernels.append(Kernel(features, potts(classes, parameters.pos_w)))
+        kernels.append(Kernel(features, np.float32(parameters.pos_w) * costs))
     if parameters.bi_w > 0:
         features = bilateral_features(valid, image8, *origin, parameters)
-        kernels.append(Kernel(features, potts(classes, parameters.bi_w)))
+        kernels.append(Kernel(features, np.float32(parameters.bi_w) * costs))
     return kernels

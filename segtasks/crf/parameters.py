@@ -4,28 +4,38 @@
     k(i, j) = w1 * exp(-|p_i - p_j|^2 / (2 θα^2) - |I_i - I_j|^2 / (2 θβ^2))
             + w2 * exp(-|p_i - p_j|^2 / (2 θγ^2))
 
-    paper   here          pydensecrf          unit
-    w1      bi_w          compat (bilateral)  1
-    θα      bi_xy_std     sxy (bilateral)     pixels
-    θβ      bi_rgb_std    srgb                8-bit grey values (0..255)
-    w2      pos_w         compat (Gaussian)   1
-    θγ      pos_xy_std    sxy (Gaussian)      pixels
+    paper   here           DeepLab                pydensecrf          unit
+    w1      bi_w           bi_w, w1               compat (bilateral)  1
+    θα      bi_xy_std      bi_xy_std               sxy (bilateral)     pixels
+    θβ      bi_rgb_std     bi_rgb_std              srgb                8-bit grey values (0..255)
+    w2      pos_w          pos_w, w2              compat (Gaussian)   1
+    θγ      pos_xy_std     pos_xy_std              sxy (Gaussian)      pixels
+    μ       compatibility  - (Potts)              compat as a matrix  1, times w1 and w2
+    -       iterations     iter_max, MAX_ITER     inference(n)        updates
 
-The names are those of the DeepLab scripts, the defaults those of the paper's example and of
-pydensecrf's README.
-Paper: https://arxiv.org/abs/1210.5644
+A positive μ(a, b) keeps labels a and b apart. pydensecrf's matrices have that sign; its scalar w is
+Potts, w [a != b]; its vector v is the matrix diag(v), so that smoothing takes a negative one.
+
+The defaults are the paper's example and pydensecrf's README (preset kraehenbuehl).
+Papers: https://arxiv.org/abs/1210.5644, DeepLab https://arxiv.org/abs/1606.00915
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import numpy as np
+
+from segtasks.crf.backends.kernel import Float32, check_compatibility, potts
 from segtasks.errors import CrfError
-from segtasks.refinement import PRESETS
+from segtasks.refinement import PRESETS, Matrix
 
 INT32_MAX = 2**31 - 1
 MAX_ITERATIONS = 100
 POSITION_DIMS = 2
+BYTES_PER_PX = {"pydensecrf": (300, 32), "torch": (900, 20)}
+"""Of a window's pixel: what it takes whatever the classes, and per class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,8 @@ class CrfParameters:
     """Reach θα of the bilateral term in pixels, > 0. 80 suits 500 px photographs; aerial: 20-50."""
     bi_rgb_std: float = 13.0
     """Colour tolerance θβ of the bilateral term in 8-bit units whatever the source's depth, > 0."""
+    compatibility: Matrix | None = None
+    """μ, K rows of K, symmetric: what labels a and b cost; None: Potts, [a != b]."""
 
     def __post_init__(self) -> None:
         _check_iterations(self.iterations)
@@ -55,6 +67,23 @@ class CrfParameters:
             _check_weight(name, getattr(self, name))
         for name in ("pos_xy_std", "bi_xy_std", "bi_rgb_std"):
             _check_std(name, getattr(self, name))
+        if self.compatibility is not None:
+            check_compatibility(np.array(self.compatibility, np.float32))
+
+    def pair_costs(self, classes: int) -> Float32:
+        """μ (K, K) for `classes` classes: positive keeps labels apart, negative joins them.
+
+        Raises:
+            CrfError: the matrix is of another number of classes.
+        """
+        if self.compatibility is None:
+            return potts(classes, 1)
+        if len(self.compatibility) != classes:
+            size = len(self.compatibility)
+            raise CrfError(
+                f"compatibility is {size} x {size}, there are {classes} classes: one row per class"
+            )
+        return np.array(self.compatibility, np.float32)
 
     def halo_px(self) -> int:
         """Context a window reads on each side, in pixels: reach * (3 + 0.2 * iterations).
@@ -84,14 +113,16 @@ def preset(name: str) -> CrfParameters:
     return CrfParameters(**PRESETS[name])
 
 
-def bytes_per_px(classes: int) -> int:
-    """Peak memory of `refine` per window pixel, halo included, its inputs not: 300 + 32 K.
+def bytes_per_px(classes: int, backend: str) -> int:
+    """Peak memory of `refine` per window pixel, halo included, its inputs not.
 
-    Measured on aerial photographs: 201-627 bytes with the defaults, 316-877 with small kernels
-    (pos_xy_std 1, bi_rgb_std 3), K 2-21; pure noise stays below it with the defaults.
-    Pure noise with such small kernels, met in no photograph, takes twice as much.
+    Measured on aerial photographs: pydensecrf 201-627 bytes with the presets kraehenbuehl and
+    aerial, 316-877 with deeplab, K 2-21, so 300 + 32 K; torch 529-862 and 861-1090, so 900 + 20 K.
+    Pure noise stays below it with wide kernels; with small ones (pos_xy_std 1, bi_rgb_std 3) it
+    takes twice as much, which no photograph does.
     """
-    return 300 + 32 * classes
+    fixed, per_class = BYTES_PER_PX.get(backend, BYTES_PER_PX["pydensecrf"])
+    return fixed + per_class * classes
 
 
 def largest_window_px(classes: int, bands: int) -> int:
@@ -140,4 +171,7 @@ def _check_std(name: str, value: object) -> None:
 
 
 def _is_finite_number(value: object) -> TypeGuard[float]:
-    return type(value) is not bool and isinstance(value, (int, float)) and math.isfinite(value)
+    # A comparison takes integers of any size, and holds for no NaN.
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max

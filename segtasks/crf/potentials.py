@@ -75,8 +75,9 @@ def _fill_positions(features: Float32, valid: Bool, origin: tuple[int, int], std
     """Write the first two features: x before y, as pydensecrf's own addPairwise* have it."""
     H, W = valid.shape
     row, col = origin
-    x = np.arange(W) / std_px + math.fmod(col / std_px, PERIOD_X)
-    y = np.arange(H) / std_px + math.fmod(row / std_px, PERIOD_Y)
+    # The remainder nearest 0: just before a whole period it is a small negative, not a period.
+    x = np.arange(W) / std_px + math.remainder(col / std_px, PERIOD_X)
+    y = np.arange(H) / std_px + math.remainder(row / std_px, PERIOD_Y)
     # Summed in float64, rounded once: at origin 0 these are pydensecrf's own to the bit.
     features[0] = np.broadcast_to(x.astype(np.float32), (H, W))[valid]
     features[1] = np.broadcast_to(y.astype(np.float32)[:, None], (H, W))[valid]

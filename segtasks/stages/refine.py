@@ -12,6 +12,7 @@ import numpy.typing as npt
 from segtasks import labels, slot
 from segtasks.crf.certainty import is_certain
 from segtasks.crf.mean_field import refine
+from segtasks.crf.units import in_8bit_units
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan
 from segtasks.storage import workspace
@@ -57,17 +58,11 @@ def _marginals(
     image = workspace.read(plan.job.workspace_url, "image", window)
     marginals = refine(
         probabilities,
-        _colours(plan, image),
+        in_8bit_units(image, plan.colour_range),
         valid,
         row=window.row,
         col=window.col,
         parameters=plan.crf,
+        backend=plan.crf_backend,
     )
     return marginals[(..., *inner)]
-
-
-def _colours(plan: Plan, image: npt.NDArray[np.generic]) -> Floats:
-    """The image in 8-bit units, the units of ``bi_rgb_std``: one range for the whole mosaic."""
-    low, high = plan.colour_range
-    colours = (image.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.asarray(np.clip(colours, 0, 255))

@@ -114,7 +114,15 @@ def _tags(plan: Plan) -> dict[str, str]:
         ),
         "SEGTASKS_INFERENCE": json.dumps(plan.job.inference.model_dump()),
         "SEGTASKS_NETWORK_RUN": f"{plan.settled.precision} {plan.settled.form}",
-        "SEGTASKS_CRF": json.dumps(plan.job.crf and plan.job.crf.model_dump()),
+        "SEGTASKS_CRF": json.dumps(
+            plan.job.crf
+            and plan.job.crf.model_dump()
+            | {
+                "window_px": plan.mask_grid.core_px,
+                "halo_px": plan.crf_halo_px,
+                "backend": plan.crf_backend,
+            }
+        ),
     }
 
 

@@ -59,6 +59,12 @@ def done(workspace: str, fingerprint: str, stage: str) -> set[Tile]:
     return {Tile(int(name["row"]), int(name["col"])) for name in found if name}
 
 
+def forget(workspace: str, stage: str) -> None:
+    """Remove all receipts of a stage, of whatever settings."""
+    for fingerprint in objects.names(f"{workspace}/receipts"):
+        objects.remove_tree(f"{workspace}/receipts/{fingerprint}/{stage}")
+
+
 def write(workspace: str, fingerprint: str, receipt: Receipt) -> None:
     """Write the receipt, whole or not at all; only after the tile's data is durable."""
     url = f"{_folder(workspace, fingerprint, receipt.stage)}/{receipt.row}_{receipt.col}.json"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segtasks.crf import CrfParameters, bytes_per_px, largest_window_px
+from segtasks.crf import CrfParameters, bytes_per_px, largest_window_px, preset
 from segtasks.crf.parameters import INT32_MAX, check_window
 from segtasks.errors import CrfError
 
@@ -46,6 +46,35 @@ def test_weight_that_would_poison_is_refused(name: str, value: Any) -> None:  # 
         CrfParameters(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (((0, 1), (2, 0)), "classes 0, 1 is 1 and of 1, 0 2, must be equal"),
+        (((0, 1, 1), (1, 0, 1)), r"float32 \(2, 3\), must be float32 \(K, K\)"),
+        (((0, math.nan), (math.nan, 0)), "compatibility holds NaN"),
+    ],
+)
+def test_compatibility_that_is_no_matrix_of_pairs_is_refused(matrix: Any, message: str) -> None:  # noqa: ANN401
+    with pytest.raises(CrfError, match=message):
+        CrfParameters(compatibility=matrix)
+
+
+def test_compatibility_of_other_classes_is_refused() -> None:
+    # pydensecrf takes it without a word, and answers garbage.
+    parameters = CrfParameters(compatibility=((0, 1), (1, 0)))
+    assert parameters.pair_costs(2).tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(CrfError, match="compatibility is 2 x 2, there are 3 classes"):
+        parameters.pair_costs(3)
+
+
+def test_presets_are_those_of_their_sources() -> None:
+    assert preset("kraehenbuehl") == CrfParameters()
+    deeplab = preset("deeplab")
+    assert (deeplab.iterations, deeplab.pos_xy_std, deeplab.bi_rgb_std) == (10, 1, 3)
+    with pytest.raises(CrfError, match="CRF preset 'voc': use one of kraehenbuehl, deeplab"):
+        preset("voc")
+
+
 @pytest.mark.parametrize("value", [0, -1, 101, 5.0, True, "5"])
 def test_iterations_out_of_range_are_refused(value: Any) -> None:  # noqa: ANN401
     with pytest.raises(CrfError, match=r"iterations is .*must be a whole number 1\.\.100"):
@@ -53,9 +82,10 @@ def test_iterations_out_of_range_are_refused(value: Any) -> None:  # noqa: ANN40
 
 
 def test_memory_rule_covers_what_was_measured() -> None:
-    # Peak bytes per pixel above the inputs, kampala_b, pos_xy_std 1 and bi_rgb_std 3.
-    measured = {2: 334, 6: 449, 21: 877}
-    assert all(bytes_per_px(classes) >= size for classes, size in measured.items())
+    # Peak bytes per pixel above the inputs, kampala, pos_xy_std 1 and bi_rgb_std 3.
+    measured = {"pydensecrf": {2: 334, 6: 449, 21: 877}, "torch": {2: 861, 6: 999, 21: 1090}}
+    for backend, sizes in measured.items():
+        assert all(bytes_per_px(classes, backend) >= size for classes, size in sizes.items())
 
 
 @given(st.integers(2, 300), st.integers(1, 13))

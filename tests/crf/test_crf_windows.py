@@ -7,10 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from crf_scenes import Labels, Scene, drawing, percent_different, photograph, tiled_labels
+from crf_scenes import LATTICES, Labels, Scene, drawing, percent_different, photograph, tiled_labels
 
-from segtasks.crf import CrfParameters
-from segtasks.crf.potentials import bilateral_features, position_features
+from segtasks.crf import CrfParameters, backends
+from segtasks.crf.backends.kernel import Kernel, potts
+from segtasks.crf.potentials import bilateral_features, position_features, unary_energy
+from segtasks.errors import CrfError
 
 BOUND_PERCENT = 0.02
 CORE_PX = 256
@@ -115,3 +117,50 @@ def test_features_are_x_then_y_then_bands_of_valid_pixels_only() -> None:
     features = bilateral_features(valid, image8, 0, 0, parameters)
     wanted = [[0, 2, 1, 2], [0, 0, 1, 1], [0, 2, 4, 5], [6, 8, 10, 11]]
     np.testing.assert_array_equal(features, np.array(wanted) / [[2], [2], [4], [4]])
+
+
+MILLION = 1_000_000
+# Periods of whole pixels that divide a million: along x sqrt(3) std, along y 3 std.
+ALONG_X = CrfParameters(bi_xy_std=40 / math.sqrt(3), pos_xy_std=4 / math.sqrt(3))
+ALONG_Y = CrfParameters(bi_xy_std=80 / 3, pos_xy_std=10 / 3)
+
+
+@pytest.mark.parametrize("backend", ["pydensecrf", *LATTICES])
+@pytest.mark.parametrize(
+    ("parameters", "row", "col"), [(ALONG_X, 0, MILLION), (ALONG_Y, MILLION, 0)]
+)
+def test_a_million_pixels_away_labels_are_those_at_the_origin(
+    backend: str, parameters: CrfParameters, row: int, col: int
+) -> None:
+    scene = drawing(160)
+    here, there = (scene.refined(*at, parameters, backend) for at in ((0, 0), (row, col)))
+    np.testing.assert_array_equal(here.argmax(axis=0), there.argmax(axis=0))
+
+
+def test_positions_over_std_in_float32_do_not_get_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The phase taken away: refused, as the lattice's int16 keys wrap, and wrong if it were not."""
+    scene = drawing(160)
+    near, at_origin = scene.labels(ALONG_X), unphased_labels(scene, 0, ALONG_X)
+    assert percent_different(near, at_origin) == 0
+    with pytest.raises(CrfError, match="lattice key"):
+        unphased_labels(scene, MILLION, ALONG_X)
+    monkeypatch.setattr("segtasks.crf.backends.kernel.LARGEST_KEY", math.inf)
+    assert percent_different(near, unphased_labels(scene, MILLION, ALONG_X)) > 0.02
+
+
+def unphased_labels(scene: Scene, col: int, parameters: CrfParameters) -> Labels:
+    """Labels where positions count from the raster's corner, in plain float32."""
+    valid = np.ones(scene.image8.shape[1:], bool)
+    position = position_features(valid, 0, 0, parameters.pos_xy_std)
+    bilateral = bilateral_features(valid, scene.image8, 0, 0, parameters)
+    x = np.tile(np.arange(col, col + scene.side, dtype=np.float32), scene.side)
+    position[0] = x / np.float32(parameters.pos_xy_std)
+    bilateral[0] = x / np.float32(parameters.bi_xy_std)
+    classes = len(scene.probabilities)
+    unary = unary_energy(scene.probabilities.reshape(classes, -1).copy())
+    kernels = [
+        Kernel(position, potts(classes, parameters.pos_w)),
+        Kernel(bilateral, potts(classes, parameters.bi_w)),
+    ]
+    found = backends.marginals("pydensecrf", unary, kernels, parameters.iterations)
+    return np.asarray(found.argmax(axis=0).reshape(valid.shape))

@@ -10,6 +10,8 @@ A backend is a module with one function, which updates all pixels at once for `i
 
 k is the Gaussian of the kernel's features, filtered on the permutohedral lattice that pydensecrf
 builds of them (exact sums them all), μ the kernel's compatibility, D the diagonal of k's row sums.
+The lattice has the vertices around feature zero too where pixels are no multiple of four: so has
+pydensecrf's, which fills up blocks of four.
 What comes in is checked, C-contiguous and not to be changed; what goes out is a new array.
 
 Normalisation is always symmetric: it divides by local sums of the kernel. NO_NORMALIZATION divides
@@ -66,13 +68,15 @@ def resolve(backend: str, *, has_cuda: bool = False) -> str:
     """The name that "auto" stands for: torch on CUDA, else native, pydensecrf, torch as installed.
 
     Raises:
-        CrfError: no such backend.
+        CrfError: no such backend, or it is not installed.
     """
     if backend == "auto":
         installed = [] if has_cuda else [n for n in ("native", "pydensecrf") if _is_installed(n)]
         return installed[0] if installed else "torch"
     if backend not in BACKENDS:
         raise CrfError(f"CRF backend {backend!r}: use auto or one of {', '.join(BACKENDS)}")
+    if backend != "torch":  # which is always there, and takes long to import
+        _loaded(backend)
     return backend
 
 

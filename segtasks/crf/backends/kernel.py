@@ -31,7 +31,7 @@ class Kernel:
     sign; its scalar w is Potts; its vector v rewards equal labels by -v.)"""
 
     def __post_init__(self) -> None:
-        _check_compatibility(self.compatibility)
+        check_compatibility(self.compatibility)
         _check_features(self.features)
         key = _largest_key(self.features)
         if not key <= LARGEST_KEY:
@@ -66,7 +66,12 @@ def potts(classes: int, weight: float) -> Float32:
     return (weight * (1 - np.eye(classes))).astype(np.float32)
 
 
-def _check_compatibility(matrix: Float32) -> None:
+def check_compatibility(matrix: Float32) -> None:
+    """Refuse a μ that is not (K, K) float32, K >= 2, finite and symmetric.
+
+    Raises:
+        CrfError: with its size or the first pair that differs.
+    """
     size = f"{matrix.dtype} {matrix.shape}"
     if matrix.dtype != np.float32 or matrix.ndim != 2 or len(set(matrix.shape)) > 1:  # noqa: PLR2004 - axes
         raise CrfError(f"compatibility is {size}, must be float32 (K, K): one row per class")

@@ -40,4 +40,4 @@ def _iterated(field: Any, iterations: int) -> Float32:  # noqa: ANN401 - pydense
     q, scratch, message = field.startInference()
     for _ in range(iterations):
         field.stepInference(q, scratch, message)
-    return np.array(q, np.float32, order="C")
+    return np.asarray(q, np.float32)

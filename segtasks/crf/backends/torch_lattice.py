@@ -7,12 +7,12 @@ atomic addition, so the same bits in every run; nothing in the loop waits for th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, pad
 
 from segtasks.crf.backends.kernel import Float32, Kernel
 from segtasks.crf.backends.lattice_points import Numbering, simplices, steps, vertices
@@ -33,6 +33,7 @@ class Lattice:
         starts: (vertices,) where each vertex's pixels begin.
         neighbours: (d + 1, vertices + 1, 3) itself and two neighbours per direction of the blur;
             the last row, of zeros, stands for those that do not exist.
+        blur: (vertices + 1, 3) their weights.
     """
 
     offsets: Tensor
@@ -41,6 +42,7 @@ class Lattice:
     shares: Tensor
     starts: Tensor
     neighbours: Tensor
+    blur: Tensor
 
     def filter(self, values: Tensor) -> Tensor:
         """Values (pixels, K) filtered."""
@@ -48,22 +50,14 @@ class Lattice:
             self.pixels, values, self.starts, mode="sum", per_sample_weights=self.shares
         )
         at = torch.cat([at, at.new_zeros(1, at.shape[1])])
-        blur = at.new_tensor([1.0, 0.5, 0.5]).expand(len(at), 3).contiguous()
         for neighbours in self.neighbours:
-            at = embedding_bag(neighbours, at, mode="sum", per_sample_weights=blur)
+            at = embedding_bag(neighbours, at, mode="sum", per_sample_weights=self.blur)
         return embedding_bag(self.offsets, at, mode="sum", per_sample_weights=self.weights)
 
     def scaled(self, factor: Tensor) -> "Lattice":
         """The filter with pixels (pixels,) multiplied before and after."""
-        shares = self.shares * factor[self.pixels]
-        return Lattice(
-            self.offsets,
-            self.weights * factor[:, None],
-            self.pixels,
-            shares,
-            self.starts,
-            self.neighbours,
-        )
+        weights, shares = self.weights * factor[:, None], self.shares * factor[self.pixels]
+        return replace(self, weights=weights, shares=shares)
 
 
 @torch.inference_mode()
@@ -97,8 +91,11 @@ def _normalised(kernel: Kernel, device: torch.device) -> Lattice:
 
 def _lattice(features: Tensor) -> Lattice:
     """The lattice of (d, pixels) features, not normalised."""
-    d = len(features)
-    offsets, weights, neighbours = _vertices(features)
+    d, pixels = features.shape
+    # pydensecrf fills up its blocks of four with pixels at zero, whose vertices then exist.
+    filled = pad(features, (0, -pixels % 4))
+    offsets, weights, neighbours = _vertices(filled)
+    offsets, weights = offsets[:pixels], weights[:pixels]
     order = torch.argsort(offsets.flatten(), stable=True)
     ordered = offsets.flatten()[order]
     vertex = torch.arange(neighbours.shape[1] - 1, device=offsets.device, dtype=torch.int32)
@@ -109,6 +106,7 @@ def _lattice(features: Tensor) -> Lattice:
         shares=weights.flatten()[order],
         starts=torch.searchsorted(ordered, vertex, out_int32=True),
         neighbours=neighbours,
+        blur=weights.new_tensor([1.0, 0.5, 0.5]).repeat(neighbours.shape[1], 1),
     )
 
 

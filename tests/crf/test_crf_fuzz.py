@@ -1,0 +1,29 @@
+"""No input kills the process: SIGSEGV would be this test's failure and not the run's end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from crf_scenes import LATTICES
+
+FUZZ = Path(__file__).with_name("crf_fuzz.py")
+
+
+@pytest.mark.parametrize("backend", ["pydensecrf", "exact", *LATTICES])
+def test_a_backend_answers_or_refuses_and_never_dies(backend: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(FUZZ.parents[2])}
+    words = [sys.executable, str(FUZZ), backend]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_process_that_dies_is_noticed() -> None:
+    # What a sigma of zero did.
+    code = (
+        "import numpy as np, pydensecrf.densecrf as d; f = d.DenseCRF2D(9, 9, 2); "
+        "f.setUnaryEnergy(np.zeros((2, 81), 'f4')); f.addPairwiseGaussian(sxy=0, compat=3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode < 0
