@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "kernels.h"
@@ -44,7 +43,7 @@ class KeyPacking {
   }
 
   static void bounds(const float* values, int64_t count, double* low, double* high) {
-    float least = std::numeric_limits<float>::infinity(), most = -least;
+    float least = 0, most = 0;  // zero is always among them: see Lattice
     bool ordered = true;
     for (int64_t i = 0; i < count; i++) {
       least = values[i] < least ? values[i] : least;

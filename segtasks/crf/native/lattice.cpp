@@ -124,6 +124,16 @@ void Lattice::build(const float* features, int64_t pixels, const std::vector<Blo
     for (int i = 0; i < BLOCK * corners_; i++)
       *weight++ = i < block.count * corners_ ? simplices.weight[i] : 0.0f;
   }
+  // pydensecrf fills up fours of pixels with ones of feature zero, which weigh nothing; but the
+  // vertices around them take part in the blur.
+  if (pixels % 4 != 0) {
+    const float zeros[BLOCK] = {};
+    const float* feature[MOST_DIMENSIONS];
+    for (int i = 0; i < d; i++) feature[i] = zeros;
+    simplex(feature, d, packing.scale(), simplices);
+    keys.find(simplices);
+    for (int i = 0; i < corners_; i++) table.find_or_add(keys.key[i]);
+  }
   vertices_ = table.end();
   neighbours_ = Buffer<uint32_t>(2 * vertices_ * corners_);
   neighbours_.zero();
