@@ -22,7 +22,7 @@ def marginals(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Flo
     """Marginals (K, pixels); see `segtasks.crf.backends`.
 
     Raises:
-        CrfError: more than 16 features, or a lattice of more than 2^31 vertices.
+        CrfError: more than 16 features, or a lattice of more than 2^30 vertices.
         MemoryError: the window does not fit into memory.
     """
     return _marginals(unary, kernels, iterations, plain=False)
@@ -83,4 +83,4 @@ def _check(status: int) -> None:
     if status == lib.SEGTASKS_BAD_FEATURES:
         raise CrfError(f"CRF features are not finite or beyond 2^20 lattice cells: {MEND}")
     if status == lib.SEGTASKS_TOO_LARGE:
-        raise CrfError(f"CRF lattice needs over 2^31 vertices: make windows smaller, or {MEND}")
+        raise CrfError(f"CRF lattice needs over 2^30 vertices: make windows smaller, or {MEND}")

@@ -1,4 +1,7 @@
 // A block of numbers whose contents start undefined; std::vector would write them all first.
+//
+// Large ones come from the kernel and go back to it at once: through malloc, what the building of
+// one lattice leaves free would stay beside the next one.
 #pragma once
 
 #include <cstdint>
@@ -17,43 +20,69 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t size) : data_(allocated(size)), size_(size) {}
+  explicit Buffer(int64_t size) : size_(size) { allocate(); }
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     swap(other);
     return *this;
   }
-  ~Buffer() { std::free(data_); }
+  ~Buffer() { release(); }
+
+  static Buffer zeros(int64_t size) {
+    Buffer made(size);
+    if (!made.is_mapped()) made.zero();  // the kernel's pages are
+    return made;
+  }
 
   T* data() { return data_; }
   const T* data() const { return data_; }
   T& operator[](int64_t i) { return data_[i]; }
   const T& operator[](int64_t i) const { return data_[i]; }
   int64_t size() const { return size_; }
-  void zero() { std::memset(static_cast<void*>(data_), 0, bytes(size_)); }
+  void zero() { std::memset(static_cast<void*>(data_), 0, bytes()); }
   void swap(Buffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
   }
 
  private:
-  static size_t bytes(int64_t size) { return static_cast<size_t>(size) * sizeof(T); }
+  size_t bytes() const { return static_cast<size_t>(size_) * sizeof(T); }
 
-  static T* allocated(int64_t size) {
-    constexpr size_t line = 64, huge_page = size_t{1} << 21;
-    const size_t align = bytes(size) < huge_page ? line : huge_page;
-    // Not above half of all addresses, where rounding up would wrap.
-    if (size < 0 || static_cast<uint64_t>(size) > (uint64_t{1} << 62) / sizeof(T))
+  void allocate() {
+    constexpr size_t line = 64;
+    // Below half of all addresses, where no rounding wraps.
+    if (size_ < 0 || static_cast<uint64_t>(size_) > (uint64_t{1} << 62) / sizeof(T))
       throw std::bad_alloc();
-    const size_t whole = (bytes(size) + line) / line * line;
     void* memory = nullptr;
-    if (posix_memalign(&memory, align, whole) != 0) throw std::bad_alloc();
-#if defined(__linux__)
-    // Gathers go all over the lattice: with small pages most of them would miss the TLB.
-    if (align == huge_page) madvise(memory, whole, MADV_HUGEPAGE);
-#endif
-    return static_cast<T*>(memory);
+    if (is_mapped())
+      memory = mapped();
+    else if (posix_memalign(&memory, line, bytes() + line) != 0)
+      memory = nullptr;
+    if (!memory) throw std::bad_alloc();
+    data_ = static_cast<T*>(memory);
   }
+
+#if defined(__linux__)
+  bool is_mapped() const { return bytes() >= size_t{1} << 21; }
+  void* mapped() const {
+    void* memory =
+        mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    // Gathers go all over the lattice: with small pages most of them would miss the TLB.
+    madvise(memory, bytes(), MADV_HUGEPAGE);
+    return memory;
+  }
+  void release() {
+    if (data_ && is_mapped())
+      munmap(data_, bytes());
+    else
+      std::free(data_);
+  }
+#else
+  bool is_mapped() const { return false; }
+  void* mapped() const { return nullptr; }
+  void release() { std::free(data_); }
+#endif
 
   T* data_ = nullptr;
   int64_t size_ = 0;

@@ -73,16 +73,12 @@ struct segtasks_field {
   }
 
   void blur() {
-    for (auto& term : terms_) {
-      term.turn();
-      term.blur(kernels_);
-    }
+    for (auto& term : terms_) term.blur(kernels_);
   }
 
   segtasks::Buffer<float> columns(const float* matrix, float potts) const {
     if (potts >= 0) return {};
-    segtasks::Buffer<float> padded(int64_t{classes_} * kernels_.row);
-    padded.zero();
+    auto padded = segtasks::Buffer<float>::zeros(int64_t{classes_} * kernels_.row);
     for (int row = 0; row < classes_; row++)
       for (int col = 0; col < classes_; col++)
         padded[col * kernels_.row + row] = matrix[row * classes_ + col];

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "chains.h"
 #include "key_packing.h"
 #include "vertex_table.h"
 
@@ -69,12 +70,12 @@ class BlockKeys {
   Key<WORDS> step_[MOST_CORNERS];
 };
 
-// Neighbours of all vertices along all axes, [axis][vertex][2].
+// The chains of all axes, [axis][vertex]; all 0 before.
 template <int WORDS>
-void link(const VertexTable<WORDS>& table, const KeyPacking& packing, int d, uint32_t* neighbours) {
+void link(const VertexTable<WORDS>& table, const KeyPacking& packing, int d, uint32_t* next) {
   constexpr int64_t ahead = 16;
   const int64_t end = table.end();
-  for (int axis = 0; axis <= d; axis++, neighbours += 2 * end) {
+  for (int axis = 0; axis <= d; axis++, next += end) {
     Key<WORDS> step = {};
     for (int i = 0; i <= d; i++) packing.add(i, i == axis ? d : -1, &step);
     const auto neighbour = [&](int64_t vertex) {
@@ -84,9 +85,8 @@ void link(const VertexTable<WORDS>& table, const KeyPacking& packing, int d, uin
     for (int64_t vertex = 1; vertex < end; vertex++) {
       if (vertex + ahead < end) table.prefetch(neighbour(vertex + ahead));
       const uint32_t found = table.find(neighbour(vertex));
-      // Who has me as one neighbour is my other one; those without any keep 0.
-      neighbours[2 * vertex] = found;
-      neighbours[2 * int64_t{found} + 1] = static_cast<uint32_t>(vertex);
+      next[vertex] |= found;
+      if (found) next[found] |= FOLLOWS;
     }
   }
 }
@@ -135,21 +135,15 @@ void Lattice::build(const float* features, int64_t pixels, const std::vector<Blo
     for (int i = 0; i < corners_; i++) table.find_or_add(keys.key[i]);
   }
   vertices_ = table.end();
-  neighbours_ = Buffer<uint32_t>(2 * vertices_ * corners_);
-  neighbours_.zero();
-  link(table, packing, d, neighbours_.data());
+  next_ = Buffer<uint32_t>::zeros(vertices_ * corners_);
+  link(table, packing, d, next_.data());
 }
 
 void Lattice::normalise(float factor) {
-  Buffer<float> sums(vertices_), blurred(vertices_);
-  sums.zero();
+  auto sums = Buffer<float>::zeros(vertices_);
   for (int64_t i = 0; i < vertex_.size(); i++) sums[vertex_[i]] += weight_[i];
-  for (int axis = 0; axis < corners_; axis++, sums.swap(blurred)) {
-    const uint32_t* pair = neighbours(axis);
-    blurred[0] = 0;
-    for (int64_t v = 1; v < vertices_; v++)
-      blurred[v] = sums[v] + 0.5f * (sums[pair[2 * v]] + sums[pair[2 * v + 1]]);
-  }
+  for (int axis = 0; axis < corners_; axis++)
+    blur_chains<1>(next(axis), vertices_, 1, sums.data());
   const float root = std::sqrt(factor);
   for (int64_t i = 0; i < vertex_.size(); i += corners_) {
     float sum = 0;

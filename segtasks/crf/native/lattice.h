@@ -23,7 +23,7 @@ class Lattice {
   int64_t vertices() const { return vertices_; }
   const uint32_t* vertex(int64_t block) const { return vertex_.data() + block * corners_ * BLOCK; }
   const float* weight(int64_t block) const { return weight_.data() + block * corners_ * BLOCK; }
-  const uint32_t* neighbours(int axis) const { return neighbours_.data() + axis * 2 * vertices_; }
+  const uint32_t* next(int axis) const { return next_.data() + axis * vertices_; }  // see chains.h
 
   // Fold into the weights what makes the filter D^-1/2 K D^-1/2, D the row sums of K, times factor.
   void normalise(float factor);
@@ -33,11 +33,11 @@ class Lattice {
   void build(const float* features, int64_t pixels, const std::vector<Block>& blocks,
              const Kernels& kernels, const class KeyPacking& packing);
 
-  int corners_;                  // d + 1, also the number of axes
-  int64_t vertices_ = 0;         // with vertex 0, which is none
-  Buffer<uint32_t> vertex_;      // [block][pixel][corner]
-  Buffer<float> weight_;         // the same
-  Buffer<uint32_t> neighbours_;  // [axis][vertex][2]
+  int corners_;              // d + 1, also the number of axes
+  int64_t vertices_ = 0;     // with vertex 0, which is none
+  Buffer<uint32_t> vertex_;  // [block][pixel][corner]
+  Buffer<float> weight_;     // the same
+  Buffer<uint32_t> next_;    // [axis][vertex]
 };
 
 }  // namespace segtasks

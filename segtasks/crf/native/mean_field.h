@@ -2,6 +2,7 @@
 // vectors. Each is compiled for the usual numbers of corners and classes, and once for any.
 #pragma once
 
+#include "chains.h"
 #include "kernels.h"
 #include "vectors.h"
 
@@ -43,17 +44,12 @@ template <int LANES, int CHUNKS>
 struct Rows {
   using Floats = typename Lanes<LANES>::Floats;
 
-  static void blur(const uint32_t* neighbours, int64_t vertices, int row, const float* from,
-                   float* to) {
+  static void blur(const uint32_t* next, int64_t vertices, int row, float* values) {
+    constexpr int width = CHUNKS ? CHUNKS : 1;
     const int64_t chunks = CHUNKS ? CHUNKS : row / LANES;
-    const Floats* old = reinterpret_cast<const Floats*>(from);
-    Floats* blurred = reinterpret_cast<Floats*>(to);
-    for (int64_t v = 1; v < vertices; v++) {
-      const Floats* one = old + neighbours[2 * v] * chunks;
-      const Floats* other = old + neighbours[2 * v + 1] * chunks;
-      for (int c = 0; c < chunks; c++)
-        blurred[v * chunks + c] = old[v * chunks + c] + (one[c] + other[c]) * 0.5f;
-    }
+    Floats* rows = reinterpret_cast<Floats*>(values);
+    for (int64_t c = 0; c < chunks; c += width)
+      blur_chains<width>(next, vertices, chunks, rows + c);
   }
 
   static void mix(const float* matrix, int classes, int row, const float* messages, float* block) {

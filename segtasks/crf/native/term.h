@@ -17,23 +17,21 @@ class Term {
 
   // Make room for the values: after all lattices are built, which takes memory of its own.
   void begin(int row) {
-    values_ = Buffer<float>(lattice_.vertices() * row);
-    spare_ = Buffer<float>(lattice_.vertices() * row);
-    values_.zero();
-    spare_.zero();
+    values_ = Buffer<float>::zeros(lattice_.vertices() * row);
+    spare_ = Buffer<float>::zeros(lattice_.vertices() * row);
   }
 
   // The last pass only slices.
   void end() { spare_ = Buffer<float>(); }
 
+  // From now on the values are those splatted last.
   void blur(const Kernels& kernels) {
-    for (int axis = 0; axis < lattice_.corners(); axis++, values_.swap(spare_))
-      kernels.blur(lattice_.neighbours(axis), lattice_.vertices(), kernels.row, values_.data(),
-                   spare_.data());
+    values_.swap(spare_);
+    for (int axis = 0; axis < lattice_.corners(); axis++)
+      kernels.blur(lattice_.next(axis), lattice_.vertices(), kernels.row, values_.data());
   }
 
   void clear_spare() { spare_.zero(); }
-  void turn() { values_.swap(spare_); }
 
   void slice(const Kernels& kernels, int64_t block, int classes, float* energy, float* scratch) {
     const auto slice = kernels.slice(lattice_.corners());
@@ -55,7 +53,7 @@ class Term {
   Lattice lattice_;
   Buffer<float> matrix_;  // empty: Potts, its weight folded into the lattice's
   Buffer<float> values_;
-  Buffer<float> spare_;  // what is blurred into, and what the next pass splats into
+  Buffer<float> spare_;  // what the next pass splats into
 };
 
 }  // namespace segtasks

@@ -38,8 +38,7 @@ class VertexTable {
  public:
   explicit VertexTable(int64_t expected) {
     while ((int64_t{1} << bits_) < SLOTS_PER_VERTEX * expected) bits_++;
-    slots_ = Buffer<uint32_t>(int64_t{1} << bits_);
-    slots_.zero();
+    slots_ = Buffer<uint32_t>::zeros(int64_t{1} << bits_);
     keys_ = Buffer<Key<WORDS>>(slots_.size() / SLOTS_PER_VERTEX + 1);
   }
 
@@ -74,13 +73,12 @@ class VertexTable {
   int64_t mask() const { return slots_.size() - 1; }
 
   void grow() {
-    if (bits_ >= 32) throw std::length_error("more than 2^31 vertices");
+    if (bits_ >= 32) throw std::length_error("more than 2^30 vertices");
     Buffer<Key<WORDS>> keys(2 * keys_.size());
     std::memcpy(keys.data(), keys_.data(), static_cast<size_t>(end_) * sizeof(Key<WORDS>));
     keys_.swap(keys);
     slots_ = Buffer<uint32_t>();
-    slots_ = Buffer<uint32_t>(int64_t{1} << ++bits_);
-    slots_.zero();
+    slots_ = Buffer<uint32_t>::zeros(int64_t{1} << ++bits_);
     for (int64_t vertex = 1; vertex < end_; vertex++) {
       int64_t at = slot(keys_[vertex]);
       while (slots_[at] != 0) at = (at + 1) & mask();
