@@ -1,33 +1,31 @@
-// Blurring along one axis of the lattice, in place.
+// Blurring along one axis of the lattice.
 //
-// Along an axis the vertices form chains: next[v] is the number of the one after v, 0 at the end;
-// bit FOLLOWS says that there is one before. One number per vertex and axis is half of what two
-// neighbours take, which is most of a sparse lattice's memory.
+// Along an axis the vertices form chains: next[v] is the number of the one after v, 0 at its end.
+// Each vertex gives to the one after it and takes from it, so one number per vertex and axis will
+// do: half of what two neighbours take, which are much of a sparse lattice's memory. (In place,
+// chain by chain, it takes less still, but jumps about: half as fast.)
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 namespace {
 
-constexpr uint32_t FOLLOWS = 1u << 31;
-
-// value = value + (one before + one after) / 2, of WIDTH values at each vertex, rows `stride` apart.
-template <int WIDTH, class Value>
-inline void blur_chains(const uint32_t* next, int64_t vertices, int64_t stride, Value* values) {
-  for (int64_t first = 1; first < vertices; first++) {
-    if (next[first] & FOLLOWS) continue;
-    Value before[WIDTH] = {};
-    int64_t at = first;
-    do {
-      const int64_t after = next[at] & ~FOLLOWS;
-      for (int c = 0; c < WIDTH; c++) {
-        const Value old = values[at * stride + c];
-        values[at * stride + c] = old + (before[c] + values[after * stride + c]) * 0.5f;
-        before[c] = old;
-      }
-      at = after;
-    } while (at != 0);
+// to = from + (from[one before] + from[one after]) / 2, of `width` values at each vertex.
+template <class Value>
+inline void blur_chains(const uint32_t* next, int64_t vertices, int64_t width, const Value* from,
+                        Value* to) {
+  std::memset(static_cast<void*>(to), 0, static_cast<size_t>(vertices * width) * sizeof(Value));
+  for (int64_t v = 1; v < vertices; v++) {
+    const int64_t after = next[v];
+    for (int64_t c = 0; c < width; c++) {
+      const Value old = from[v * width + c];
+      to[v * width + c] += old + from[after * width + c] * 0.5f;
+      to[after * width + c] += old * 0.5f;
+    }
   }
+  // Where chains end, they gave to vertex 0, which is none.
+  std::memset(static_cast<void*>(to), 0, static_cast<size_t>(width) * sizeof(Value));
 }
 
 }  // namespace

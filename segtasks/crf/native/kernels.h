@@ -27,8 +27,9 @@ struct Kernels {
   // The transpose: a block's values, added to vertices.
   using Splat = void (*)(const uint32_t* vertex, const float* weight, int corners,
                          const float* block, int row, float* values);
-  // One axis, in place: see chains.h.
-  using Blur = void (*)(const uint32_t* next, int64_t vertices, int row, float* values);
+  // One axis: see chains.h.
+  using Blur = void (*)(const uint32_t* next, int64_t vertices, int row, const float* from,
+                        float* to);
   // block[p] -= matrix @ messages[p]; the matrix column after column, padded as blocks are.
   using Mix = void (*)(const float* matrix, int classes, int row, const float* messages,
                        float* block);

@@ -70,7 +70,7 @@ class BlockKeys {
   Key<WORDS> step_[MOST_CORNERS];
 };
 
-// The chains of all axes, [axis][vertex]; all 0 before.
+// The chains of all axes, [axis][vertex].
 template <int WORDS>
 void link(const VertexTable<WORDS>& table, const KeyPacking& packing, int d, uint32_t* next) {
   constexpr int64_t ahead = 16;
@@ -84,9 +84,7 @@ void link(const VertexTable<WORDS>& table, const KeyPacking& packing, int d, uin
     };
     for (int64_t vertex = 1; vertex < end; vertex++) {
       if (vertex + ahead < end) table.prefetch(neighbour(vertex + ahead));
-      const uint32_t found = table.find(neighbour(vertex));
-      next[vertex] |= found;
-      if (found) next[found] |= FOLLOWS;
+      next[vertex] = table.find(neighbour(vertex));
     }
   }
 }
@@ -135,15 +133,16 @@ void Lattice::build(const float* features, int64_t pixels, const std::vector<Blo
     for (int i = 0; i < corners_; i++) table.find_or_add(keys.key[i]);
   }
   vertices_ = table.end();
-  next_ = Buffer<uint32_t>::zeros(vertices_ * corners_);
+  next_ = Buffer<uint32_t>(vertices_ * corners_);
   link(table, packing, d, next_.data());
 }
 
 void Lattice::normalise(float factor) {
   auto sums = Buffer<float>::zeros(vertices_);
+  Buffer<float> blurred(vertices_);
   for (int64_t i = 0; i < vertex_.size(); i++) sums[vertex_[i]] += weight_[i];
-  for (int axis = 0; axis < corners_; axis++)
-    blur_chains<1>(next(axis), vertices_, 1, sums.data());
+  for (int axis = 0; axis < corners_; axis++, sums.swap(blurred))
+    blur_chains(next(axis), vertices_, 1, sums.data(), blurred.data());
   const float root = std::sqrt(factor);
   for (int64_t i = 0; i < vertex_.size(); i += corners_) {
     float sum = 0;

@@ -44,12 +44,10 @@ template <int LANES, int CHUNKS>
 struct Rows {
   using Floats = typename Lanes<LANES>::Floats;
 
-  static void blur(const uint32_t* next, int64_t vertices, int row, float* values) {
-    constexpr int width = CHUNKS ? CHUNKS : 1;
+  static void blur(const uint32_t* next, int64_t vertices, int row, const float* from, float* to) {
     const int64_t chunks = CHUNKS ? CHUNKS : row / LANES;
-    Floats* rows = reinterpret_cast<Floats*>(values);
-    for (int64_t c = 0; c < chunks; c += width)
-      blur_chains<width>(next, vertices, chunks, rows + c);
+    blur_chains(next, vertices, chunks, reinterpret_cast<const Floats*>(from),
+                reinterpret_cast<Floats*>(to));
   }
 
   static void mix(const float* matrix, int classes, int row, const float* messages, float* block) {

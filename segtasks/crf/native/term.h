@@ -27,8 +27,9 @@ class Term {
   // From now on the values are those splatted last.
   void blur(const Kernels& kernels) {
     values_.swap(spare_);
-    for (int axis = 0; axis < lattice_.corners(); axis++)
-      kernels.blur(lattice_.next(axis), lattice_.vertices(), kernels.row, values_.data());
+    for (int axis = 0; axis < lattice_.corners(); axis++, values_.swap(spare_))
+      kernels.blur(lattice_.next(axis), lattice_.vertices(), kernels.row, values_.data(),
+                   spare_.data());
   }
 
   void clear_spare() { spare_.zero(); }
@@ -53,7 +54,7 @@ class Term {
   Lattice lattice_;
   Buffer<float> matrix_;  // empty: Potts, its weight folded into the lattice's
   Buffer<float> values_;
-  Buffer<float> spare_;  // what the next pass splats into
+  Buffer<float> spare_;  // what is blurred into, and what the next pass splats into
 };
 
 }  // namespace segtasks
