@@ -31,13 +31,12 @@ from segtasks.slot import compute
 import numpy as np, torch
 from segtasks.grid import Window
 from segtasks.job import Job
-from segtasks.networks.loaded import network
-from segtasks.networks import shelf
+from segtasks.inputs import net_of
 from segtasks.networks.runtime import forward_patches
 from segtasks.plan import make_plan
 plan = make_plan(Job.model_validate_json(sys.argv[1]))
 part, parts = int(sys.argv[2]), int(sys.argv[3])
-net = compute(lambda: network(shelf.resolve(plan.job.model), plan.card.weights_sha256, 1)).result
+net = compute(lambda: net_of(plan)).result
 patches = list(plan.lattice.touching(plan.tiles.raster))[part::parts]
 noise, bands = np.random.default_rng(0), len(plan.bands)
 shapes = {p.window.shape for p in patches}

@@ -5,22 +5,21 @@ python -m flows.demo FOLDER
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 
 from flows.route import Result, segment
-from segtasks import labels
-from segtasks.job import make_job
+from segtasks.accuracy.evaluation import evaluate
+from segtasks.accuracy.figures import Figures, figures
+from segtasks.accuracy.job import EvaluationJob, MaskPair
+from segtasks.accuracy.publish import publish
+from segtasks.job import Job, make_job
 from segtasks.outputs import quicklook
 from segtasks.plan import Plan, make_plan
 from segtasks.progress import shown_progress
 from segtasks.scenes import write_scene
 from segtasks.stages.write import legend
-from segtasks.storage import cogs, rasters, workspace
-from segtasks.training.metrics import Scores, confusion
-from segtasks.training.pairs import class_raster
+from segtasks.storage import cogs, workspace
 
 SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024
 
@@ -38,26 +37,20 @@ def demo(folder: Path) -> None:
     with shown_progress() as on_progress:
         result = segment(job, on_progress)
     plan = make_plan(job)
-    before, after = _scores(plan, str(truth))
-    picture = folder / "quicklook.png"
-    picture.write_bytes(_picture(plan, str(truth)))
+    found = _judged(job, truth, folder / "evaluation")
+    (folder / "quicklook.png").write_bytes(_picture(plan, str(truth)))
     workspace.clear(job.workspace_url)
-    click.echo("\n".join(_report(result, before, after, picture)))
+    click.echo("\n".join(_report(result, found, folder)))
 
 
-def _scores(plan: Plan, truth_url: str) -> tuple[Scores, Scores]:
-    """Scores of the network's own labels and of the mask."""
-    classes, url = len(plan.card.classes), plan.job.workspace_url
-    counts: list[Any] = [0, 0]
-    truth_raster = class_raster(truth_url)
-    for tile in plan.tiles.tiles():
-        core = plan.tiles.core(tile)
-        truth = rasters.read(truth_raster, (1,), core)[0][0]
-        probabilities = workspace.read(url, "probabilities", core).astype(np.float32)
-        guesses = (labels.most_likely(probabilities), workspace.read(url, "mask", core))
-        for index, guess in enumerate(guesses):
-            counts[index] = counts[index] + confusion(guess, truth, classes, labels.NODATA)
-    return Scores(counts[0]), Scores(counts[1])
+def _judged(job: Job, truth: Path, to: Path) -> Figures:
+    """Figures of the mask and of the network's own labels, as a page too."""
+    kept = {"labels": str(truth), "probabilities": job.workspace_url}
+    pair = MaskPair(mask=f"{job.to}/mask.tif", **kept)
+    made = evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
+    found = figures(made)
+    publish(made, found)
+    return found
 
 
 def _picture(plan: Plan, truth_url: str) -> bytes:
@@ -69,11 +62,13 @@ def _picture(plan: Plan, truth_url: str) -> bytes:
     return quicklook.draw(image, truth, legend(plan).colormap, mask)
 
 
-def _report(result: Result, before: Scores, after: Scores, picture: Path) -> list[str]:
+def _report(result: Result, found: Figures, folder: Path) -> list[str]:
+    before, after = found["before"]["mean_iou"], found["mean_iou"]
     return [
         *result.lines(),
-        f"mIoU       {before.mean_iou:.3f} before the CRF, {after.mean_iou:.3f} after it",
-        f"picture    {picture} (image, labels, mask)",
+        f"mIoU       {before:.3f} before the CRF, {after:.3f} after it",
+        f"picture    {folder}/quicklook.png (image, labels, mask)",
+        f"page       {folder}/evaluation/evaluation.html",
     ]
 
 

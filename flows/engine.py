@@ -95,7 +95,7 @@ def _dask(client: "Client", plan: Plan) -> Engine:
     has_gpus = any("GPU" in worker["resources"] for worker in workers)
     executors: dict[str, Executor] = {
         stage: client.get_executor(
-            pure=False, resources=_resources(plan, stage) if has_gpus else None
+            pure=False, resources=resources(plan, stage) if has_gpus else None
         )
         for stage in get_args(Stage)
     }
@@ -109,8 +109,11 @@ def _dask(client: "Client", plan: Plan) -> Engine:
     )
 
 
-def _resources(plan: Plan, stage: Stage) -> dict[str, float]:
-    """Half a unit each: two tiles per process, one computing and one at the storage."""
+def resources(plan: Plan, stage: Stage) -> dict[str, float]:
+    """What a tile asks of a worker, where some have GPUs.
+
+    Half a unit each: two tiles per process, one computing and one at the storage.
+    """
     on_gpu = stage in FORWARDING or (stage == "refine" and plan.crf_backend == "torch")
     return {"GPU" if on_gpu else "CPU": 1 / TILES_IN_FLIGHT}
 

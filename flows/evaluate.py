@@ -1,23 +1,38 @@
-"""The flow that evaluates: a mask against labels."""
+"""The flow that evaluates: masks against labels, figures and a page out."""
+
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from flows.artifacts import ProgressArtifacts
+from segtasks.accuracy.evaluation import evaluate as count
+from segtasks.accuracy.figures import Figures, figures
+from segtasks.accuracy.job import EvaluationJob
+from segtasks.accuracy.publish import publish, require_free
+
 
 @flow(name="evaluate", persist_result=False)
-def evaluate(mask: str, labels: str, classes: list[str]) -> dict[str, float | None]:
-    """Compare a mask with labels on the same pixel grid; 255 is ignored in both.
+def evaluate(job: EvaluationJob) -> dict[str, Any]:
+    """Compare masks with labels: figures per class, and a page with pictures.
 
     Args:
-        mask: Path or url of the mask.
-        labels: Path or url of the labels.
-        classes: Names of the classes, by class id.
+        job: The masks with their labels, and where the page goes.
     """
-    from segtasks.training.evaluate import (  # noqa: PLC0415 - torch, for deploying not needed
-        evaluate_rasters,
-    )
+    require_free(job)
+    made = count(job, ProgressArtifacts().tell)
+    found = figures(made)
+    urls = publish(made, found)
+    _show(found, job.pairs[0].mask)
+    return found | {"urls": urls}
 
-    table = evaluate_rasters(mask, labels, classes=len(classes)).table(classes)
-    rows = [{"figure": name, "value": value} for name, value in table.items()]
-    create_table_artifact(rows, key="evaluation", description=mask)
-    return table
+
+def _show(found: Figures, mask: str) -> None:
+    """The classes' figures and the means, as a table of the run."""
+    keys = ("iou", "f1", "precision", "recall", "boundary_f", "support_px")
+    rows = [
+        {"class": name} | {key: entry[key] for key in keys}
+        for name, entry in found["classes"].items()
+    ]
+    means = {key: found[f"mean_{key}"] for key in ("iou", "f1", "boundary_f")}
+    create_table_artifact([*rows, {"class": "mean"} | means], key="evaluation", description=mask)

@@ -100,7 +100,8 @@ def _is_text(info: FieldInfo) -> bool:
 def _parsed(raw: str) -> Any:  # noqa: ANN401 - the model says what it must be
     """YAML, where commas alone make a list: ``1,2,3`` as well as ``[1, 2, 3]``."""
     try:
-        value = yaml.safe_load(raw)
+        # YAML takes a colour, #rrggbb, for a comment.
+        value = raw if raw.startswith("#") else yaml.safe_load(raw)
     except yaml.YAMLError:
         return raw
     if isinstance(value, str) and "," in value:

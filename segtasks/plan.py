@@ -25,6 +25,7 @@ from segtasks.radiometry import (
     colour_range_of,
     colour_warnings,
     model_range_of,
+    resolution_advice,
 )
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
@@ -160,7 +161,11 @@ def make_plan(job: Job) -> Plan:
         crf_backend=backend,
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
-        warnings=raster.warnings + (colour_warnings(raster, bands, job.stretch) if crf else ()),
+        warnings=(
+            *raster.warnings,
+            *resolution_advice(raster, card),
+            *(colour_warnings(raster, bands, job.stretch) if crf else ()),
+        ),
     )
     return _with_fingerprints(plan)
 

@@ -1,4 +1,4 @@
-"""What raw values mean: which bands a network sees, and what becomes its 0 and full range."""
+"""What pixels mean: the bands a network sees, what becomes its 0 and full range, their size."""
 
 import numpy as np
 
@@ -7,12 +7,15 @@ from segtasks.job import Job
 from segtasks.networks.card import Card
 from segtasks.raster import Raster
 from segtasks.storage import rasters
+from segtasks.storage.ground import pixel_side_m
 
 Range = tuple[float, float]
 
 FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
 LEAST_SHARE = 0.1
+ALIKE = 1.5
+"""Ground resolutions up to this factor apart: crops are commonly scaled so much in training."""
 
 
 def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
@@ -94,3 +97,15 @@ def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
         )
     low, high = np.percentile(pixels.astype(np.float64), STRETCH_PERCENTILES)
     return (float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def resolution_advice(raster: Raster, card: Card) -> list[str]:
+    """Say so when pixels are much larger or smaller than those the network has learnt from."""
+    trained, found = card.ground_resolution_m, pixel_side_m(raster)
+    if trained is None or found is None or 1 / ALIKE <= found / trained <= ALIKE:
+        return []
+    advice = (
+        f"{raster.url}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m; "
+        f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
+    )
+    return [advice]

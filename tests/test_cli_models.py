@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from segtasks import cli
-from segtasks.networks import convert, read_card
+from segtasks.networks import convert, read_card, shelf
 from segtasks.networks.model_file import load
 
 WIDTH = 1 / 64
@@ -165,3 +165,13 @@ def test_damaged_weights_are_refused(folder: Path, refused: Refused) -> None:
     assert "wkentaro fcn8s_lean: key 'fc7.bias' missing; is it a checkpoint of this" in refused()
     path.write_bytes(path.read_bytes()[:1000])
     assert "not a whole .tar file" in refused()
+
+
+def test_shipped_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.cli(["model", "list"], standalone_mode=False)
+    text = capsys.readouterr().out
+    for name in shelf.names():
+        card = read_card(shelf.path(name))
+        assert f"{name} " in text
+        assert ", ".join(entry.name for entry in card.classes) in text
+        assert card.licence in text

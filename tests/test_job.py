@@ -6,8 +6,9 @@ import pytest
 
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import JobError, SourceError
-from segtasks.job import Job, digest, make_job, read_job_file
+from segtasks.job import Job, digest, make_job
 from segtasks.options import merged, nested
+from segtasks.settings import read_job_file
 
 PATHS = {"source": "a.tif", "to": "out"}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from flows.engine import resources
 from segtasks import cost, report
 from segtasks.crf.backends import BACKENDS
 from segtasks.errors import CrfError, JobError
@@ -154,8 +155,12 @@ def test_a_begun_workspace_keeps_what_auto_stood_for(
     assert elsewhere.fingerprints["mask"] == begun.fingerprints["mask"]
 
 
-def test_auto_is_torch_with_compute_gpu(photo: Path, tmp_path: Path) -> None:
-    assert planned(photo, tmp_path, {}, compute={"kind": "gpu"}).crf_backend == "torch"
+def test_auto_is_torch_with_compute_gpu_and_asks_for_the_gpu(photo: Path, tmp_path: Path) -> None:
+    on_gpu = planned(photo, tmp_path, {}, compute={"kind": "gpu"})
+    assert on_gpu.crf_backend == "torch"
+    assert resources(on_gpu, "refine") == resources(on_gpu, "predict") == {"GPU": 0.5}
+    on_cpu = planned(photo, tmp_path, {"backend": "pydensecrf"}, compute={"kind": "gpu"})
+    assert resources(on_cpu, "refine") == resources(on_cpu, "ingest") == {"CPU": 0.5}
 
 
 def test_a_backend_that_is_not_there_is_refused_by_the_plan(

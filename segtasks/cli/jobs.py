@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from segtasks import options
-from segtasks.job import Job, make_job, read_job_file
+from segtasks.job import Job, make_job
+from segtasks.settings import read_job_file
 
 job_options = [
     click.argument("source", required=False),

@@ -1,20 +1,49 @@
-"""Commands around models: model show, model import."""
+"""Commands around models: model list, model show, model import."""
+
+import json
 
 import click
 
 from segtasks import options
 from segtasks.cli.graphs import graph_lines
-from segtasks.job import read_yaml, validated
+from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.importers.job import ImportJob
 from segtasks.plan import local_model
+from segtasks.settings import read_yaml, validated
 from segtasks.storage import objects
 
 
 @click.group()
 def model() -> None:
     """Look at model files, and make them of other people's weights."""
+
+
+@model.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the cards as one JSON object.")
+def list_(*, as_json: bool) -> None:
+    """List the models that ship with the package; `--model NAME` runs one."""
+    cards = {name: read_card(shelf.path(name)) for name in shelf.names()}
+    if as_json:
+        click.echo(json.dumps({name: card.model_dump() for name, card in cards.items()}, indent=1))
+    else:
+        click.echo("\n\n".join("\n".join(_shelf_lines(*item)) for item in cards.items()))
+
+
+def _shelf_lines(name: str, card: Card) -> list[str]:
+    """What decides whether a shipped model is the one."""
+    size = shelf.path(name).stat().st_size / 1e6
+    return [
+        f"{name:<22} {', '.join(entry.name for entry in card.classes)}",
+        f"{'':<22} {', '.join(card.bands)}, {_ground(card)}; {card.network}, {size:.1f} MB",
+        f"{'':<22} {card.licence}",
+    ]
+
+
+def _ground(card: Card) -> str:
+    side = card.ground_resolution_m
+    return f"{side:g} m per px" if side else "unknown ground resolution"
 
 
 @model.command()
@@ -35,7 +64,7 @@ def import_(weights: str, legend: str | None, **given: object) -> None:
 
     Bands come out as red, green, blue, whatever the order in training was.
     """
-    from segtasks.networks.importers.product import import_model  # noqa: PLC0415 - torch, which --help need not
+    from segtasks.networks.importers.product import import_model  # noqa: PLC0415 - torch, slow
 
     values = options.nested(ImportJob, given) | {"weights": weights}
     if legend is not None:
@@ -51,7 +80,7 @@ def _card_lines(card: Card) -> list[str]:
         f"classes    {', '.join(f'{entry.id} {entry.name}' for entry in card.classes)}",
         f"bands      {', '.join(card.bands)} ({card.normalisation.dtype})",
         *(graph_lines(card) or _network_lines(card)),
-        f"ground     {card.ground_resolution_m or 'unknown'} m per px",
+        f"ground     {_ground(card)}",
         f"licence    {card.licence}",
         *[f"           {key}: {value}" for key, value in card.provenance.items()],
     ]

@@ -8,27 +8,36 @@ import click
 
 from segtasks import options
 from segtasks.cli.tables import rows
-from segtasks.job import read_job_file, validated
+from segtasks.errors import JobError
 from segtasks.networks.card import COLORS
+from segtasks.settings import read_job_file, validated
 from segtasks.training.job import TrainJob
+from segtasks.training.legend import read_legend
+from segtasks.training.sources import splits_of
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
+FILES: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
 
 
 @click.command()
 @click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
 @click.option("--pair", "pairs", **PAIR, help="Paths or a glob; {parent}, {stem} are the image's.")
 @click.option("--val", **PAIR, help="The same, to validate on.")
+@click.option("--manifest", "manifests", **FILES, help="Listed pairs; those of split val validate.")
+@click.option("--val-manifest", "val_manifests", **FILES, help="Listed pairs to validate on.")
+@click.option("--root", metavar="FOLDER", help="Of relative names in manifests; default: theirs.")
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
+@click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
 def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     """Train a network on pairs of image and label rasters and write a model file."""
-    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, which --help need not
+    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, slow to import
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    values = options.merged(values, options.nested(TrainJob, given) | _lists(given))
+    for given_values in (legend_of(given), _sources(given), options.nested(TrainJob, given)):
+        values = options.merged(values, given_values)
     job = validated(TrainJob, values)
     with shown_training() as on_progress:
         result = start(job, on_progress)
@@ -40,15 +49,36 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
         click.echo("\n".join(rows(table)))
 
 
-def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What options of one value each cannot say."""
-    values: dict[str, Any] = {}
-    for key, name in (("sources", "pairs"), ("validation", "val")):
-        if given[name]:
-            values[key] = [{"image": image, "labels": labels} for image, labels in given[name]]
-    if given["classes"]:
-        values["legend"] = [_entry(i, text) for i, text in enumerate(given["classes"])]
-    return values
+def _sources(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Sources and validation, where any were given."""
+    values: dict[str, list[dict[str, Any]]] = {
+        key: [{"image": image, "labels": labels} for image, labels in given[name]]
+        for key, name in (("sources", "pairs"), ("validation", "val"))
+    }
+    for url in given["manifests"]:
+        splits = splits_of(url)
+        values["sources"].append(_manifest(url, given["root"], "train" if splits else None))
+        if "val" in splits:
+            values["validation"].append(_manifest(url, given["root"], "val"))
+    for url in given["val_manifests"]:
+        split = "val" if splits_of(url) else None
+        values["validation"].append(_manifest(url, given["root"], split))
+    return {key: found for key, found in values.items() if found}
+
+
+def _manifest(url: str, root: str | None, split: str | None) -> dict[str, Any]:
+    return {"manifest": url, "root": root, "split": split}
+
+
+def legend_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Classes, and void colours when a file has any."""
+    if given["classes"] and given["legend_file"]:
+        raise JobError("both --class and --legend say what the classes are; give one of them")
+    if given["legend_file"]:
+        classes, void = read_legend(given["legend_file"])
+        return {"legend": classes, "labels": {"void_colors": void} if void else {}}
+    classes = [_entry(i, text) for i, text in enumerate(given["classes"])]
+    return {"legend": classes} if classes else {}
 
 
 def _entry(class_id: int, text: str) -> dict[str, Any]:

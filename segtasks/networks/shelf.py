@@ -7,9 +7,14 @@ SHELF = Path(__file__).parents[1] / "models"
 
 def names() -> tuple[str, ...]:
     """Names of the shipped models."""
-    return tuple(sorted(path.stem for path in SHELF.glob("*.safetensors")))
+    return tuple(sorted(file.stem for file in SHELF.glob("*.safetensors")))
+
+
+def path(name: str) -> Path:
+    """Return the file of a shipped model."""
+    return SHELF / f"{name}.safetensors"
 
 
 def resolve(model: str) -> str:
     """The file of a shipped model, or ``model`` itself when it is a path or url."""
-    return str(SHELF / f"{model}.safetensors") if model in names() else model
+    return str(path(model)) if model in names() else model

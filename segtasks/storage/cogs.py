@@ -25,7 +25,7 @@ from rasterio.windows import Window as RasterioWindow
 from segtasks.errors import ResourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
-from segtasks.storage import rasters
+from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, gdal_path
 
 BLOCK_PX = 512
 NODATA = 255
@@ -38,6 +38,11 @@ class Legend:
     """Class id, name and colour (#rrggbb) of each class."""
 
     entries: tuple[tuple[int, str, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by id."""
+        return tuple(name for _, name, _ in self.entries)
 
     @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:
@@ -71,11 +76,11 @@ def made(
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
         plain, cog = Path(folder, "plain.tif"), Path(folder, "mask.tif")
         try:
-            with rasterio.Env(**rasters.gdal_options()):
+            with rasterio.Env(**gdal_options()):
                 _write_plain(plain, raster, legend, tags, parts)
                 _write_cog(plain, cog)
                 _check(cog, raster, tags)
-        except (OSError, *rasters.GDAL_ERRORS) as error:
+        except (OSError, *GDAL_ERRORS) as error:
             raise ResourceError(
                 f"{url}: cannot be made in {folder} ({' '.join(str(error).split())}); is the disk "
                 "full? Free some space or set TMPDIR, and rerun: what is done is kept"
@@ -159,14 +164,31 @@ def _check(cog: Path, raster: Raster, tags: Mapping[str, str]) -> None:
 def read_tag(url: str, key: str) -> str | None:
     """A tag of an existing raster, ``None`` when it has no such tag or is no raster."""
     try:
-        with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as mask:
+        with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
             value: str | None = mask.tags().get(key)
             return value
-    except rasters.GDAL_ERRORS:
+    except GDAL_ERRORS:
         return None
+
+
+def read_legend(url: str) -> Legend | None:
+    """The classes of a mask that `made` wrote, by its tags and colour table; ``None`` without."""
+    text = read_tag(url, CLASSES_TAG)
+    if text is None:
+        return None
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
+        colors = mask.colormap(1)
+    names: dict[str, str] = json.loads(text)
+    return Legend(
+        entries=tuple((i, names[str(i)], _hex(*colors[i][:3])) for i in range(len(names)))
+    )
+
+
+def _hex(red: int, green: int, blue: int) -> str:
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
     """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
-    with rasterio.Env(**rasters.gdal_options()), rasterio.open(rasters.gdal_path(url)) as dataset:
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as dataset:
         return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))

@@ -94,6 +94,11 @@ def _opened(url: str, name: str, _identity: str) -> zarr.Array[Any]:
         raise WorkspaceError(f"{url}/{name}: is damaged; start again with --fresh") from error
 
 
+def shape(url: str, name: str) -> tuple[int, ...] | None:
+    """The shape of an array; ``None`` when there is none of that name."""
+    return _array(url, name).shape if objects.exists(f"{url}/{name}/{GROUP}") else None
+
+
 def read(url: str, name: str, window: Window) -> npt.NDArray[Any]:
     """A window (..., h, w) of an array."""
     data: Any = _array(url, name)[(..., *window.slices)]

@@ -13,8 +13,9 @@ import torch
 from segtasks.networks.card import ClassEntry
 from segtasks.scenes import LEGEND, write_scene
 from segtasks.scenes.write import PIXEL_M
-from segtasks.training.job import Augmentation, PairSource, TrainJob
+from segtasks.training.job import Augmentation, TrainJob
 from segtasks.training.loop import Progress, Result, train
+from segtasks.training.sources import PairSource
 
 TRAINING_SEEDS, VALIDATION_SEEDS = range(1, 13), range(101, 104)
 """Tests and the demo run on others."""

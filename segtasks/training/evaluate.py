@@ -1,4 +1,4 @@
-"""Scores of a network over pairs, and of a mask file against a label file, window by window."""
+"""Scores of a network over pairs, window by window."""
 
 from collections.abc import Sequence
 
@@ -6,46 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segtasks.grid import Grid, Window
 from segtasks.networks.card import Normalisation
-from segtasks.raster import Raster
-from segtasks.storage import rasters
 from segtasks.training.crops import read_normalised
-from segtasks.training.metrics import IGNORE, Counts, Scores, confusion
-from segtasks.training.pairs import Pair, check_sizes, class_raster
-
-
-def evaluate_rasters(
-    mask_url: str, labels_url: str, *, classes: int, ignore: int = IGNORE, window_px: int = 2048
-) -> Scores:
-    """Score a mask against labels on the same pixel grid; memory does not depend on their size.
-
-    Args:
-        mask_url: class ids, first band.
-        labels_url: class ids, first band.
-        classes: K.
-        ignore: pixels with this id, or without data, in either are not counted.
-        window_px: side of the windows read.
-
-    Raises:
-        SourceError: missing, not uint8, of different sizes, or an id beyond the classes.
-    """
-    mask, labels = class_raster(mask_url), class_raster(labels_url)
-    check_sizes(mask, labels)
-    grid = Grid(mask.height, mask.width, window_px)
-    total: Counts = np.zeros((classes, classes), np.int64)
-    for tile in grid.tiles():
-        window = grid.core(tile)
-        guess, truth = (_read_classes(raster, window, ignore) for raster in (mask, labels))
-        total += confusion(guess, truth, classes, ignore)
-    return Scores(total)
-
-
-def _read_classes(
-    raster: Raster, window: Window, ignore: int
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    classes, valid = rasters.read(raster, (1,), window)
-    return np.where(valid, classes[0], np.uint8(ignore))
+from segtasks.training.metrics import Counts, Scores, confusion
+from segtasks.training.pairs import Pair
 
 
 def evaluate_network(

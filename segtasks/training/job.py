@@ -13,21 +13,10 @@ from pydantic import (
 )
 
 from segtasks.networks.card import ClassEntry
+from segtasks.training.legend import LabelRules
+from segtasks.training.sources import Source
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class PairSource(BaseModel):
-    """Images and their labels: one pair, or many by a glob.
-
-    ``labels`` may hold ``{parent}`` and ``{stem}``, the image's folder and its name without
-    suffix: ``image="scenes/*.tif", labels="{parent}/{stem}_label.tif"``.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    image: str = Field(min_length=1, description="path or url; * ? [] make it a glob")
-    labels: str = Field(min_length=1, description="path or url; {parent} and {stem} are filled in")
 
 
 class Augmentation(BaseModel):
@@ -55,8 +44,8 @@ class TrainJob(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sources: tuple[PairSource, ...] = Field(min_length=1)
-    validation: tuple[PairSource, ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    validation: tuple[Source, ...] = Field(min_length=1)
     legend: tuple[ClassEntry, ...] = Field(min_length=2)
     out: str = Field(min_length=1, description="model file to write, .safetensors")
     network: str = "fcn8s_lean"
@@ -69,6 +58,7 @@ class TrainJob(BaseModel):
         default=None, description="bands of the file, 1-based; all but alpha by default"
     )
     ignore: int = Field(default=255, ge=0, le=255, description="label that is no class")
+    labels: LabelRules = LabelRules()
     crop_px: PositiveInt = 256
     batch: PositiveInt = 8
     iterations: PositiveInt = 2000

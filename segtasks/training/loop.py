@@ -22,7 +22,15 @@ from segtasks.training.crops import Cropper, sample_tiles
 from segtasks.training.evaluate import evaluate_network
 from segtasks.training.job import TrainJob
 from segtasks.training.metrics import Scores
-from segtasks.training.pairs import Pair, band_moments, check_alike, class_pixels, open_pairs
+from segtasks.training.pairs import (
+    Pair,
+    band_moments,
+    check_alike,
+    class_pixels,
+    open_pairs,
+    require_classes,
+    warn_of_absent,
+)
 from segtasks.training.product import write_model
 from segtasks.training.start import start_network, start_normalisation
 from segtasks.training.step import optimizer_of, take_step
@@ -92,7 +100,8 @@ def _material(job: TrainJob) -> _Material:
     training, validation = (open_pairs(part, job) for part in (job.sources, job.validation))
     check_alike([*training, *validation])
     pixels = class_pixels(training, len(job.legend))
-    class_pixels(validation, len(job.legend))
+    require_classes(pixels, job.legend)
+    warn_of_absent(class_pixels(validation, len(job.legend), "validation"), job.legend)
     mean, std = band_moments(training)
     measured = Normalisation(mean=mean, std=std, dtype=training[0].image.dtype)
     normalisation = start_normalisation(job, measured)

@@ -1,30 +1,43 @@
-"""Images with labels, read by windows; a pair is refused before work starts if it does not fit."""
+"""Images with their labels, read by windows; what does not fit is refused before work starts."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from glob import has_magic
-from pathlib import Path, PurePosixPath
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segtasks.errors import JobError, SourceError
 from segtasks.grid import Grid, Window
+from segtasks.networks.card import ClassEntry
 from segtasks.raster import Raster
 from segtasks.storage import rasters
 from segtasks.storage.rasters import Valid
-from segtasks.training.job import PairSource, TrainJob
+from segtasks.training.codes import ClassIds
+from segtasks.training.job import TrainJob
+from segtasks.training.labels import Labels, open_labels
+from segtasks.training.sources import Source, find_pairs
 
-SCAN_PX = 2048
-"""Side of the windows labels are checked by."""
+SCAN_PX = 1024
+"""Side of the windows labels are checked by; each reader holds one."""
+READERS = 4
+"""Threads that check them: GDAL decodes, and waits for a network, outside Python's lock."""
+LAST_PX = 256
+"""Side of the window at the end of each image that is tried."""
+
+logger = logging.getLogger("segtasks")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its labels, of one size."""
+    """An image and its labels on the image's grid."""
 
     image: Raster
-    labels: Raster
+    labels: Labels
     bands: tuple[int, ...]
     ignore: int
 
@@ -38,25 +51,30 @@ class Pair:
         grid = Grid(self.image.height, self.image.width, side_px)
         return (grid.core(tile) for tile in grid.tiles())
 
-    def read(self, window: Window) -> tuple[NDArray[np.float32], Valid, NDArray[np.uint8]]:
+    def read(self, window: Window) -> tuple[NDArray[np.float32], Valid, ClassIds]:
         """Return a window: image (C, h, w), raw; valid (h, w); labels (h, w).
 
         Labels are ``ignore`` wherever image or labels have no data.
         """
         image, valid = rasters.read(self.image, self.bands, window)
-        labels, known = rasters.read(self.labels, (1,), window)
-        classes = np.where(valid & known, labels[0], np.uint8(self.ignore))
-        return image.astype(np.float32), valid, classes
+        return image.astype(np.float32), valid, self._known(window, valid)
+
+    def read_labels(self, window: Window) -> ClassIds:
+        """Return the labels (h, w) that `read` gives, without the image's pixels."""
+        return self._known(window, rasters.read_valid(self.image, self.bands, window))
+
+    def _known(self, window: Window, valid: Valid) -> ClassIds:
+        return np.where(valid, self.labels.read(window), np.uint8(self.ignore))
 
 
-def open_pairs(sources: Sequence[PairSource], job: TrainJob) -> list[Pair]:
-    """Return the pairs of ``sources``, in order; globs sorted.
+def open_pairs(sources: Sequence[Source], job: TrainJob) -> list[Pair]:
+    """Return the pairs of ``sources``, in order; the end of each image has been read.
 
     Raises:
-        JobError: a glob finds nothing, or a band is not there.
-        SourceError: a file is missing, or labels do not fit their image.
+        JobError: a glob finds nothing, a band is not there, or the legend does not suffice.
+        SourceError: a file is missing or damaged, or labels do not fit their image.
     """
-    return [_open(image, labels, job) for image, labels in find_pairs(sources)]
+    return list(_side_by_side(lambda names: _open(*names, job), find_pairs(sources)))
 
 
 def check_alike(pairs: Sequence[Pair]) -> None:
@@ -75,102 +93,76 @@ def check_alike(pairs: Sequence[Pair]) -> None:
             )
 
 
-def find_pairs(sources: Sequence[PairSource]) -> list[tuple[str, str]]:
-    """Return (image, labels) names; a glob's own label files are not taken for images.
-
-    Raises:
-        JobError: a glob finds nothing.
-    """
-    found = [pair for source in sources for pair in _expand(source)]
-    labels = {name for _, name in found}
-    pairs = [pair for pair in found if pair[0] not in labels]
-    if not pairs:
-        raise JobError(
-            f"no images at {', '.join(source.image for source in sources)}; check the glob"
-        )
-    return pairs
-
-
-def _expand(source: PairSource) -> list[tuple[str, str]]:
-    remote = "://" in source.image
-    if remote or not has_magic(source.image):
-        return [(source.image, _labels_of(source.image, source.labels))]
-    names = sorted(str(path) for path in _glob(Path(source.image)))
-    return [(name, _labels_of(name, source.labels)) for name in names]
-
-
-def _glob(pattern: Path) -> Iterator[Path]:
-    """All files a pattern fits; ``Path.glob`` itself takes relative ones only."""
-    return Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-
-
-def _labels_of(image: str, template: str) -> str:
-    parent, _, name = image.rpartition("/")
-    stem = PurePosixPath(name).stem
-    return template.replace("{parent}", parent or ".").replace("{stem}", stem)
-
-
 def _open(image_url: str, labels_url: str, job: TrainJob) -> Pair:
-    image, labels = rasters.describe(image_url), class_raster(labels_url)
-    check_sizes(image, labels)
+    image = rasters.describe(image_url)
     bands = job.bands or image.bands
     if not set(bands) <= set(image.bands):
         raise JobError(f"{image.url} has no bands {bands}; set `bands` to some of {image.bands}")
+    labels = open_labels(labels_url, image, job.legend, job.labels, ignore=job.ignore)
+    rasters.read(image, bands, _last(image))
     return Pair(image, labels, bands, job.ignore)
 
 
-def class_raster(url: str) -> Raster:
-    """Describe a raster of class ids: its first band, not the colours of its palette.
-
-    Raises:
-        SourceError: it is missing or its ids are not bytes.
-    """
-    raster = rasters.describe(url)
-    if raster.dtype != "uint8":
-        raise SourceError(f"{url}: class ids are {raster.dtype}; convert them to uint8, 0 … 254")
-    return replace(raster, palette=None, bands=(1,))
+def _last(image: Raster) -> Window:
+    """Return the window at the end of the file: what an interrupted copy lacks."""
+    row, col = max(0, image.height - LAST_PX), max(0, image.width - LAST_PX)
+    return Window(row, col, image.height - row, image.width - col)
 
 
-def check_sizes(image: Raster, labels: Raster) -> None:
-    """Refuse two rasters of different height or width.
-
-    Raises:
-        SourceError: naming both sizes.
-    """
-    sizes = (image.height, image.width), (labels.height, labels.width)
-    if sizes[0] != sizes[1]:
-        raise SourceError(
-            f"{labels.url} is {sizes[1][0]} x {sizes[1][1]} px, {image.url} "
-            f"{sizes[0][0]} x {sizes[0][1]}; resample the labels to the image's grid"
-        )
-
-
-def class_pixels(pairs: Sequence[Pair], classes: int) -> NDArray[np.int64]:
+def class_pixels(pairs: Sequence[Pair], classes: int, split: str = "training") -> NDArray[np.int64]:
     """Count the valid pixels of each class, (K,), over all labels: the check before work starts.
 
     Raises:
-        SourceError: a label is neither a class nor ignored, or nothing is labelled.
+        SourceError: a label is no class, or no pixel of the split is labelled.
     """
+    work = ((pair, window) for pair in pairs for window in pair.windows(SCAN_PX))
     total = np.zeros(classes, np.int64)
-    for pair in pairs:
-        for window in pair.windows(SCAN_PX):
-            total += _count(pair, window, classes)
+    for counts in _side_by_side(lambda part: _count(*part, classes), work):
+        total += counts
     if not total.any():
-        raise SourceError(f"{pairs[0].labels.url}: no pixel is labelled; every label is ignored")
+        raise SourceError(
+            f"no pixel of the {split} pairs ({pairs[0].labels.url} and {len(pairs) - 1} more) is "
+            "labelled; are images and labels where the other has data?"
+        )
     return total
 
 
-def _count(pair: Pair, window: Window, classes: int) -> NDArray[np.int64]:
-    _, _, labels = pair.read(window)
-    counts = np.bincount(labels.ravel(), minlength=256)
-    counts[pair.ignore] = 0
-    strange = np.flatnonzero(counts[classes:]) + classes
-    if strange.size:
+def absent_classes(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> list[str]:
+    """Return the names of classes without a pixel; of ``pixels`` (K,)."""
+    return [entry.name for entry in legend if not pixels[entry.id]]
+
+
+def require_classes(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> None:
+    """Refuse a legend with classes that the training pairs do not show; ``pixels`` (K,).
+
+    Raises:
+        SourceError: naming them.
+    """
+    if absent := absent_classes(pixels, legend):
         raise SourceError(
-            f"{pair.labels.url}: label {strange[0]} is not in the legend (0 … {classes - 1}); "
-            "add the class, or set `ignore` to it"
+            f"no pixel of the training pairs is of class {', '.join(absent)}; remove it from the "
+            "legend or add images that show it"
         )
+
+
+def warn_of_absent(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> None:
+    """Log which classes the validation pairs do not show; ``pixels`` (K,)."""
+    for name in absent_classes(pixels, legend):
+        logger.warning("no pixel of the validation pairs is of class %s: nothing measures it", name)
+
+
+def _count(pair: Pair, window: Window, classes: int) -> NDArray[np.int64]:
+    counts = np.bincount(pair.read_labels(window).ravel(), minlength=classes)
     return counts[:classes]
+
+
+def _side_by_side(work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    """Do ``work`` in threads; results, and the first error, in the order of ``parts``."""
+    pool = ThreadPoolExecutor(READERS)
+    try:
+        yield from pool.map(work, parts)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def band_moments(pairs: Sequence[Pair]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.model_file import make_card, save
-from segtasks.training.job import PairSource, TrainJob
+from segtasks.training.job import TrainJob
 from segtasks.training.metrics import Scores
+from segtasks.training.sources import Source
 
 _RGB = ("red", "green", "blue")
 
@@ -72,6 +73,6 @@ def _provenance(
     }
 
 
-def _listed(sources: tuple[PairSource, ...]) -> str:
+def _listed(sources: tuple[Source, ...]) -> str:
     """Names without folders: a model file travels, and folders are nobody's business."""
-    return ", ".join(PurePath(source.image).name for source in sources)
+    return ", ".join(PurePath(source.origin).name for source in sources)

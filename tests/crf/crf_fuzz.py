@@ -94,7 +94,7 @@ def handled(draw: st.DrawFn, array: Any) -> Any:  # noqa: ANN401 - an array, or 
 
 
 @settings(
-    max_examples=int(sys.argv[2]) if len(sys.argv) > 2 else 250,
+    max_examples=int(sys.argv[2]) if len(sys.argv) > 2 else 120,
     deadline=None,
     derandomize=True,
     database=None,

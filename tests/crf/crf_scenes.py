@@ -24,6 +24,10 @@ Labels = NDArray[np.intp]
 needs_native = pytest.mark.skipif(
     find_spec("segtasks.crf.native._field") is None, reason="the native backend is not built here"
 )
+needs_pydensecrf = pytest.mark.skipif(
+    find_spec("pydensecrf") is None, reason="pydensecrf is not installed (nor builds on 3.13)"
+)
+REFERENCE = pytest.param("pydensecrf", marks=needs_pydensecrf)
 LATTICES = [pytest.param("native", marks=needs_native), "torch"]
 """Backends that filter on pydensecrf's lattice."""
 

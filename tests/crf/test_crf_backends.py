@@ -1,6 +1,7 @@
 """The contract of the backends: which one is taken, and what none of them is given."""
 
 import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,11 @@ def hide(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def test_auto_takes_native_then_pydensecrf_then_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, BACKENDS["native"], object())
+    monkeypatch.setitem(sys.modules, BACKENDS["native"], types.ModuleType("native"))
     assert backends.resolve("auto") == "native"
     assert backends.resolve("auto", has_cuda=True) == "torch"
     hide(monkeypatch, BACKENDS["native"])
+    monkeypatch.setitem(sys.modules, BACKENDS["pydensecrf"], types.ModuleType("pydensecrf"))
     assert backends.resolve("auto") == "pydensecrf"
     hide(monkeypatch, BACKENDS["pydensecrf"])
     assert backends.resolve("auto") == "torch"
@@ -124,7 +126,7 @@ def test_nothing_given_is_changed() -> None:
     before = scene.probabilities.copy()
     energies, made = unary(), Kernel(features(), kernel.potts(K, 3))
     kept = energies.copy(), made.features.copy()
-    backends.marginals("pydensecrf", energies, [made], 3)
+    backends.marginals("auto", energies, [made], 3)
     scene.refined(0, 0, CrfParameters())
     np.testing.assert_array_equal(scene.probabilities, before)
     np.testing.assert_array_equal(energies, kept[0])

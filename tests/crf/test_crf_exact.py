@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, Float32, Scene, city, drawing, percent_different
+from crf_scenes import LATTICES, REFERENCE, Float32, Scene, city, drawing, percent_different
 
 from segtasks.crf import backends, preset
 from segtasks.crf.backends import Kernel, exact, kernel
@@ -45,7 +45,7 @@ def errors(scenes: list[Scene], backend: str, name: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("classes", [2, 6, 21])
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("backend", ["pydensecrf", *LATTICES])
+@pytest.mark.parametrize("backend", [REFERENCE, *LATTICES])
 def test_lattice_is_within_its_bound_of_the_exact_sums(
     backend: str, name: str, classes: int
 ) -> None:
@@ -55,7 +55,7 @@ def test_lattice_is_within_its_bound_of_the_exact_sums(
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("backend", ["pydensecrf", *LATTICES])
+@pytest.mark.parametrize("backend", [REFERENCE, *LATTICES])
 def test_bound_holds_on_photographs(backend: str) -> None:
     parts = [f"tile_{tile}/images/image_part_00{part}.jpg" for tile in (1, 4) for part in (1, 5)]
     difference, percent = errors([core(city(part, 96)) for part in parts], backend, "kraehenbuehl")

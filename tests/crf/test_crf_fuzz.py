@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from crf_scenes import LATTICES
+from crf_scenes import LATTICES, REFERENCE, needs_pydensecrf
 
 FUZZ = Path(__file__).with_name("crf_fuzz.py")
 
 
-@pytest.mark.parametrize("backend", ["pydensecrf", "exact", *LATTICES])
+@pytest.mark.parametrize("backend", [REFERENCE, "exact", *LATTICES])
 def test_a_backend_answers_or_refuses_and_never_dies(backend: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(FUZZ.parents[2])}
     words = [sys.executable, str(FUZZ), backend]
@@ -19,6 +19,7 @@ def test_a_backend_answers_or_refuses_and_never_dies(backend: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@needs_pydensecrf
 def test_a_process_that_dies_is_noticed() -> None:
     # What a sigma of zero did.
     code = (

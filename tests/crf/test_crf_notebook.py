@@ -4,17 +4,20 @@ sdims 10 / compat 3; sdims 50, schan 20, compat 10; 5 iterations, diagonal kerne
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, Labels, Scene, city, drawing, percent_different
+from crf_scenes import LATTICES, REFERENCE, Labels, Scene, city, drawing, percent_different
 from numpy.typing import NDArray
-from pydensecrf import densecrf, utils
 
 from segtasks.crf import CrfParameters
 
+densecrf = pytest.importorskip("pydensecrf.densecrf", reason="whose recipe it is")
+utils = pytest.importorskip("pydensecrf.utils")
+
 RECIPE = CrfParameters(pos_w=3, pos_xy_std=10, bi_w=10, bi_xy_std=50, bi_rgb_std=20, iterations=5)
-BACKENDS = ["pydensecrf", *LATTICES]
+BACKENDS = [REFERENCE, *LATTICES]
 
 
 @cache
@@ -32,14 +35,14 @@ def rgb_of(scene: Scene) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.moveaxis(scene.image8, 0, -1).astype(np.uint8))
 
 
-def field_of(scene: Scene) -> densecrf.DenseCRF2D:
+def field_of(scene: Scene) -> Any:  # noqa: ANN401 - pydensecrf is untyped
     classes, height, width = scene.probabilities.shape
     field = densecrf.DenseCRF2D(width, height, classes)
     field.setUnaryEnergy(np.ascontiguousarray(utils.unary_from_softmax(scene.probabilities)))
     return field
 
 
-def labels_of(field: densecrf.DenseCRF2D, scene: Scene) -> Labels:
+def labels_of(field: Any, scene: Scene) -> Labels:  # noqa: ANN401 - the same
     shape = scene.image8.shape[1:]
     return np.asarray(np.argmax(field.inference(5), axis=0).reshape(shape))
 

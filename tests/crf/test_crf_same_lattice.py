@@ -5,10 +5,12 @@ Seen: no label and 3e-5, from other orders of the same float32 sums.
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, Float32, Scene, city, drawing, percent_different
+from crf_scenes import LATTICES, REFERENCE, Float32, Scene, city, drawing, percent_different
 
 from segtasks.crf import CrfParameters, backends, preset, refine
 from segtasks.crf.backends import Kernel, kernel
+
+pytest.importorskip("pydensecrf", reason="what they are compared with")
 
 PERCENT_BOUND, MARGINALS_BOUND = 0.001, 1e-4
 PHOTO = "tile_3/images/image_part_005.jpg"
@@ -93,7 +95,7 @@ def test_same_with_full_compatibility_matrices(backend: str, classes: int) -> No
     assert_same(*(backends.marginals(name, unary, kernels, 3) for name in (backend, "pydensecrf")))
 
 
-@pytest.mark.parametrize("backend", ["pydensecrf", "exact", *LATTICES])
+@pytest.mark.parametrize("backend", [REFERENCE, "exact", *LATTICES])
 def test_potts_is_a_scalar_a_matrix_and_a_reward(backend: str) -> None:
     unary, kernels = random_kernels(4)
     features = kernels[1].features
@@ -107,7 +109,7 @@ def test_potts_is_a_scalar_a_matrix_and_a_reward(backend: str) -> None:
     assert np.abs(found[0] - opposite).mean() > 0.05
 
 
-@pytest.mark.parametrize("backend", ["pydensecrf", "exact", *LATTICES])
+@pytest.mark.parametrize("backend", [REFERENCE, "exact", *LATTICES])
 def test_a_positive_pair_is_penalised(backend: str) -> None:
     """Two pixels in one place, one sure of class 0, one torn between 1 and 2."""
     unary = np.array([[0, 5], [5, 0], [5, 0]], np.float32)

@@ -7,7 +7,16 @@ import math
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, Labels, Scene, drawing, percent_different, photograph, tiled_labels
+from crf_scenes import (
+    LATTICES,
+    REFERENCE,
+    Labels,
+    Scene,
+    drawing,
+    percent_different,
+    photograph,
+    tiled_labels,
+)
 
 from segtasks.crf import CrfParameters, backends
 from segtasks.crf.backends.kernel import Kernel, potts
@@ -125,7 +134,7 @@ ALONG_X = CrfParameters(bi_xy_std=40 / math.sqrt(3), pos_xy_std=4 / math.sqrt(3)
 ALONG_Y = CrfParameters(bi_xy_std=80 / 3, pos_xy_std=10 / 3)
 
 
-@pytest.mark.parametrize("backend", ["pydensecrf", *LATTICES])
+@pytest.mark.parametrize("backend", [REFERENCE, *LATTICES])
 @pytest.mark.parametrize(
     ("parameters", "row", "col"), [(ALONG_X, 0, MILLION), (ALONG_Y, MILLION, 0)]
 )
@@ -162,5 +171,5 @@ def unphased_labels(scene: Scene, col: int, parameters: CrfParameters) -> Labels
         Kernel(position, potts(classes, parameters.pos_w)),
         Kernel(bilateral, potts(classes, parameters.bi_w)),
     ]
-    found = backends.marginals("pydensecrf", unary, kernels, parameters.iterations)
+    found = backends.marginals("auto", unary, kernels, parameters.iterations)
     return np.asarray(found.argmax(axis=0).reshape(valid.shape))

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import job_runs
+import masks
 import psutil
 import pytest
 
@@ -150,6 +151,20 @@ def test_the_on_demand_deployment_over_rest(
     tasks = server.call("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
     assert {task["name"] for task in tasks} == {"ingest", "predict", "write"}
     assert "predict tile (2, 2) done" in server.log(run_id)  # said by a Dask worker
+
+
+def test_masks_are_evaluated_over_rest(server: Server, tmp_path: Path) -> None:
+    mask, labels, _ = masks.scene(100, 120)
+    pair = {
+        "mask": masks.write_ids(tmp_path / "m.tif", mask),
+        "labels": masks.write_ids(tmp_path / "l.tif", labels),
+    }
+    run_id = server.start("evaluate", {"pairs": [pair], "to": f"{tmp_path}/page"})
+    assert server.end_of(run_id)["state_type"] == "COMPLETED", server.log(run_id)
+    assert (tmp_path / "page" / "evaluation.html").exists()
+    body = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": ["evaluation"]}}}
+    rows = json.loads(server.call("/artifacts/filter", body)[0]["data"])
+    assert [row["class"] for row in rows] == ["field", "road", "roof", "mean"]
 
 
 def test_a_wrong_value_is_refused_by_the_form(

@@ -13,7 +13,7 @@ from rasters import SHAPE, alpha, holes, pattern, plain, unfinite, write
 
 from segtasks.errors import SourceError
 from segtasks.grid import Window
-from segtasks.storage import rasters
+from segtasks.storage import datasets, rasters
 
 HEIGHT, WIDTH = SHAPE
 
@@ -89,7 +89,7 @@ def test_open_files_stay_few(tmp_path: Path) -> None:
     for index in range(12):
         rasters.describe(plain(tmp_path, name=f"{index}.tif").source)
     links = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    assert sum(link.parent == tmp_path for link in links) <= rasters.OPEN_PER_THREAD
+    assert sum(link.parent == tmp_path for link in links) <= datasets.OPEN_PER_THREAD
 
 
 def test_sample_is_of_valid_pixels_only(tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 import torch
+from rasterio.windows import Window as RasterioWindow
 
 from segtasks.networks.card import ClassEntry
 from segtasks.scenes import LEGEND, write_scene
-from segtasks.training.job import PairSource, TrainJob
+from segtasks.training.job import TrainJob
+from segtasks.training.sources import PairSource
 
 Jobs = Callable[..., TrainJob]
+FIELD = 5
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +26,15 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
+    """Five classes by the scene itself, the sixth as a field in a corner."""
     path = tmp_path / "scene.tif"
-    write_scene(path, 53, 96, 128)  # five classes
+    labels = write_scene(path, 53, 96, 128)
+    field = RasterioWindow(0, 0, 16, 16)
+    for name, values in ((path, (250, 230, 40)), (labels, (FIELD,))):
+        with rasterio.open(name, "r+") as dataset:
+            dataset.write(
+                np.tile(np.array(values, np.uint8)[:, None, None], (16, 16)), window=field
+            )
     return path
 
 

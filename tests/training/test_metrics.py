@@ -1,27 +1,32 @@
-"""Scores, against a slow obvious version."""
+"""Scores, against a slow obvious version and scikit-learn."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    jaccard_score,
+    precision_recall_fscore_support,
+)
 
 from segtasks.errors import SourceError
-from segtasks.training.evaluate import evaluate_rasters
-from segtasks.training.metrics import Scores, confusion
+from segtasks.training.metrics import Scores, confusion, mean_iou
 
 CLASS_IDS = st.sampled_from([0, 1, 2, 255])
+Ids = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 MASKS = arrays.arrays(np.uint8, (5, 7), elements=CLASS_IDS)
 
 
 @given(MASKS, MASKS)
 def test_confusion_is_the_obvious_count(
-    mask: np.ndarray[tuple[int, int], np.dtype[np.uint8]],
-    labels: np.ndarray[tuple[int, int], np.dtype[np.uint8]],
+    mask: Ids,
+    labels: Ids,
 ) -> None:
     slow = np.zeros((3, 3), np.int64)
     for guess, truth in zip(mask.ravel(), labels.ravel(), strict=True):
@@ -49,28 +54,32 @@ def test_an_id_beyond_the_legend_is_refused() -> None:
         confusion(np.array([7], np.uint8), np.array([0], np.uint8), 3)
 
 
-def _write(path: Path, classes: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> str:
-    height, width = classes.shape
-    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": height, "width": width}
-    with rasterio.open(path, "w", nodata=255, **profile) as dataset:
-        dataset.write(classes, 1)
-        dataset.write_colormap(1, {0: (255, 0, 0), 1: (0, 255, 0), 2: (0, 0, 255)})
-    return str(path)
+@given(MASKS, MASKS)
+def test_figures_are_those_of_scikit_learn(mask: Ids, labels: Ids) -> None:
+    known = (mask != 255) & (labels != 255)
+    assume(known.any())
+    counts, truth, guess = confusion(mask, labels, 3), labels[known], mask[known]
+    scores, classes = Scores(counts), [0, 1, 2]
+    np.testing.assert_array_equal(counts, confusion_matrix(truth, guess, labels=classes))
+    precision, recall, _, support = precision_recall_fscore_support(
+        truth, guess, labels=classes, zero_division=np.nan
+    )
+    np.testing.assert_allclose(scores.precision, precision)
+    np.testing.assert_allclose(scores.recall, recall)
+    np.testing.assert_array_equal(scores.support, support)
+    present = sorted({*truth.tolist(), *guess.tolist()})
+    iou = jaccard_score(truth, guess, labels=present, average=None)
+    np.testing.assert_allclose(scores.class_iou[present], iou)
+    np.testing.assert_allclose(
+        scores.f1[present], f1_score(truth, guess, labels=present, average=None)
+    )
+    assert scores.mean_iou == pytest.approx(iou.mean())
+    weighted = jaccard_score(truth, guess, labels=present, average="weighted")
+    assert scores.frequency_weighted_iou == pytest.approx(weighted)
+    assert scores.pixel_accuracy == pytest.approx(accuracy_score(truth, guess))
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-@pytest.mark.parametrize("window_px", [16, 33, 4096])
-def test_rasters_are_scored_the_same_by_any_window(tmp_path: Path, window_px: int) -> None:
-    rng = np.random.default_rng(0)
-    mask, labels = (rng.choice([0, 1, 2, 255], (50, 70)).astype(np.uint8) for _ in range(2))
-    urls = _write(tmp_path / "mask.tif", mask), _write(tmp_path / "labels.tif", labels)
-    scores = evaluate_rasters(*urls, classes=3, window_px=window_px)
-    np.testing.assert_array_equal(scores.counts, confusion(mask, labels, 3))
-
-
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_masks_of_another_size_are_refused(tmp_path: Path) -> None:
-    mask = _write(tmp_path / "mask.tif", np.zeros((4, 5), np.uint8))
-    labels = _write(tmp_path / "labels.tif", np.zeros((5, 5), np.uint8))
-    with pytest.raises(SourceError, match=r"labels\.tif is 5 x 5 px, .*mask\.tif 4 x 5"):
-        evaluate_rasters(mask, labels, classes=2)
+def test_mean_iou_of_many_matrices_is_that_of_each() -> None:
+    counts = np.random.default_rng(1).integers(0, 4, (50, 3, 3))
+    expected = [Scores(each).mean_iou for each in counts]
+    np.testing.assert_allclose(mean_iou(counts), expected)

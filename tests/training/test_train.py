@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import torch
 from pydantic import ValidationError
+from rasterio.windows import Window as RasterioWindow
 
 from segtasks.errors import JobError, ModelError, SegtasksError, SourceError
 from segtasks.grid import Window
@@ -19,9 +20,10 @@ from segtasks.networks.model_file import load
 from segtasks.scenes import label_path, write_scene
 from segtasks.training.crops import turned
 from segtasks.training.evaluate import evaluate_network
-from segtasks.training.job import Augmentation, PairSource, TrainJob
+from segtasks.training.job import Augmentation, TrainJob
 from segtasks.training.loop import Progress, train
-from segtasks.training.pairs import band_moments, class_pixels, find_pairs, open_pairs
+from segtasks.training.pairs import band_moments, class_pixels, open_pairs
+from segtasks.training.sources import PairSource, find_pairs
 from segtasks.training.step import loss_of
 
 Jobs = Callable[..., TrainJob]
@@ -75,9 +77,13 @@ def test_training_goes_on_from_a_model_file(jobs: Jobs, tmp_path: Path) -> None:
     torch.testing.assert_close(*weights)
 
 
-def test_another_number_of_classes_keeps_all_but_the_scores(jobs: Jobs, tmp_path: Path) -> None:
+def test_another_number_of_classes_keeps_all_but_the_scores(
+    jobs: Jobs, scene: Path, tmp_path: Path
+) -> None:
     first = jobs(**LEAN, out=str(tmp_path / "first.safetensors"))
     train(first)
+    with rasterio.open(label_path(scene), "r+") as labels:
+        labels.write(np.full((1, 4, 4), 6, np.uint8), window=RasterioWindow(40, 40, 4, 4))
     more = [*first.legend, ClassEntry(id=6, name="rail", color="#123456")]
     after = train(jobs(**LEAN, legend=more, start=first.out, learning_rate=1e-12))
     module = load(after.out)[0]
@@ -182,16 +188,17 @@ def test_transparent_pixels_are_not_learnt_from(jobs: Jobs, scene: Path) -> None
         # No labels file: the pair is named before anything is read.
         ({"labels": "absent.tif"}, SourceError, r"absent\.tif: no such file"),
         ({"image": "absent_*.tif"}, JobError, "no images at .*absent"),
-        # Labels of another scene, of another size.
-        ({"labels": "other_label.tif"}, SourceError, "is 40 x 50 px, .* 96 x 128; resample"),
-        # An image is no class raster: its ids are colours.
-        ({"labels": "colours.tif"}, SourceError, "is not in the legend"),
+        # Labels of another place.
+        ({"labels": "other_label.tif"}, SourceError, r"other_label\.tif lies beside .*scene\.tif"),
+        # An image is no coloured mask.
+        ({"labels": "colours.tif"}, SourceError, r"colours\.tif: colour #\w{6} is not in the leg"),
     ],
 )
 def test_unfit_pairs_are_refused_before_work(
     jobs: Jobs, scene: Path, changes: dict[str, str], error: type[SegtasksError], message: str
 ) -> None:
-    write_scene(scene.with_name("other.tif"), 1, 40, 50)
+    with rasterio.open(write_scene(scene.with_name("other.tif"), 1, 40, 50), "r+") as other:
+        other.transform = other.transform.translation(1000, 1000)
     copyfile(scene, scene.with_name("colours.tif"))
     names = {"image": "scene.tif", "labels": "scene_label.tif"} | changes
     places = {key: str(scene.with_name(name)) for key, name in names.items()}

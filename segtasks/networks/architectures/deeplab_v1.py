@@ -14,6 +14,7 @@ Caffe's (conv1_1 ... fc8; fc8_pascal and fc8_voc12 are ``fc8``).
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Unpack
 
 from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]  # stub gap
@@ -27,6 +28,7 @@ from segtasks.networks.architectures.layers import (
     narrow,
     pad_to,
 )
+from segtasks.networks.architectures.vgg import Options
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class _OneHead(AtrousVGG16):
         self,
         *,
         classes: int,
-        bands: int,
-        width: float,
-        batch_norm: bool,
-        dropout: float,
         pool: int,
         fc6: Fc6,
+        bands: int = 3,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__(bands=bands, width=width, batch_norm=batch_norm, pool=pool)
         pooled, units = narrow(512, width), narrow(fc6.units, width)
@@ -82,24 +84,9 @@ class DeepLab(_OneHead):
 
     surplus_rows = 1
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            bands=bands,
-            width=width,
-            batch_norm=batch_norm,
-            dropout=dropout,
-            pool=2,
-            fc6=Fc6(4096, kernel_size=4, dilation=4),
-        )
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        fc6 = Fc6(4096, kernel_size=4, dilation=4)
+        super().__init__(classes=classes, pool=2, fc6=fc6, **options)
         initialise(self, score_prefixes=("fc8",))
 
     def coarse_logits(self, x: Tensor) -> Tensor:
@@ -115,18 +102,9 @@ class DeepLab(_OneHead):
 class _LargeFOV(_OneHead):
     """What LargeFOV and its multi-scale form share: the branch from pool4 to fc8."""
 
-    def __init__(
-        self, *, classes: int, bands: int, width: float, batch_norm: bool, dropout: float
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            bands=bands,
-            width=width,
-            batch_norm=batch_norm,
-            dropout=dropout,
-            pool=3,
-            fc6=Fc6(1024, kernel_size=3, dilation=12),
-        )
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        fc6 = Fc6(1024, kernel_size=3, dilation=12)
+        super().__init__(classes=classes, pool=3, fc6=fc6, **options)
         # Caffe's average divides by the whole window, padding included.
         self.pool5a = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=True)
 
@@ -138,18 +116,8 @@ class _LargeFOV(_OneHead):
 class LargeFOV(_LargeFOV):
     """DeepLab-LargeFOV as published, for inputs of any size."""
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(
-            classes=classes, bands=bands, width=width, batch_norm=batch_norm, dropout=dropout
-        )
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
         initialise(self, score_prefixes=("fc8",))
 
     def coarse_logits(self, x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ is the first part of the others'.
 """
 
 from collections.abc import Iterable
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ from segtasks.networks.architectures.layers import (
     initialise,
     narrow,
 )
-from segtasks.networks.architectures.vgg import VGG16
+from segtasks.networks.architectures.vgg import VGG16, Options
 
 
 class DilationFrontend(VGG16):
@@ -123,60 +124,24 @@ class DilationBasic(DilationContext):
         levels: of the context, as the papers number the networks: 7 (KITTI), 8 (CamVid), 10.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-        levels: int,
-    ) -> None:
-        super().__init__(
-            classes=classes, bands=bands, width=width, batch_norm=batch_norm, dropout=dropout
-        )
+    def __init__(self, *, classes: int, levels: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
         self.set_context(basic_context(classes, levels))
 
 
 class DilationLarge(DilationContext):
     """Large context of 8 levels (VOC): 2K ... 32K channels at any ``width``, zeros added once."""
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(
-            classes=classes, bands=bands, width=width, batch_norm=batch_norm, dropout=dropout
-        )
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, **options)
         self.set_context(large_context(classes))
 
 
 class Dilation10(DilationBasic):
     """Basic context of 10 levels (Cityscapes), logits enlarged by a frozen deconvolution."""
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        bands: int = 3,
-        width: float = 1.0,
-        batch_norm: bool = False,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            bands=bands,
-            width=width,
-            batch_norm=batch_norm,
-            dropout=dropout,
-            levels=10,
-        )
+    def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(classes=classes, levels=10, **options)
         self.ctx_upsample = BilinearPerClass(classes)
 
 

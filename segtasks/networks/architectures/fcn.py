@@ -14,7 +14,7 @@ origin: patches must start on multiples of 32.
 """
 
 from functools import partial
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar, Unpack
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,16 +26,7 @@ from segtasks.networks.architectures.layers import (
     narrow,
     pad_to,
 )
-from segtasks.networks.architectures.vgg import VGG16
-
-
-class Options(TypedDict, total=False):
-    """What every FCN takes besides its classes."""
-
-    bands: int
-    width: float
-    batch_norm: bool
-    dropout: float
+from segtasks.networks.architectures.vgg import VGG16, Options
 
 
 class _FCN(VGG16):

@@ -5,12 +5,21 @@ Names are Caffe's, flat at the top of the state dict, so published weights fit a
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]  # stub gap
 
 from segtasks.networks.architectures.layers import conv_relu, in_strips, narrow
+
+
+class Options(TypedDict, total=False):
+    """What every network on VGG16 takes besides its classes."""
+
+    bands: int
+    width: float
+    batch_norm: bool
+    dropout: float
 
 
 class VGG16(nn.Module):

@@ -1,0 +1,1 @@
+"""How good a mask is: figures against labels, by windows, without torch."""

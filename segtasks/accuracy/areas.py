@@ -1,0 +1,78 @@
+"""True area of pixels on the ellipsoid, in m², whatever the CRS says its units are.
+
+A degree is no length, a US survey foot no metre, and a metre of EPSG:3857 is cos(latitude) of one.
+So the corners of strips one pixel high and up to STRIP_PX wide are taken from the raster's CRS to
+longitude and latitude on its own datum, and from there to an equal-area projection of the same
+ellipsoid, where the shoelace formula gives their area; within a strip pixels share it evenly.
+
+    cylindrical equal area: meridians and parallels are straight, so strips of geographic rasters
+    and of EPSG:3857 are exact; Lambert azimuthal where a projected raster lies near a pole.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pyproj import CRS, Proj, Transformer
+from pyproj.exceptions import CRSError
+
+from segtasks.grid import Window
+from segtasks.raster import Affine, Raster
+from segtasks.training.metrics import Floats
+
+STRIP_PX = 64
+POLAR_DEGREES = 70.0
+
+
+@dataclass(frozen=True)
+class PixelAreas:
+    """Areas of the pixels of one raster."""
+
+    transform: Affine
+    to_degrees: Transformer
+    to_metres: Proj
+
+    def read(self, window: Window) -> Floats:
+        """Area (h, w) of each pixel of a window, m²."""
+        cols = np.unique([*range(window.col, window.col_stop, STRIP_PX), window.col_stop])
+        rows = np.arange(window.row, window.row_stop + 1)
+        x, y = self._metres(*np.meshgrid(cols.astype(np.float64), rows.astype(np.float64)))
+        # Half the cross product of a quadrangle's diagonals.
+        falling = x[1:, 1:] - x[:-1, :-1], y[1:, 1:] - y[:-1, :-1]
+        rising = x[:-1, 1:] - x[1:, :-1], y[:-1, 1:] - y[1:, :-1]
+        strips = np.abs(falling[0] * rising[1] - falling[1] * rising[0]) / 2
+        widths = np.diff(cols)
+        return np.repeat(strips / widths, widths, axis=1)
+
+    def _metres(self, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
+        """Pixel corners as coordinates of the equal-area projection."""
+        x, y = self.to_metres(*self.to_degrees.transform(*_placed(self.transform, cols, rows)))
+        return np.asarray(x), np.asarray(y)
+
+
+def pixel_areas(raster: Raster) -> PixelAreas | None:
+    """The areas of a raster's pixels; ``None`` when it does not say where on earth they are."""
+    if raster.crs_wkt is None or raster.transform is None:
+        return None
+    try:
+        crs = CRS.from_wkt(raster.crs_wkt)
+    except CRSError:
+        return None
+    if crs.ellipsoid is None:  # a local grid
+        return None
+    axes = {"a": crs.ellipsoid.semi_major_metre, "b": crs.ellipsoid.semi_minor_metre}
+    # In degrees, which the raster's own geographic CRS need not be (grads from Paris).
+    degrees = CRS.from_dict({"proj": "longlat", **axes})
+    to_degrees = Transformer.from_crs(crs, degrees, always_xy=True)
+    middle = np.array(raster.width / 2), np.array(raster.height / 2)
+    lon, lat = map(float, to_degrees.transform(*_placed(raster.transform, *middle)))
+    if not np.isfinite([lon, lat]).all():
+        return None
+    near_pole = not crs.is_geographic and abs(lat) > POLAR_DEGREES
+    place = {"proj": "laea", "lat_0": lat} if near_pole else {"proj": "cea"}
+    to_metres = Proj({**place, "lon_0": lon, "units": "m", **axes})
+    return PixelAreas(raster.transform, to_degrees, to_metres)
+
+
+def _placed(transform: Affine, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    a, b, c, d, e, f = transform
+    return a * cols + b * rows + c, d * cols + e * rows + f

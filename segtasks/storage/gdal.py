@@ -1,0 +1,78 @@
+"""How GDAL is set up, what it calls things, and what it says when something is wrong."""
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from segtasks.errors import StorageError
+
+# GDAL's own errors leave rasterio unwrapped in places, e.g. when a disk is full.
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+CACHE_BYTES = 128 * 2**20
+"""Of decoded blocks, kept by GDAL for the whole process."""
+_threads = threading.local()
+
+# It is said once, in one line, by the raster's own `warnings`.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+
+def gdal_options() -> dict[str, Any]:
+    """GDAL settings: few requests when remote, the endpoint s3fs and boto use, bounded cache."""
+    options: dict[str, Any] = {
+        # An int in bytes; the default is 5 % of the memory.
+        "GDAL_CACHEMAX": getattr(_threads, "cache_bytes", CACHE_BYTES),
+        "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # no listing, yet side-car masks are found
+        "GDAL_HTTP_MAX_RETRY": 5,
+        "GDAL_HTTP_RETRY_DELAY": 1,
+        "VSI_CACHE": True,
+        "CPL_VSIL_CURL_USE_HEAD": "YES",
+        # What is closed is asked for again: the object may have been replaced meanwhile.
+        "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsicurl/",
+    }
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in {"http", "https"}:
+            raise StorageError(
+                f"AWS_ENDPOINT_URL_S3 is {endpoint}, which is no url; write http://HOST:PORT or "
+                "https://HOST"
+            )
+        options |= {
+            "AWS_S3_ENDPOINT": parts.netloc,
+            "AWS_HTTPS": "YES" if parts.scheme == "https" else "NO",
+            "AWS_VIRTUAL_HOSTING": "FALSE",
+        }
+    return options
+
+
+@contextmanager
+def small_cache(wanted_bytes: int) -> Iterator[None]:
+    """Let GDAL keep less than usual of what this thread reads, down to a quarter."""
+    _threads.cache_bytes = min(max(wanted_bytes, CACHE_BYTES // 4), CACHE_BYTES)
+    try:
+        yield
+    finally:
+        del _threads.cache_bytes
+
+
+def gdal_path(url: str) -> str:
+    """``url`` as GDAL names it."""
+    if url.startswith("s3://"):
+        return f"/vsis3/{url.removeprefix('s3://')}"
+    if url.startswith(("http://", "https://")):
+        return f"/vsicurl/{url}"
+    return url.removeprefix("file://")
+
+
+def reason(error: BaseException) -> str:
+    """GDAL's own words: rasterio keeps them in the cause."""
+    cause = error.__cause__ or error.__context__
+    text = str(cause) if cause and "previous exception" in str(error) else str(error)
+    return " ".join(text.split())
