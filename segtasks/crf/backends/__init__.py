@@ -18,6 +18,7 @@ Normalisation is always symmetric: it divides by local sums of the kernel. NO_NO
 by the window's mean, so that the filter's strength would depend on where the window's border lies.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
@@ -40,6 +41,8 @@ MENDS = {
     "pydensecrf": "pip install 'pydensecrf2>=1.1' (Python 3.11 or 3.12, g++ needed)",
     "torch": "pip install torch",
 }
+
+logger = logging.getLogger("segtasks")
 
 Backend = Callable[[Float32, Sequence[Kernel], int], Float32]
 
@@ -71,8 +74,8 @@ def resolve(backend: str, *, has_cuda: bool = False) -> str:
         CrfError: no such backend, or it is not installed.
     """
     if backend == "auto":
-        installed = [] if has_cuda else [n for n in ("native", "pydensecrf") if _is_installed(n)]
-        return installed[0] if installed else "torch"
+        on_cpu = filter(_is_installed, ("native", "pydensecrf"))
+        return "torch" if has_cuda else next(on_cpu, "torch")
     if backend not in BACKENDS:
         raise CrfError(f"CRF backend {backend!r}: use auto or one of {', '.join(BACKENDS)}")
     if backend != "torch":  # which is always there, and takes long to import
@@ -83,7 +86,11 @@ def resolve(backend: str, *, has_cuda: bool = False) -> str:
 def _is_installed(backend: str) -> bool:
     try:
         import_module(BACKENDS[backend])
-    except ImportError:
+    except ImportError as error:
+        logger.warning(
+            "CRF backend %s cannot be loaded (%s): %s; auto takes the next",
+            *(backend, error, MENDS[backend]),
+        )
         return False
     return True
 
