@@ -11,6 +11,8 @@ from segtasks.training.job import TrainJob
 def train(job: TrainJob) -> dict[str, Any]:
     """Train a network on pairs of image and label rasters and write a model file.
 
+    A run that was killed is taken up where its last checkpoint left it when it is started again.
+
     Args:
         job: The pairs, the network, and how to train it.
     """
@@ -21,8 +23,15 @@ def train(job: TrainJob) -> dict[str, Any]:
 
     def tell(progress: Progress) -> None:
         if progress.scores is not None:
-            logger.info("iteration %d: mIoU %.4f", progress.iteration, progress.scores.mean_iou)
+            logger.info(
+                "iteration %d of %d: loss %.4f, mIoU %.4f",
+                progress.iteration,
+                progress.iterations,
+                progress.loss,
+                progress.scores.mean_iou,
+            )
 
-    result = start(job, tell)
+    result = start(job, tell, logger.info)
     names = [entry.name for entry in job.legend]
-    return {"model": result.out, "iteration": result.iteration, **result.scores.table(names)}
+    facts = {"model": result.out, "iteration": result.iteration, "curves": list(result.curves)}
+    return facts | result.scores.table(names)

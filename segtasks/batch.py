@@ -1,5 +1,6 @@
 """A batch: one job for many rasters, of which only the new and changed ones are done."""
 
+from os.path import commonprefix
 from pathlib import PurePosixPath
 
 from pydantic import Field
@@ -51,12 +52,21 @@ def _names(batch: BatchJob) -> dict[str, str]:
     """Url of each raster, and its name below the prefix."""
     if batch.source.endswith(".txt"):
         urls = objects.read_bytes(batch.source).decode().split("\n")
-        found = {url.strip(): PurePosixPath(url.strip()).name for url in urls if url.strip()}
+        found = _below_common_folder([url.strip() for url in urls if url.strip()])
     else:
         found = _listed(batch)
     if not found:
         raise SourceError(f"{batch.source}: no raster there ({', '.join(sorted(SUFFIXES))})")
     return found
+
+
+def _below_common_folder(urls: list[str]) -> dict[str, str]:
+    """Each url, and its name below the deepest folder that holds them all, if there is one."""
+    parts = [url.split("/") for url in urls]
+    shared = len(commonprefix([words[:-1] for words in parts]))  # noqa: RUF071 - of words
+    beside = not any("://" in url or url.startswith(("/", "..")) for url in urls)
+    below = shared if shared or beside else -1
+    return {url: "/".join(words[below:]) for url, words in zip(urls, parts, strict=True)}
 
 
 def _listed(batch: BatchJob) -> dict[str, str]:

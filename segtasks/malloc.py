@@ -20,6 +20,17 @@ HOLE_SIZES = tuple(round(32 * 1.25**step) for step in range(47))  # 32 B to 1 MB
 HOLES_BYTES, LEAST_HOLES, MOST_HOLES = 2**20, 8, 2000  # per size
 
 
+def keep_freed() -> None:
+    """Keep what this process frees, for a program whose threads need not be kept apart.
+
+    Training has one thread that makes large blocks; a step takes 5 % less time.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = _libc()
+        libc.mallopt(MMAP_MAX, 0)
+        libc.mallopt(TRIM_THRESHOLD, KEEP_BYTES)
+
+
 def keeping_executor() -> Executor:
     """An executor of one thread whose freed memory is kept; a plain one without glibc."""
     if platform.libc_ver()[0] != "glibc":

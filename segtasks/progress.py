@@ -60,20 +60,98 @@ class _Lines:
             sys.stderr.flush()
 
 
+OnTraining = Callable[["TrainingProgress"], None]
+OnLine = Callable[[str], None]
+SMOOTH = 0.05
+"""What a new loss counts in the one that is shown."""
+
+
 @contextmanager
-def shown_training() -> Iterator[Callable[["TrainingProgress"], None]]:
-    """A callback that writes a line per validation, on standard error."""
-    started = time.monotonic()
+def shown_training() -> Iterator[tuple[OnTraining, OnLine]]:
+    """Callbacks for iterations and for lines of text, both on standard error.
 
-    def tell(progress: "TrainingProgress") -> None:
-        if progress.scores is None:
-            return
-        spent = time.monotonic() - started
-        left = spent * (progress.iterations / progress.iteration - 1)
-        sys.stderr.write(
-            f"iteration {progress.iteration}/{progress.iterations}  loss {progress.loss:.4f}  "
-            f"mIoU {progress.scores.mean_iou:.4f}  {left:.0f} s left\n"
-        )
-        sys.stderr.flush()
+    A terminal gets a bar with the smoothed loss, the last mIoU, iterations per second and the time
+    that is left; a pipe a line every ten seconds and at validations.
+    """
+    if not sys.stderr.isatty():
+        yield _TrainingLines().tell, _say
+        return
+    from rich.console import Console  # noqa: PLC0415 - pipes need no bars
+    from rich.progress import (  # noqa: PLC0415 - the same
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    yield tell
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        yield _TrainingBar(progress).tell, lambda text: console.print(text, highlight=False)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+class Pace:
+    """Loss and speed of training, smoothed; whatever was done before it began does not count."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = 0.0
+        self._first = 0
+        self._loss = 0.0
+        self._mean_iou: float | None = None
+
+    def text(self, progress: "TrainingProgress") -> str:
+        """Loss, mIoU, iterations per second; to be called for each iteration."""
+        if not self._first:
+            self._first, self._loss = progress.iteration, progress.loss
+            self._started = self._clock()
+        self._loss += SMOOTH * (progress.loss - self._loss)
+        if progress.scores:
+            self._mean_iou = progress.scores.mean_iou
+        found = "" if self._mean_iou is None else f"  mIoU {self._mean_iou:.4f}"
+        return f"loss {self._loss:.4f}{found}  {self._speed(progress):.2f} it/s"
+
+    def left(self, progress: "TrainingProgress") -> str:
+        """The time to the end at the speed so far, validations included."""
+        speed = self._speed(progress)
+        return f"{(progress.iterations - progress.iteration) / speed:.0f} s left" if speed else ""
+
+    def _speed(self, progress: "TrainingProgress") -> float:
+        """Iterations per second since the first one was told of."""
+        seconds = self._clock() - self._started
+        return (progress.iteration - self._first) / seconds if seconds else 0.0
+
+
+class _TrainingBar:
+    def __init__(self, progress: "Progress") -> None:
+        self._progress = progress
+        self._pace = Pace()
+        self._task: TaskID | None = None
+
+    def tell(self, progress: "TrainingProgress") -> None:
+        """Move the bar, which appears with the first iteration."""
+        if self._task is None:
+            self._task = self._progress.add_task("", total=progress.iterations)
+        text = self._pace.text(progress)
+        self._progress.update(self._task, completed=progress.iteration, description=text)
+
+
+class _TrainingLines:
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._last = time.monotonic()
+
+    def tell(self, progress: "TrainingProgress") -> None:
+        """A line where it is time for one."""
+        text = self._pace.text(progress)
+        now = time.monotonic()
+        if progress.scores or now - self._last >= LINE_SECONDS:
+            self._last = now
+            left = self._pace.left(progress)
+            _say(f"iteration {progress.iteration}/{progress.iterations}  {text}  {left}".rstrip())

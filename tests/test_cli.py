@@ -1,6 +1,7 @@
 """The command line as a user meets it: one line and a non-zero exit for every mistake."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,21 @@ def test_scene_train_show_run_evaluate(tmp_path: Path) -> None:
     found = json.loads(segtasks("evaluate", tmp_path / "o/mask.tif", pair[1], "--json").stdout)
     assert set(found) >= {"mean_iou", "pixel_accuracy", "mean_boundary_f"}
     assert set(found["classes"]) == set(classes[1::2])
+
+
+def test_batch_does_what_is_new_and_names_what_fails(tmp_path: Path) -> None:
+    for folder in ("north", "south"):
+        (tmp_path / folder).mkdir()
+        made = segtasks("scene", "--to", tmp_path / folder / "a.tif", "--size", 70)
+        assert made.returncode == 0, made.stderr
+    (tmp_path / "north/torn.tif").write_bytes(b"no raster")
+    listed = ["north/a.tif", "south/a.tif", "north/torn.tif"]
+    (tmp_path / "list.txt").write_text("\n".join(f"{tmp_path}/{name}" for name in listed))
+    words = ("batch", tmp_path / "list.txt", "--to", tmp_path / "o", "--no-crf", "--json")
+    for status in ("done", "was done already"):
+        done = segtasks(*words)
+        assert done.returncode == 1
+        assert re.search(r"segtasks: 1 of 3 images failed: .*torn\.tif", done.stderr)
+        rows = json.loads(done.stdout)
+        assert [row["status"] for row in rows] == [status, status, "failed"]
+        assert all(Path(row["mask"]).exists() for row in rows[:2])

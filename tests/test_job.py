@@ -104,6 +104,17 @@ def test_a_batch_takes_globs_and_manifests(incoming: Path, tmp_path: Path) -> No
     assert [job.to for job in batch(manifest, "out")] == ["out/a", "out/c"]
 
 
+@pytest.mark.parametrize(
+    "prefix", ["", "/data/", "s3://bucket/", "../up/"], ids=["relative", "absolute", "s3", "up"]
+)
+def test_listed_images_of_one_name_in_two_folders_are_two(prefix: str, tmp_path: Path) -> None:
+    manifest = tmp_path / "list.txt"
+    manifest.write_text(f"{prefix}north/a.tif\n{prefix}south/a.tif\n")
+    assert [job.to for job in batch(manifest, "out")] == ["out/north/a", "out/south/a"]
+    manifest.write_text(f"{prefix}north/a.tif\n")
+    assert next(job.to for job in batch(manifest, "out")).endswith("/a")
+
+
 def test_a_batch_refuses_nothing_and_twins(incoming: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere: no raster there"):
         batch(incoming / "nowhere", "out")

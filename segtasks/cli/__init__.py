@@ -6,7 +6,7 @@ import click
 
 from segtasks.cli.evaluation import evaluate
 from segtasks.cli.graphs import export, probe
-from segtasks.cli.jobs import plan, run, up
+from segtasks.cli.jobs import batch, plan, run, up
 from segtasks.cli.models import model
 from segtasks.cli.training import scene, train
 from segtasks.errors import SegtasksError
@@ -20,7 +20,7 @@ def cli() -> None:
     """Batch semantic segmentation of very large aerial images."""
 
 
-for command in (run, plan, up, train, evaluate, scene, model):
+for command in (run, batch, plan, up, train, evaluate, scene, model):
     cli.add_command(command)
 for command in (probe, export):
     model.add_command(command)

@@ -1,14 +1,17 @@
-"""Commands that take a job: run, plan; and up, which serves them."""
+"""Commands that take a job: run, batch, plan; and up, which serves them."""
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from segtasks import options
-from segtasks.job import Job, make_job
-from segtasks.settings import read_job_file
+from segtasks.batch import BatchJob
+from segtasks.job import Job
+from segtasks.settings import read_job_file, validated
+
+J = TypeVar("J", bound=Job)
 
 job_options = [
     click.argument("source", required=False),
@@ -27,16 +30,21 @@ def with_job(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def job_of(
-    source: str | None, job_file: str | None, given: Mapping[str, object], *, no_crf: bool
-) -> Job:
-    """The job from file and options."""
+    model: type[J],
+    source: str | None,
+    job_file: str | None,
+    given: Mapping[str, object],
+    *,
+    no_crf: bool,
+) -> J:
+    """The job, or batch of jobs, from file and options."""
     values = read_job_file(job_file) if job_file else {}
     values = options.merged(values, options.nested(Job, given))
     if source is not None:
         values["source"] = source
     if no_crf:
         values["crf"] = None
-    return make_job(values)
+    return validated(model, values)
 
 
 @click.command()
@@ -48,7 +56,7 @@ def run(
     from flows.route import segment  # noqa: PLC0415 - the same
     from segtasks.progress import shown_progress  # noqa: PLC0415 - 1 s that --help need not wait for
 
-    job = job_of(source, job_file, given, no_crf=no_crf)
+    job = job_of(Job, source, job_file, given, no_crf=no_crf)
     with shown_progress() as on_progress:
         result = segment(job, on_progress)
     for warning in result.warnings:
@@ -61,6 +69,31 @@ def run(
 
 @click.command()
 @with_job
+def batch(
+    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
+) -> None:
+    """Segment every raster of SOURCE: a folder or prefix, a glob, or a .txt file that lists them.
+
+    Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
+    other.
+    """
+    from flows.many import require_all, segment_each  # noqa: PLC0415 - see run
+    from flows.route import segment  # noqa: PLC0415 - see run
+    from segtasks.progress import shown_progress  # noqa: PLC0415 - see run
+
+    job = job_of(BatchJob, source, job_file, given, no_crf=no_crf)
+    with shown_progress() as on_progress:
+        rows = list(segment_each(job, lambda each: segment(each, on_progress).status))
+    click.echo(json.dumps(rows) if as_json else "\n".join(map(_batch_line, rows)))
+    require_all(rows)
+
+
+def _batch_line(row: Mapping[str, Any]) -> str:
+    return f"{row['status']:<16} {row['source']}: {row.get('error') or row['mask']}"
+
+
+@click.command()
+@with_job
 def plan(
     source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
 ) -> None:
@@ -69,7 +102,7 @@ def plan(
     from segtasks.plan import make_plan  # noqa: PLC0415 - see run
     from segtasks.stages.write import is_published  # noqa: PLC0415 - see run
 
-    made = make_plan(job_of(source, job_file, given, no_crf=no_crf))
+    made = make_plan(job_of(Job, source, job_file, given, no_crf=no_crf))
     published = is_published(made)
     if as_json:
         click.echo(json.dumps(report.figures(made) | {"done_already": published}))

@@ -39,13 +39,15 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     for given_values in (legend_of(given), _sources(given), options.nested(TrainJob, given)):
         values = options.merged(values, given_values)
     job = validated(TrainJob, values)
-    with shown_training() as on_progress:
-        result = start(job, on_progress)
+    with shown_training() as (on_progress, on_line):
+        result = start(job, on_progress, on_line)
     table = result.scores.table([entry.name for entry in job.legend])
     if as_json:
-        click.echo(json.dumps({"model": result.out, "iteration": result.iteration, **table}))
+        facts = {"model": result.out, "iteration": result.iteration, "curves": result.curves}
+        click.echo(json.dumps(facts | table))
     else:
         click.echo(f"model      {result.out} (best of iteration {result.iteration})")
+        click.echo(f"curves     {', '.join(result.curves)}")
         click.echo("\n".join(rows(table)))
 
 

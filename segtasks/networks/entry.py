@@ -37,6 +37,10 @@ class Recipe:
     """learning rate of the new layers, in multiples of ``learning_rate``"""
     auxiliary_weight: float = 0.0
     """weight of the auxiliary head's loss, where the network has one"""
+    bias_factor: float = 1.0
+    """learning rate of biases, in multiples of their layer's"""
+    loss_scales: tuple[float, ...] = (1.0,)
+    """of the image, each with a loss of its own; more than one: another for their maximum"""
 
 
 @dataclass(frozen=True)

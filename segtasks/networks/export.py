@@ -182,9 +182,16 @@ def _without_asserts(program: ExportedProgram) -> ExportedProgram:
 
 
 def _impossible(card: Card, form: str, others: str, error: Exception) -> ModelError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Say why, in the converter's own last words: the first ones are advice to its developers."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    assert card.graph is not None
+    traced_for_any = card.graph.form != "torchscript" and card.graph.patch_px is None
     return ModelError(
-        f"{card.network} cannot be written as {form} ({reason:.120}); export it to {others}"
+        f"{card.network} cannot be written as {form} ({reason:.120}); "
+        f"{'give --patch-px, or ' if traced_for_any else ''}export it to {others}"
     )
 
 

@@ -202,6 +202,19 @@ def effective_halo_px(
         samples: normalised tiles (N, C, H, W), larger than the receptive field.
         share: of the summed squared gradient of the largest logit at the centre.
     """
+    return half_width(gradient_energy(forward, samples), share)
+
+
+def gradient_energy(forward: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
+    """Squared gradient of the largest logit at the centre, summed over bands and tiles.
+
+    Args:
+        forward: the trained network in eval mode.
+        samples: normalised tiles (N, C, H, W).
+
+    Returns:
+        (H, W), float64; the centre is at (H // 2, W // 2).
+    """
     row, col = samples.shape[2] // 2, samples.shape[3] // 2
     energy = torch.zeros(samples.shape[2:], dtype=torch.float64)
     for sample in samples:
@@ -209,13 +222,13 @@ def effective_halo_px(
         peak = forward(x)[0, :, row, col].max()
         (gradient,) = torch.autograd.grad(peak, x)
         energy += gradient[0].double().square().sum(dim=0).cpu()
-    return _half_width(energy, row, col, share)
+    return energy
 
 
-def _half_width(energy: Tensor, row: int, col: int, share: float) -> int:
-    """Least Chebyshev distance within which ``share`` of ``energy`` (H, W) lies."""
-    rows = (torch.arange(energy.shape[0]) - row).abs()
-    cols = (torch.arange(energy.shape[1]) - col).abs()
+def half_width(energy: Tensor, share: float) -> int:
+    """Least Chebyshev distance from the centre within which ``share`` of ``energy`` (H, W) lies."""
+    rows = (torch.arange(energy.shape[0]) - energy.shape[0] // 2).abs()
+    cols = (torch.arange(energy.shape[1]) - energy.shape[1] // 2).abs()
     distance = torch.maximum(rows[:, None], cols[None, :]).flatten()
     inside = torch.bincount(distance, weights=energy.flatten()).cumsum(0)
     return int((inside < share * inside[-1]).sum())

@@ -45,9 +45,37 @@ class IdLabels:
         if strange.any():
             raise SourceError(
                 f"{self.url}: label {ids[strange][0]} is not in the legend (0 … "
-                f"{self.classes - 1}), {_where(strange, window)}; add the class, or set `ignore`"
+                f"{self.classes - 1}), {_where(strange, window)}; add the class, set `ignore`, or "
+                "say with `label_values` what stands for the classes"
             )
         return ids.astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class ValueLabels:
+    """A raster whose values stand for classes; ``ids`` by value, in rising order."""
+
+    source: Aligned
+    ids: Mapping[int, int]
+    ignore: int
+
+    @property
+    def url(self) -> str:
+        """Where they rest."""
+        return self.source.raster.url
+
+    def read(self, window: Window) -> ClassIds:
+        """See `labels.Labels.read`."""
+        image, valid = self.source.read(self.source.raster.bands, window)
+        values = image[0].astype(np.int64)
+        classes, known = _looked_up(values, self.ids)
+        strange = valid & ~known
+        if strange.any():
+            raise SourceError(
+                f"{self.url}: label {values[strange][0]} is none of `label_values` ("
+                f"{', '.join(map(str, self.ids))}), {_where(strange, window)}; add it there"
+            )
+        return np.where(valid, classes, np.uint8(self.ignore))
 
 
 @dataclass(frozen=True)
@@ -68,16 +96,14 @@ class ColourLabels:
         image, valid = self.source.read(self.source.raster.bands, window)
         red, green, blue = image.astype(np.uint32)
         colours = red << 16 | green << 8 | blue
-        known = np.array(list(self.ids), np.uint32)
-        place = np.minimum(np.searchsorted(known, colours), len(known) - 1)
-        strange = valid & (known[place] != colours)
+        classes, known = _looked_up(colours, self.ids)
+        strange = valid & ~known
         if strange.any():
             raise SourceError(
                 f"{self.url}: colour #{colours[strange][0]:06x} is not in the legend, "
                 f"{_where(strange, window)}; add a class or a void colour (no JPEG: it blurs them)"
             )
-        classes = np.array(list(self.ids.values()), np.uint8)
-        return np.where(valid, classes[place], np.uint8(self.ignore))
+        return np.where(valid, classes, np.uint8(self.ignore))
 
 
 @dataclass(frozen=True)
@@ -121,6 +147,15 @@ class VectorLabels:
             f"{self.url}: a feature's {self.rules.label_column} is {value!r}, which is not in the "
             f"legend ({', '.join(self.names)}; 0 … {len(self.names) - 1}); add the class"
         )
+
+
+def _looked_up(
+    values: NDArray[np.integer[Any]], ids: Mapping[int, int]
+) -> tuple[ClassIds, NDArray[np.bool_]]:
+    """Return the ids (h, w) of values, ``ids`` being in rising order, and where there are any."""
+    listed = np.array(list(ids), values.dtype)
+    place = np.minimum(np.searchsorted(listed, values), len(listed) - 1)
+    return np.array(list(ids.values()), np.uint8)[place], listed[place] == values
 
 
 def _whole(value: Any) -> int:  # noqa: ANN401 - see _class_of

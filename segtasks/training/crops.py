@@ -1,6 +1,7 @@
 """Random crops of the training pairs: where, turned how, in what light. Drawn from one seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,16 @@ from torch.nn import functional
 
 from segtasks.grid import Window
 from segtasks.networks.card import Normalisation
+from segtasks.training.ahead import made_ahead
 from segtasks.training.job import Augmentation, TrainJob
 from segtasks.training.pairs import Pair
+from segtasks.training.ranks import Ranks
 
 SAMPLES, SAMPLE_PX = 2, 768
 """Tiles that the halos of a finished model are measured on, and their side."""
+
+AHEAD = 2
+"""Batches that wait for the network, so that it never waits for them."""
 
 Crop = tuple[Tensor, Tensor]
 """Image (C, h, w), normalised, 0 where invalid; labels (h, w), int64."""
@@ -22,26 +28,39 @@ Crop = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Cropper:
-    """Makes batches of crops from pairs; a pair is drawn in proportion to its area."""
+    """Makes batches of crops from pairs; a pair is drawn in proportion to its area.
+
+    A crop depends on (seed, iteration, its number in the batch) alone: nothing has to be replayed
+    to resume, and processes draw their shares without asking each other.
+    """
 
     pairs: Sequence[Pair]
     normalisation: Normalisation
     job: TrainJob
+    crop_px: int
+    batch: int
+    ranks: Ranks
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Crop]:
-        """Yield (N, C, h, w) and (N, h, w), ``job.iterations`` times."""
-        for _ in range(self.job.iterations):
-            crops = [self._crop(rng) for _ in range(self.job.batch)]
-            images, labels = zip(*crops, strict=True)
-            yield torch.stack(images), torch.stack(labels)
+    def batches(self, iterations: Iterable[int]) -> AbstractContextManager[Iterator[Crop]]:
+        """This process's part of each batch, (N, C, h, w) and (N, h, w), read ahead."""
+        return made_ahead(self.part, iterations, AHEAD)
 
-    def _crop(self, rng: np.random.Generator) -> Crop:
+    def part(self, iteration: int) -> Crop:
+        """This process's part of the batch of an iteration."""
+        count = self.batch // self.ranks.size
+        numbers = range(self.ranks.rank * count, (self.ranks.rank + 1) * count)
+        images, labels = zip(*(self.crop(iteration, number) for number in numbers), strict=True)
+        return torch.stack(images), torch.stack(labels)
+
+    def crop(self, iteration: int, number: int) -> Crop:
+        """One crop of a batch."""
+        rng = np.random.default_rng([self.job.seed, iteration, number])
         area = np.array([pair.pixels for pair in self.pairs], np.float64)
         pair = self.pairs[int(rng.choice(len(area), p=area / area.sum()))]
         least, greatest = self.job.augmentation.scale
-        side = max(1, round(self.job.crop_px / rng.uniform(least, greatest)))
+        side = max(1, round(self.crop_px / rng.uniform(least, greatest)))
         image, labels = read_normalised(pair, _window(pair, side, rng), self.normalisation)
-        crop = _resized(_padded((image, labels), side, pair.ignore), self.job.crop_px)
+        crop = _resized(_padded((image, labels), side, pair.ignore), self.crop_px)
         return relit(turned(crop, self.job.augmentation, rng), self.job.augmentation, rng)
 
 

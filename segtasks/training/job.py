@@ -1,10 +1,11 @@
 """A training job: everything that decides what comes out, and nothing else."""
 
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -17,6 +18,18 @@ from segtasks.training.legend import LabelRules
 from segtasks.training.sources import Source
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Recipe = Literal["paper", "scratch"]
+Policy = Literal["fixed", "step", "poly"]
+
+
+def _several(value: Any) -> Any:  # noqa: ANN401 - what a user wrote
+    """One number is a list of one."""
+    return (value,) if isinstance(value, int | float) else value
+
+
+Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(_several)]
+Loss = Literal["cross_entropy", "dice", "lovasz", "cross_entropy+dice", "cross_entropy+lovasz"]
 
 
 class Augmentation(BaseModel):
@@ -49,35 +62,77 @@ class TrainJob(BaseModel):
     legend: tuple[ClassEntry, ...] = Field(min_length=2)
     out: str = Field(min_length=1, description="model file to write, .safetensors")
     network: str = "fcn8s_lean"
-    width: PositiveFloat = 0.25
-    variant: dict[str, bool | int | float | str] = Field(default={"batch_norm": True})
-    start: str | None = Field(
-        default=None, description="model file whose weights to begin from; none: random weights"
+    width: PositiveFloat | None = Field(
+        default=None, description="multiplier of channels; none: init's, 1 by a paper, else 0.25"
+    )
+    variant: dict[str, bool | int | float | str] = Field(
+        default={}, description="options of the network, over init's or those that train well"
+    )
+    init: str | None = Field(
+        default=None,
+        description="weights to begin from: a model file, or an ImageNet VGG16 or ResNet (.pth …)",
     )
     bands: tuple[PositiveInt, ...] | None = Field(
         default=None, description="bands of the file, 1-based; all but alpha by default"
     )
     ignore: int = Field(default=255, ge=0, le=255, description="label that is no class")
     labels: LabelRules = LabelRules()
-    crop_px: PositiveInt = 256
-    batch: PositiveInt = 8
-    iterations: PositiveInt = 2000
-    optimizer: Literal["sgd", "adamw"] = Field(
-        default="sgd", description="sgd: momentum 0.9, as the papers; adamw: quicker from scratch"
+    recipe: Recipe | None = Field(
+        default=None,
+        description="whose settings are those not given; none: init's, else paper with init",
     )
-    learning_rate: PositiveFloat = 0.01
-    power: PositiveFloat = Field(default=0.9, description="poly policy: rate x (1 - done)^power")
-    weight_decay: float = Field(default=5e-4, ge=0)
+    crop_px: PositiveInt | None = Field(default=None, description="side; none: the recipe's")
+    batch: PositiveInt | None = Field(default=None, description="crops; none: the recipe's")
+    iterations: PositiveInt | None = Field(default=None, description="none: the recipe's")
+    optimizer: Literal["sgd", "adamw"] | None = Field(
+        default=None, description="none: the recipe's (paper: sgd; scratch: adamw)"
+    )
+    learning_rate: PositiveFloat | None = Field(default=None, description="none: the recipe's")
+    policy: Policy | None = Field(
+        default=None, description="of the learning rate; step: x 0.1 at each third of the way"
+    )
+    power: PositiveFloat | None = Field(
+        default=None, description="poly policy: rate x (1 - done)^power [0.9]"
+    )
+    momentum: Share | None = Field(default=None, description="of sgd; none: the recipe's")
+    weight_decay: NotNegative | None = Field(default=None, description="none: the recipe's")
+    head_factor: PositiveFloat | None = Field(
+        default=None, description="learning rate x this in layers that init does not fill"
+    )
+    bias_factor: PositiveFloat | None = Field(
+        default=None, description="learning rate of biases x this; none: the recipe's"
+    )
+    auxiliary_weight: NotNegative | None = Field(
+        default=None, description="of the auxiliary head's loss; none: the recipe's"
+    )
+    loss_scales: Scales | None = Field(
+        default=None, description="of the image, a loss each and for their maximum; none: recipe's"
+    )
+    loss: Loss = "cross_entropy"
+    class_weights: Literal["equal", "median_frequency"] = "equal"
     gradient_norm: PositiveFloat = Field(
         default=5.0, description="longer gradients are cut to this"
     )
-    class_weights: Literal["equal", "median_frequency"] = "equal"
+    accumulate: PositiveInt = Field(
+        default=1, description="parts in which a batch goes through the network, to save memory"
+    )
     augmentation: Augmentation = Augmentation()
     validate_every: PositiveInt = Field(default=250, description="iterations")
     validation_px: PositiveInt = Field(default=1024, description="side of validation windows")
+    patience: int = Field(
+        default=0, ge=0, description="validations without a better mIoU before it ends; 0: never"
+    )
+    checkpoint: str | None = Field(
+        default=None, description="file to resume from after a kill; none: OUT.checkpoint"
+    )
+    checkpoint_every: PositiveInt = Field(default=100, description="iterations")
+    fresh: bool = Field(default=False, description="begin anew where there is a checkpoint")
     seed: int = Field(default=0, ge=0, lt=2**31)
     device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["float32", "bfloat16"] = Field(
+    processes: PositiveInt = Field(
+        default=1, description="that share each batch; with cuda one GPU each"
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="of the convolutions while training; weights stay float32"
     )
     weights_dtype: Literal["float32", "float16"] = Field(
@@ -96,4 +151,11 @@ class TrainJob(BaseModel):
             raise ValueError(f"ignore is {self.ignore}, a class; choose {len(ids)} … 255")
         if PurePath(self.out).suffix != ".safetensors":
             raise ValueError(f"out is {self.out!r}; end it with .safetensors")
+        if self.precision == "float16" and self.device == "cpu":
+            raise ValueError("precision float16 is for device cuda; use bfloat16 or float32")
         return self
+
+    @property
+    def checkpoint_file(self) -> str:
+        """Where training is kept until the model file is written."""
+        return self.checkpoint or f"{self.out}.checkpoint"

@@ -20,7 +20,7 @@ from segtasks.networks.card import ClassEntry
 from segtasks.raster import Raster
 from segtasks.storage import rasters, vectors
 from segtasks.storage.aligned import align
-from segtasks.training.codes import ClassIds, ColourLabels, IdLabels, VectorLabels
+from segtasks.training.codes import ClassIds, ColourLabels, IdLabels, ValueLabels, VectorLabels
 from segtasks.training.legend import LabelRules
 
 IGNORE = 255
@@ -71,7 +71,10 @@ def open_labels(
     raster = rasters.describe(url)
     if holds_colours(raster, legend):
         return ColourLabels(align(raster, like), ids_by_colour(legend, rules, ignore), ignore)
-    return IdLabels(align(_as_ids(raster), like), len(legend), ignore)
+    source = align(_as_ids(raster), like)
+    if rules.label_values:
+        return ValueLabels(source, ids_by_value(legend, rules, ignore), ignore)
+    return IdLabels(source, len(legend), ignore)
 
 
 def class_raster(url: str) -> Raster:
@@ -116,6 +119,22 @@ def ids_by_colour(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) 
                 "and others for void"
             )
         ids[_number(color)] = class_id
+    return dict(sorted(ids.items()))
+
+
+def ids_by_value(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) -> dict[int, int]:
+    """Return class id or ``ignore`` of each value of a raster, in rising order.
+
+    Raises:
+        JobError: not one value for each class, or one for two.
+    """
+    values = rules.label_values
+    if len(values) != len(legend) or len(set(values)) < len(values):
+        raise JobError(
+            f"label_values {', '.join(map(str, values))}: {len(legend)} classes need as many "
+            "different values, in their order"
+        )
+    ids = {ignore: ignore} | {value: i for i, value in enumerate(values)}
     return dict(sorted(ids.items()))
 
 

@@ -23,6 +23,9 @@ class LabelRules(BaseModel):
     void_colors: tuple[HexColor, ...] = Field(
         default=(), description="colours of masks that are no class, #rrggbb"
     )
+    label_values: tuple[int, ...] = Field(
+        default=(), description="values in rasters of ids that stand for classes 0, 1 …: 0,255"
+    )
     label_column: str | None = Field(
         default=None,
         description="column of vector labels with class names or ids; none: features are class 1",

@@ -9,6 +9,7 @@ from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.model_file import make_card, save
 from segtasks.training.job import TrainJob
 from segtasks.training.metrics import Scores
+from segtasks.training.recipes import Settings
 from segtasks.training.sources import Source
 
 _RGB = ("red", "green", "blue")
@@ -16,6 +17,7 @@ _RGB = ("red", "green", "blue")
 
 def write_model(
     job: TrainJob,
+    settings: Settings,
     module: nn.Module,
     normalisation: Normalisation,
     samples: Tensor,
@@ -26,6 +28,7 @@ def write_model(
 
     Args:
         job: what was asked for.
+        settings: what it came to.
         module: the trained network.
         normalisation: of its input.
         samples: normalised tiles (N, C, H, W), for what must be measured on imagery.
@@ -44,30 +47,34 @@ def write_model(
         bands=names,
         normalisation=normalisation,
         licence=job.licence,
-        width=job.width,
-        variant=job.variant,
+        width=settings.width,
+        variant=settings.variant,
         ground_resolution_m=job.ground_resolution_m,
-        provenance=_provenance(job, iteration, scores),
+        provenance=_provenance(job, settings, iteration, scores),
     )
     return save(job.out, module, card, dtype=job.weights_dtype)
 
 
 def _provenance(
-    job: TrainJob, iteration: int, scores: Scores
+    job: TrainJob, settings: Settings, iteration: int, scores: Scores
 ) -> dict[str, str | int | float | None]:
     names = [entry.name for entry in job.legend]
     return {
         "sources": _listed(job.sources),
         "validation": _listed(job.validation),
-        "start": job.start,
+        "init": PurePath(job.init).name if job.init else None,
         "note": job.note,
         "seed": job.seed,
-        "iterations": job.iterations,
+        "recipe": settings.recipe,
+        "iterations": settings.iterations,
         "best_iteration": iteration,
-        "optimizer": job.optimizer,
-        "learning_rate": job.learning_rate,
-        "crop_px": job.crop_px,
-        "batch": job.batch,
+        "optimizer": settings.optimizer,
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "loss": job.loss,
+        "class_weights": job.class_weights,
+        "crop_px": settings.crop_px,
+        "batch": settings.batch,
         "torch": torch.__version__,
         **{f"validation_{key}": value for key, value in scores.table(names).items()},
     }

@@ -1,68 +1,110 @@
-"""Where training begins: from random weights, or from another model file (fine-tuning)."""
+"""Where training begins: from random weights, or from whatever of a file fits the network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-from segtasks.errors import JobError
-from segtasks.networks.card import Card, Normalisation
+from segtasks.networks.card import Normalisation
+from segtasks.networks.importers.partial import Partial, partial
+from segtasks.networks.importers.reading import read_weights
 from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
+from segtasks.training.donor import donor_card, donor_path
 from segtasks.training.job import TrainJob
+from segtasks.training.recipes import Settings
+
+_NAMED = 4
+"""Keys that a report names, of those left over or new."""
 
 
-def start_network(job: TrainJob, bands: int) -> nn.Module:
-    """Build the network; with ``job.start``, give it that file's weights.
+@dataclass(frozen=True)
+class Start:
+    """A network before its first iteration.
 
-    Scoring layers of another number of classes keep their random weights, as when the papers go
-    from ImageNet to their own classes.
+    Attributes:
+        module: its device and memory format settled.
+        new: keys of the parameters that no file filled; all without ``init``.
+        report: what became of ``init``, for people.
+    """
+
+    module: nn.Module
+    new: tuple[str, ...]
+    report: tuple[str, ...]
+
+
+def start_network(job: TrainJob, settings: Settings, bands: int) -> Start:
+    """Build the network; with ``job.init``, give it what fits of that file.
+
+    Layers that do not fit, as scoring layers of another number of classes, keep their random
+    weights, as when the papers go from ImageNet to their own classes.
 
     Raises:
-        ModelError: the network is unknown or the file cannot be read.
-        JobError: the file holds another network.
+        ModelError: the network is unknown, or the file cannot be read or has nothing that fits.
     """
     torch.manual_seed(job.seed)
     module = build(
-        job.network, classes=len(job.legend), bands=bands, width=job.width, **job.variant
+        job.network,
+        classes=len(job.legend),
+        bands=bands,
+        width=settings.width,
+        **settings.variant,
     )
-    if job.start:
-        _take_over(module, _donor(job, bands)[0])
+    found = _found(job, settings, bands) if job.init else None
+    if found:
+        module.load_state_dict(module.state_dict() | found.weights)
     module.to(job.device)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # 1.6 x faster on CPUs
-    return module
+    if found is None:
+        return Start(module, tuple(dict(module.named_parameters())), ())
+    return Start(module, found.new, _report(job, found, bands))
 
 
 def start_normalisation(job: TrainJob, measured: Normalisation) -> Normalisation:
-    """Return the normalisation the weights are used to: the file's, else the measured one."""
-    if not job.start:
+    """Return what the weights are used to, if the images are of that kind, else the measured one.
+
+    A model file is used to its own, for the same number of bands and dtype. Weights of ImageNet are
+    used to bands of mean 0 and deviation 1, which the measured one makes of any images.
+    """
+    card = donor_card(job.init) if job.init else None
+    if card is None:
         return measured
-    card = _donor(job, len(measured.mean))[1]
-    if card.normalisation.dtype != measured.dtype:
-        raise JobError(
-            f"{job.start} was trained on {card.normalisation.dtype}, the images are "
-            f"{measured.dtype}; convert them, or leave `start` out"
-        )
-    return card.normalisation
+    own = card.normalisation
+    alike = (len(own.mean), own.dtype) == (len(measured.mean), measured.dtype)
+    return own if alike else measured
 
 
-def _donor(job: TrainJob, bands: int) -> tuple[nn.Module, Card]:
-    module, card = load(job.start or "")
-    wanted = (job.network, job.width, _structure(job.variant), bands)
-    found = (card.network, card.width, _structure(card.variant), len(card.bands))
-    if wanted != found:
-        raise JobError(
-            f"{job.start} holds {card.network} of width {card.width:g}, {dict(card.variant)}, "
-            f"{len(card.bands)} bands; the job wants {job.network} of width {job.width:g}, "
-            f"{job.variant}, {bands} bands; make them equal"
-        )
-    return module, card
+def _found(job: TrainJob, settings: Settings, bands: int) -> Partial:
+    assert job.init is not None
+    return partial(
+        _weights_in(job.init),
+        job.init,
+        network=job.network,
+        width=settings.width,
+        variant=settings.variant,
+        classes=len(job.legend),
+        bands=bands,
+    )
 
 
-def _structure(variant: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
-    """Return the options that shape the weights; dropout does not."""
-    return {key: value for key, value in variant.items() if key != "dropout"}
+def _weights_in(init: str) -> Mapping[str, Any]:
+    path = donor_path(init)
+    return load(path)[0].state_dict() if donor_card(init) else read_weights(path)
 
 
-def _take_over(module: nn.Module, donor: nn.Module) -> None:
-    own = module.state_dict()
-    fitting = {k: v for k, v in donor.state_dict().items() if v.shape == own[k].shape}
-    module.load_state_dict(own | fitting)
+def _report(job: TrainJob, found: Partial, bands: int) -> tuple[str, ...]:
+    total = f"{len(found.weights)} tensors ({found.parameters:,} parameters) taken"
+    spread = [f"{key} from {count} bands to {bands}" for key, count in found.spread.items()]
+    return (
+        f"init       {job.init}: {total}",
+        *(f"           spread {text}" for text in spread),
+        f"           left in the file: {_listed(found.left_over)}",
+        f"           new here: {_listed(found.new)}",
+    )
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return f"{len(keys)}: {', '.join(keys[:_NAMED])}{more}" if keys else "nothing"

@@ -47,12 +47,16 @@ class Growing(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("n.pt", "as TorchScript"), ("n.pt2", "as torch.export")]
+    ("name", "says", "mend"),
+    [
+        ("n.pt", "as TorchScript", "export it to .pt2 or .onnx"),
+        ("n.pt2", "as torch.export", "give --patch-px, or export it to .pt"),
+    ],
 )
 def test_what_cannot_be_written_is_said_in_one_line(
-    name: str, says: str, card: Card, tmp_path: Path
+    name: str, says: str, mend: str, card: Card, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match=f"largefov cannot be written {says} .*; export it to"):
+    with pytest.raises(ModelError, match=f"largefov cannot be written {says} .*; {mend}"):
         export(Growing(), card, str(tmp_path / name))
     assert not list(tmp_path.iterdir())
 

@@ -67,6 +67,29 @@ def test_the_ignored_id_is_kept_and_nodata_becomes_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole(labels, like), np.minimum(ids, 3))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_other_values_stand_for_classes_when_said(tmp_path: Path, dtype: str) -> None:
+    like, ids = an_image(tmp_path), random_ids() % 2
+    ids[:5] = 7
+    url = write_raster(tmp_path / "labels.tif", np.where(ids == 1, 255, ids).astype(dtype))
+    rules = LabelRules(label_values=(0, 255))
+    labels = open_labels(url, like, LEGEND[:2], rules, ignore=7)
+    np.testing.assert_array_equal(whole(labels, like), ids)
+    strict = open_labels(url, like, LEGEND[:2], rules)
+    with pytest.raises(
+        SourceError, match=r"label 7 is none of `label_values` \(0, 255\), .* first"
+    ):
+        whole(strict, like)
+
+
+@pytest.mark.parametrize("values", [(0,), (0, 0), (0, 1, 2)])
+def test_values_must_be_one_for_each_class(tmp_path: Path, values: tuple[int, ...]) -> None:
+    like = an_image(tmp_path)
+    url = write_raster(tmp_path / "labels.tif", random_ids() % 2)
+    with pytest.raises(JobError, match="2 classes need as many different values"):
+        open_labels(url, like, LEGEND[:2], LabelRules(label_values=values))
+
+
 @pytest.mark.parametrize("count", [3, 4])
 def test_colours_become_ids_and_void_and_transparent_pixels_are_ignored(
     tmp_path: Path, count: int

@@ -244,7 +244,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainJob]:
         class Stopped(Exception):  # noqa: N818 - no error
             pass
 
-        def stop(job: TrainJob, _: object) -> None:
+        def stop(job: TrainJob, *_: object) -> None:
             jobs.append(job)
             raise Stopped
 

@@ -22,9 +22,9 @@ from segtasks.training.crops import turned
 from segtasks.training.evaluate import evaluate_network
 from segtasks.training.job import Augmentation, TrainJob
 from segtasks.training.loop import Progress, train
+from segtasks.training.losses import loss_of
 from segtasks.training.pairs import band_moments, class_pixels, open_pairs
 from segtasks.training.sources import PairSource, find_pairs
-from segtasks.training.step import loss_of
 
 Jobs = Callable[..., TrainJob]
 LEAN = {"network": "fcn8s_lean", "width": 0.06, "variant": {"batch_norm": True, "dropout": 0.0}}
@@ -69,10 +69,10 @@ def test_the_file_holds_the_network_that_was_validated(jobs: Jobs) -> None:
 def test_training_goes_on_from_a_model_file(jobs: Jobs, tmp_path: Path) -> None:
     first = jobs(**LEAN, iterations=4, out=str(tmp_path / "first.safetensors"))
     before = train(first).card
-    still = {"learning_rate": 1e-12, "iterations": 1, "start": first.out}
+    still = {"learning_rate": 1e-12, "iterations": 1, "init": first.out}
     after = train(jobs(**LEAN, **still))
     assert after.card.normalisation == before.normalisation
-    assert after.card.provenance["start"] == first.out
+    assert after.card.provenance["init"] == Path(first.out).name
     weights = [load(path)[0].state_dict()["fc6.weight"] for path in (first.out, after.out)]
     torch.testing.assert_close(*weights)
 
@@ -85,16 +85,16 @@ def test_another_number_of_classes_keeps_all_but_the_scores(
     with rasterio.open(label_path(scene), "r+") as labels:
         labels.write(np.full((1, 4, 4), 6, np.uint8), window=RasterioWindow(40, 40, 4, 4))
     more = [*first.legend, ClassEntry(id=6, name="rail", color="#123456")]
-    after = train(jobs(**LEAN, legend=more, start=first.out, learning_rate=1e-12))
+    after = train(jobs(**LEAN, legend=more, init=first.out, learning_rate=1e-12))
     module = load(after.out)[0]
     assert module(torch.zeros(1, 3, 32, 32)).shape == (1, 7, 32, 32)
 
 
-def test_a_start_of_another_shape_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+def test_an_init_of_which_nothing_fits_is_refused(jobs: Jobs, tmp_path: Path) -> None:
     first = jobs(out=str(tmp_path / "first.safetensors"))
     train(first)
-    with pytest.raises(JobError, match=r"holds linear of width 1, .*wants fcn8s_lean"):
-        train(jobs(**LEAN, start=first.out))
+    with pytest.raises(ModelError, match=r"none of its 2 tensors fits fcn8s_lean of width 0\.06"):
+        train(jobs(**LEAN, init=first.out))
 
 
 def test_training_leaves_the_callers_random_numbers_alone(jobs: Jobs) -> None:
@@ -242,4 +242,13 @@ def test_contradictions_are_refused(jobs: Jobs, changes: dict[str, Any], message
 
 def test_divergence_is_said_in_one_line(jobs: Jobs) -> None:
     with pytest.raises(ModelError, match="training diverged; lower learning_rate"):
-        train(jobs(learning_rate=1e38, iterations=8))
+        train(jobs(learning_rate=1e38, iterations=8, optimizer="sgd"))
+
+
+def test_it_ends_early_when_validation_gets_no_better(jobs: Jobs) -> None:
+    job = jobs(iterations=50, validate_every=3, patience=2, learning_rate=1e-30)
+    seen: list[Progress] = []
+    result = train(job, seen.append)
+    assert [p.iteration for p in seen if p.scores] == [3, 6, 9]  # the best, and two no better
+    assert seen[-1].iteration == 9
+    assert result.iteration == 3

@@ -9,7 +9,8 @@
 Channels, rates and dropout: open-mmlab/mmsegmentation (Apache-2.0):configs/_base_/models/
 {fcn,deeplabv3}_r50-d8.py, mmseg/models/decode_heads/{fcn_head,aspp_head}.py. The first block of
 layer3 is not dilated and that of layer4 by 2 only; the zoom is half-pixel. (The configurations for
-crops of 769 px zoom with corners on corners; they are not here.) DeepLab's mean is global.
+crops of 769 px zoom with corners on corners; they are not here.) DeepLab's mean is global. Both
+heads are those of Chen et al. 2017, arXiv:1706.05587.
 """
 
 from typing import Literal

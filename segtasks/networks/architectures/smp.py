@@ -38,7 +38,7 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form, ResNet
 
 
 class SmpPSPNet(ResNet):
-    """Its state dict holds layer3 and layer4, which never run and are frozen here.
+    """After Zhao et al. 2017, arXiv:1612.01105; layer3 and layer4 never run and are frozen here.
 
     State dict keys: the trunk's, ``ppm.convs.0`` (with a bias and no BatchNorm) ...
     ``ppm.convs.3``, ``conv``, ``classifier``.
@@ -82,7 +82,7 @@ class SmpPSPNet(ResNet):
 
 
 class SmpDeepLabV3(Dilated):
-    """DeepLab v3 at output stride 8.
+    """DeepLab v3 at output stride 8, after Chen et al. 2017, arXiv:1706.05587.
 
     State dict keys: the trunk's, ``aspp.branches.0`` ... ``.3``, ``aspp.mean``, ``aspp.project``,
     ``main.conv``, ``main.classifier``.

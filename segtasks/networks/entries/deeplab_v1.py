@@ -15,8 +15,9 @@ _RECIPE = Recipe(
     crop_px=321,
     batch=30,
     iterations=6000,
-    source="Chen et al. 2015, sec. 4.1; solver.prototxt: x0.1 every 2000, fc8 x10",
+    source="Chen et al. 2015, sec. 4.1; solver.prototxt: x0.1 every 2000, fc8 x10, biases x2",
     head_factor=10.0,
+    bias_factor=2.0,
 )
 _LARGEFOV = NetworkEntry(
     builder=f"{_MODULE}:LargeFOV",

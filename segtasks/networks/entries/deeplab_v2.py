@@ -25,6 +25,8 @@ _RESNET = NetworkEntry(
         iterations=20_000,
         source="Chen et al. 2018, sec. 4.1; crop as in kazuto1011's voc12.yaml",
         head_factor=10.0,
+        bias_factor=2.0,
+        loss_scales=(1.0, 0.75, 0.5),
     ),
     fixed={"depth": 101},
 )
@@ -35,6 +37,7 @@ _ASPP_L = replace(
         _RESNET.recipe,
         learning_rate=1e-3,
         source="Chen et al. 2018, sec. 4.1; poly of power 0.9, fc8 x10; train.prototxt",
+        loss_scales=(1.0,),
     ),
     options=_VGG_OPTIONS,
     fixed={"rates": (6, 12, 18, 24)},

@@ -51,7 +51,7 @@ def fitted(case: Case, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
     weights = {}
     for key in filter(case.offers, shapes):
         tensor, shape = case.tensor(key), shapes[key]
-        if not _fits(tensor.shape, shape):
+        if not fits(tensor.shape, shape):
             raise ModelError(
                 f"{case.where}: key {case.spelling.theirs(key)!r} is {tuple(tensor.shape)}, the "
                 f"network needs {shape}; are network, width {case.width:g} and options right?"
@@ -60,7 +60,7 @@ def fitted(case: Case, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
     return weights
 
 
-def _fits(theirs: Sequence[int], ours: Sequence[int]) -> bool:
+def fits(theirs: Sequence[int], ours: Sequence[int]) -> bool:
     """The same but for axes of length 1, or a matrix that is a kernel over the whole map.
 
     VGG16's fc6 is (4096, 25088) where the network is fully convolutional: (4096, 512, 7, 7).

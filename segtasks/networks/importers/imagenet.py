@@ -53,7 +53,7 @@ _FEATURES: Mapping[str, int] = {
 """Members of torchvision's vgg16().features, where ReLUs and pools count."""
 
 _VGG_NAMES: tuple[Rename, ...] = (
-    (r"^conv(\d_\d)\.", lambda found: f"features.{_FEATURES[found[1]]}."),
+    (r"^conv(\d_\d)\.", lambda found: f"features.{_FEATURES.get(found[1])}."),
     (r"^fc6\.", "classifier.0."),
     (r"^fc7\.", "classifier.3."),
 )

@@ -1,0 +1,170 @@
+"""All that training is, between two iterations: written whole or not at all, resumed exactly.
+
+Random numbers need no keeping: each iteration draws its own from (seed, iteration).
+"""
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segtasks.errors import JobError, StorageError
+from segtasks.training.job import TrainJob
+from segtasks.training.metrics import Scores
+
+_NO_MATTER = {"out", "checkpoint", "checkpoint_every", "fresh", "weights_dtype", "licence", "note"}
+"""Fields of a job that its weights do not depend on."""
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the curves."""
+
+    iteration: int
+    loss: float
+    learning_rate: float
+    mean_iou: float | None
+    """At validations only."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validation so far."""
+
+    iteration: int
+    counts: Tensor
+    """(K, K), see `Scores`."""
+    weights: Weights
+
+    @property
+    def scores(self) -> Scores:
+        """What they scored."""
+        return Scores(self.counts.numpy())
+
+
+@dataclass
+class Checkpoint:
+    """The state after an iteration.
+
+    Attributes:
+        identity: of the job and its data; another job's state is not taken up.
+        iteration: of the last update.
+        weights: of the network.
+        optimizer: its state.
+        scaler: the loss scale's state; empty without one.
+        best: of the validations so far.
+        curve: of the iterations so far.
+    """
+
+    identity: dict[str, Any]
+    iteration: int = 0
+    weights: Weights = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
+    best: Best | None = None
+    curve: list[Step] = field(default_factory=list)
+
+    @property
+    def fruitless(self) -> int:
+        """Validations since the best one."""
+        best = self.best.iteration if self.best else 0
+        return sum(s.mean_iou is not None and s.iteration > best for s in self.curve)
+
+    def note(self, step: Step, scores: Scores | None, module: nn.Module) -> None:
+        """Take down an iteration; keep the weights where they are the best so far."""
+        self.iteration = step.iteration
+        self.curve.append(step)
+        if scores and (self.best is None or scores.mean_iou > self.best.scores.mean_iou):
+            weights = {key: value.clone() for key, value in module.state_dict().items()}
+            self.best = Best(step.iteration, torch.from_numpy(scores.counts), weights)
+
+
+def identity_of(job: TrainJob, **found: Any) -> dict[str, Any]:  # noqa: ANN401 - plain values
+    """What two jobs that give the same weights have in common.
+
+    Args:
+        job: what was asked for.
+        found: what else decides, e.g. of the data; whatever JSON holds.
+    """
+    values = {**job.model_dump(exclude=_NO_MATTER), **found}
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Write the state; the one before it is whole until this one is.
+
+    Raises:
+        StorageError: it cannot be written, e.g. because the disk is full.
+    """
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            torch.save(_plain(checkpoint), file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns the one into the other
+        unfinished.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise StorageError(
+            f"{path}: checkpoint of iteration {checkpoint.iteration} cannot be written "
+            f"({reason:.120}); free the disk or set `checkpoint`, then run again: it resumes from "
+            "the one before"
+        ) from error
+
+
+def read(path: Path, identity: dict[str, Any]) -> Checkpoint | None:
+    """The state kept at ``path``; none if there is none.
+
+    Raises:
+        JobError: it is another job's, or no checkpoint.
+    """
+    if not path.exists():
+        return None
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = _revived(kept)
+    except _DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise JobError(
+            f"{path}: not a checkpoint ({reason:.120}); remove it, or give --fresh to begin anew"
+        ) from error
+    if checkpoint.identity != identity:
+        raise JobError(
+            f"{path}: is of another job ({_difference(checkpoint.identity, identity)}); finish "
+            "that one, give --fresh to begin anew, or another `out`"
+        )
+    return checkpoint
+
+
+def _difference(kept: dict[str, Any], wanted: dict[str, Any]) -> str:
+    keys = sorted(kept.keys() | wanted.keys())
+    key = next(key for key in keys if kept.get(key) != wanted.get(key))
+    return f"{key} was {kept.get(key)!r:.80}, is {wanted.get(key)!r:.80}"
+
+
+def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Tensors and plain values only, which `weights_only` loads."""
+    values = _fields(checkpoint)
+    values["best"] = _fields(checkpoint.best) if checkpoint.best else None
+    values["curve"] = [_fields(step) for step in checkpoint.curve]
+    return values
+
+
+def _revived(values: dict[str, Any]) -> Checkpoint:
+    best = Best(**values.pop("best")) if values["best"] else values.pop("best")
+    curve = [Step(**row) for row in values.pop("curve")]
+    return Checkpoint(**values, best=best, curve=curve)
+
+
+def _fields(of: Checkpoint | Best | Step) -> dict[str, Any]:
+    return {part.name: getattr(of, part.name) for part in fields(of)}

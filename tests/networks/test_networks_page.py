@@ -1,0 +1,36 @@
+"""docs/networks.md has a row for every network, and what is cheap to know in it still holds."""
+
+from pathlib import Path
+
+from segtasks.networks import entry, names
+from segtasks.networks.cost import parameters
+from segtasks.networks.weights import skeleton
+
+PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
+MEND = "print the table anew with benchmarks/questions/every_network.py"
+
+
+def rows() -> dict[str, dict[str, str]]:
+    """Cells of the page's first table by network and column."""
+    lines = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if "|" in line]
+    width = len(lines[0])
+    table = [cells for cells in lines if len(cells) == width and cells[0].startswith("`")]
+    return {cells[0].strip("`"): dict(zip(lines[0], cells, strict=True)) for cells in table}
+
+
+def test_every_network_has_its_row() -> None:
+    assert tuple(rows()) == names(), MEND
+
+
+def test_strides_lattices_and_options_are_the_registry_s() -> None:
+    for name, cells in rows().items():
+        found = entry(name)
+        variant = ", ".join(f"{key} {value}" for key, value in found.options.items()) or "none"
+        stated = (cells["stride"], cells["lattice"], cells["variant"])
+        assert stated == (str(found.output_stride), str(found.lattice_px), variant), MEND
+
+
+def test_parameters_are_those_of_21_classes() -> None:
+    for name, cells in rows().items():
+        module = skeleton(name, classes=21, bands=3, width=1.0, variant={})
+        assert cells["parameters"] == f"{parameters(module):,}", MEND

@@ -1,0 +1,41 @@
+"""Reading ahead: in order, bounded, honest about failures."""
+
+import threading
+import time
+
+import pytest
+
+from segtasks.training.ahead import made_ahead
+
+
+def test_results_come_in_order() -> None:
+    with made_ahead(lambda i: i * i, range(20), 3) as made:
+        assert list(made) == [i * i for i in range(20)]
+
+
+def test_they_are_made_elsewhere_and_before_they_are_asked_for() -> None:
+    threads: list[int] = []
+
+    def make(i: int) -> int:
+        threads.append(threading.get_ident())
+        return i
+
+    with made_ahead(make, range(10), 2) as made:
+        next(made)
+        deadline = time.monotonic() + 5
+        while len(threads) < 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+    assert len(threads) == 3  # the one taken and two that wait, not ten
+    assert set(threads) != {threading.get_ident()}
+
+
+def test_a_failure_comes_where_its_result_would_have() -> None:
+    def make(i: int) -> int:
+        if i == 2:
+            raise ValueError("two")
+        return i
+
+    with made_ahead(make, range(5), 2) as made:
+        assert [next(made), next(made)] == [0, 1]
+        with pytest.raises(ValueError, match="two"):
+            next(made)
