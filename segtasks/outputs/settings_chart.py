@@ -36,7 +36,7 @@ def _draw(axes: Axes, rows: Sequence[Row], prefix: str, best: str) -> None:
         marker = "s" if row["iterations"] is None else "o"
         axes.plot([x], [y], marker, color=color, markersize=6, zorder=3 if is_named else 2)
         if is_named:
-            place = {"xytext": (5, 4), "textcoords": "offset points"}
-            axes.annotate(row["setting"], (x, y), color=color, fontsize=8, **place)
+            above: dict[str, Any] = {"xytext": (5, 4), "textcoords": "offset points"}
+            axes.annotate(row["setting"], (x, y), color=color, fontsize=8, **above)
     axes.margins(0.15)
     axes.grid(color="#eeeeee")

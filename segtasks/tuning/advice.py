@@ -1,4 +1,8 @@
-"""Whether to take the CRF: the best setting against none, on windows that it was not chosen by."""
+"""Whether to take the CRF: settings against none, on windows that they were not chosen by.
+
+The best of the tuning windows is asked first, then the presets, in the order of the tuning windows:
+what was searched fits those windows, and may gain less elsewhere than a preset.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +12,7 @@ from segtasks.accuracy.bootstrap import LEAST_BLOCKS, Draws, Interval, interval
 from segtasks.training.metrics import Floats
 from segtasks.tuning.job import Objective
 from segtasks.tuning.trial import Measured, values
-from segtasks.tuning.tune import Tuning
+from segtasks.tuning.tune import Row, Tuning
 
 FIGURES: dict[Objective, str] = {
     "mean_iou": "mean IoU",
@@ -19,7 +23,7 @@ FIGURES: dict[Objective, str] = {
 
 @dataclass(frozen=True)
 class Advice:
-    """What the held-out windows say of the best setting.
+    """What the held-out windows say of a setting.
 
     Attributes:
         gain: of the objective, by the CRF; 0.01 is a point.
@@ -58,14 +62,22 @@ class Advice:
 
 
 def advise(made: Tuning) -> Advice:
-    """Hold the best setting against none."""
-    without, best = made.rows[0].held_out, made.best
-    assert without is not None
-    assert best.held_out is not None
+    """Take the first setting that gains; of none the one that seems to gain most is told of."""
     objective = made.job.objective
-    gain = best.held_out.value(objective) - without.value(objective)
-    bounds = gain_interval(best.held_out, without, objective)
-    return Advice(best.name, objective, len(without.windows), gain, bounds)
+    held_out = [row for row in made.rows[1:] if row.held_out]
+    held_out.sort(key=lambda row: row.tuning.value(objective), reverse=True)
+    found = [_advice(row, made.rows[0], objective) for row in held_out]
+    return next((each for each in found if each.takes), max(found, key=lambda each: each.gain))
+
+
+def _advice(row: Row, without: Row, objective: Objective) -> Advice:
+    """Hold a setting against none."""
+    one, other = row.held_out, without.held_out
+    assert one is not None
+    assert other is not None
+    gain = one.value(objective) - other.value(objective)
+    bounds = gain_interval(one, other, objective)
+    return Advice(row.name, objective, len(one.windows), gain, bounds)
 
 
 def gain_interval(one: Measured, other: Measured, objective: Objective) -> Interval | None:

@@ -42,8 +42,8 @@ def figures(made: Tuning) -> Figures:
 
 def crf(made: Tuning, advice: Advice) -> Figures | None:
     """The part `crf` of a job that follows the advice."""
-    setting = made.best.setting
-    return _parameters(made.best) if advice.takes and setting else None
+    taken = [row for row in made.rows if advice.takes and row.name == advice.setting]
+    return _parameters(taken[0]) if taken else None
 
 
 def table(rows: Sequence[Figures]) -> bytes:
@@ -85,7 +85,8 @@ def _row(row: Row, made: Tuning) -> Figures:
 
 
 def _parameters(row: Row) -> Figures | None:
-    return row.setting and {key: asdict(row.setting)[key] for key in PARAMETERS}
+    setting = row.setting
+    return None if setting is None else {key: getattr(setting, key) for key in PARAMETERS}
 
 
 def _measured(measured: Measured | None) -> Figures:

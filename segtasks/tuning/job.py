@@ -1,7 +1,7 @@
 """A tuning job: kept workspaces with labels, the settings to try, and on how much of them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -39,17 +39,11 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, int | float) else value
 
 
-def _range(least: float, most: float) -> Any:  # noqa: ANN401 - a type
-    one = Annotated[float, Field(ge=least, le=most)]
-    return Annotated[tuple[one, ...], Field(min_length=1), BeforeValidator(_several)]
-
-
-Weights, Stds, Colours = _range(0, 1000), _range(0.5, 1000), _range(0.5, 255)
-Counts = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=100)], ...],
-    Field(min_length=1),
-    BeforeValidator(_several),
-]
+NotEmpty, Several = Field(min_length=1), BeforeValidator(_several)
+Weights = Annotated[tuple[Annotated[float, Field(ge=0, le=1000)], ...], NotEmpty, Several]
+Stds = Annotated[tuple[Annotated[float, Field(ge=0.5, le=1000)], ...], NotEmpty, Several]
+Colours = Annotated[tuple[Annotated[float, Field(ge=0.5, le=255)], ...], NotEmpty, Several]
+Counts = Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], NotEmpty, Several]
 
 
 def _says(what: str, key: str) -> str:

@@ -112,8 +112,11 @@ def _distributions(job: TuneJob) -> "dict[str, BaseDistribution]":
 
 
 def _parameters(values: Mapping[str, float]) -> CrfParameters:
-    rounded = {name: float(f"{value:.{DIGITS}g}") for name, value in values.items()}
-    return CrfParameters(**rounded | {"iterations": int(values["iterations"])})
+    rounded: dict[str, Any] = {
+        name: int(value) if name == "iterations" else float(f"{value:.{DIGITS}g}")
+        for name, value in values.items()
+    }
+    return CrfParameters(**rounded)
 
 
 def _optuna() -> Any:  # noqa: ANN401 - a module

@@ -100,5 +100,5 @@ def values(confusions: Counts, boundaries: Counts, objective: Objective) -> Floa
         return ious
     outer, shape = boundaries.shape[:-2], boundaries.shape[-2:]
     means = [Boundary(counts).mean_f for counts in boundaries.reshape(-1, *shape)]
-    outlines = np.nan_to_num(np.array(means).reshape(outer))
+    outlines: Floats = np.nan_to_num(np.array(means)).reshape(outer)
     return outlines if objective == "boundary_f" else ious + outlines
