@@ -4,6 +4,7 @@ The best of the tuning windows is asked first, then the presets, in the order of
 what was searched fits those windows, and may gain less elsewhere than a preset.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from segtasks.tuning.job import Objective
 from segtasks.tuning.trial import Measured, values
 from segtasks.tuning.tune import Row, Tuning
 
-FIGURES: dict[Objective, str] = {
+FIGURES: Mapping[Objective, str] = {
     "mean_iou": "mean IoU",
     "boundary_f": "boundary F",
     "both": "mean IoU + boundary F",
@@ -22,62 +23,90 @@ FIGURES: dict[Objective, str] = {
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What the held-out windows say of a setting.
+class Gain:
+    """What a figure gains by the CRF; 0.01 is a point.
 
     Attributes:
-        gain: of the objective, by the CRF; 0.01 is a point.
         bounds: its 95 % interval; ``None`` with fewer windows than `LEAST_BLOCKS`.
+    """
+
+    value: float
+    bounds: Interval | None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether its interval lies above 0."""
+        return self.bounds is not None and self.bounds[0] > 0
+
+    def __str__(self) -> str:
+        points = f"{100 * self.value:+.1f}"
+        if self.bounds is None:
+            return points
+        low, high = (f"{100 * bound:+.1f}" for bound in self.bounds)
+        return f"{points} ({low} … {high})"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the held-out windows say of a setting: to take it, or that none is to be taken.
+
+    Attributes:
+        windows: held out.
+        gains: of the objective, and of what it is made of or leaves aside.
     """
 
     setting: str
     objective: Objective
     windows: int
-    gain: float
-    bounds: Interval | None
+    gains: Mapping[Objective, Gain]
+
+    @property
+    def gain(self) -> Gain:
+        """Of the objective."""
+        return self.gains[self.objective]
 
     @property
     def takes(self) -> bool:
-        """Whether the gain is one: its interval lies above 0."""
-        return self.bounds is not None and self.bounds[0] > 0
+        """Whether to take the setting."""
+        return self.gain.is_one
 
     @property
     def text(self) -> str:
         """One line."""
-        figure, where = FIGURES[self.objective], f"{self.windows} held-out windows"
+        found = ", ".join(f"{FIGURES[key]} {gain}" for key, gain in self.gains.items())
+        told = f"{self.setting}: points of {found} on {self.windows} held-out windows"
         if self.takes:
-            return f"take {self.setting}: {self._gain} points of {figure} on {where}"
-        off = "leave the CRF off: no setting gains on held-out windows"
-        if self.bounds is None:
-            return (
-                f"{off} for certain (best {self._gain} points of {figure} on {where}, too few for "
-                f"an interval; {LEAST_BLOCKS} are needed: more --windows or a smaller --window-px)"
-            )
-        return f"{off} (best {self._gain} points of {figure} on {where}, {self.setting})"
-
-    @property
-    def _gain(self) -> str:
-        spread = f" ({_points(self.bounds[0])} … {_points(self.bounds[1])})" if self.bounds else ""
-        return f"{_points(self.gain)}{spread}"
+            return f"take {told}"
+        few = (
+            ""
+            if self.gain.bounds
+            else f"; {LEAST_BLOCKS} are needed for an interval: more --windows, less --window-px"
+        )
+        figure = FIGURES[self.objective]
+        return f"leave the CRF off: no setting gains {figure} beyond chance (best {told}{few})"
 
 
 def advise(made: Tuning) -> Advice:
     """Take the first setting that gains; of none the one that seems to gain most is told of."""
     objective = made.job.objective
-    held_out = [row for row in made.rows[1:] if row.held_out]
-    held_out.sort(key=lambda row: row.tuning.value(objective), reverse=True)
-    found = [_advice(row, made.rows[0], objective) for row in held_out]
-    return next((each for each in found if each.takes), max(found, key=lambda each: each.gain))
+    rows = [row for row in made.rows[1:] if row.held_out]
+    rows.sort(key=lambda row: row.tuning.value(objective), reverse=True)
+    gains = [_gain(row, made.rows[0], objective) for row in rows]
+    first = next((i for i, gain in enumerate(gains) if gain.is_one), None)
+    told = max(range(len(rows)), key=lambda i: gains[i].value) if first is None else first
+    aside: list[Objective] = [key for key in ("mean_iou", "boundary_f") if key != objective]
+    others = {key: _gain(rows[told], made.rows[0], key) for key in aside}
+    found = {objective: gains[told], **others}
+    return Advice(rows[told].name, objective, len(made.held_out), found)
 
 
-def _advice(row: Row, without: Row, objective: Objective) -> Advice:
+def _gain(row: Row, without: Row, objective: Objective) -> Gain:
     """Hold a setting against none."""
     one, other = row.held_out, without.held_out
     assert one is not None
     assert other is not None
     gain = one.value(objective) - other.value(objective)
-    bounds = gain_interval(one, other, objective)
-    return Advice(row.name, objective, len(one.windows), gain, bounds)
+    return Gain(gain, gain_interval(one, other, objective))
 
 
 def gain_interval(one: Measured, other: Measured, objective: Objective) -> Interval | None:
@@ -97,7 +126,3 @@ def gain_interval(one: Measured, other: Measured, objective: Objective) -> Inter
         return values(confusions, boundaries, objective)
 
     return interval(replicates(one) - replicates(other))
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"

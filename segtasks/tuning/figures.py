@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segtasks.refinement import PRESETS
-from segtasks.tuning.advice import Advice, advise
+from segtasks.tuning.advice import Advice, Gain, advise
 from segtasks.tuning.trial import Measured
 from segtasks.tuning.tune import Row, Tuning
 from segtasks.tuning.windows import LabelledWindow
@@ -27,8 +27,7 @@ def figures(made: Tuning) -> Figures:
         "take": advice.takes,
         "setting": advice.setting,
         "objective": advice.objective,
-        "gain": _rounded(advice.gain),
-        "gain_interval": advice.bounds and [_rounded(bound) for bound in advice.bounds],
+        "gains": {key: _gain(gain) for key, gain in advice.gains.items()},
         "crf": crf(made, advice),
         "rows": [_row(row, made) for row in made.rows],
         "method": made.job.method,
@@ -70,6 +69,11 @@ def lines(found: Figures) -> list[str]:
         "",
         found["advice"],
     ]
+
+
+def _gain(gain: Gain) -> Figures:
+    bounds = gain.bounds and [_rounded(bound) for bound in gain.bounds]
+    return {"gain": _rounded(gain.value), "interval": bounds}
 
 
 def _row(row: Row, made: Tuning) -> Figures:

@@ -7,7 +7,6 @@ import yaml
 
 from segtasks.errors import DestinationError
 from segtasks.storage import objects
-from segtasks.tuning.advice import FIGURES
 from segtasks.tuning.figures import Figures, table
 from segtasks.tuning.job import TuneJob
 
@@ -51,4 +50,4 @@ def publish(job: TuneJob, found: Figures) -> dict[str, str]:
 def best(found: Figures) -> bytes:
     """A job file's part that follows the advice; no CRF is ``crf: null``."""
     text = yaml.safe_dump({"crf": found["crf"]}, sort_keys=False)
-    return f"# {FIGURES[found['objective']]}: {found['advice']}\n{text}".encode()
+    return f"# {found['advice']}\n{text}".encode()

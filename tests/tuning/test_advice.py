@@ -9,7 +9,7 @@ from segtasks.accuracy.tally import Judged
 from segtasks.crf import CrfParameters
 from segtasks.settings import validated
 from segtasks.training.metrics import Scores
-from segtasks.tuning.advice import Advice, advise, gain_interval
+from segtasks.tuning.advice import Advice, Gain, advise, gain_interval
 from segtasks.tuning.job import TuneJob
 from segtasks.tuning.trial import Measured
 from segtasks.tuning.tune import Row, Tuning
@@ -35,23 +35,24 @@ WITHOUT = windows(SHARES)
 
 def advice(confusions: Counts, without: Counts = WITHOUT) -> Advice:
     one, other = measured(confusions), measured(without)
-    bounds = gain_interval(one, other, "mean_iou")
-    return Advice("aerial", "mean_iou", len(without), one.mean_iou - other.mean_iou, bounds)
+    gain = Gain(one.mean_iou - other.mean_iou, gain_interval(one, other, "mean_iou"))
+    return Advice("aerial", "mean_iou", len(without), {"mean_iou": gain})
 
 
 def test_a_gain_everywhere_is_taken() -> None:
     found = advice(windows(SHARES + 40))
     assert found.takes
-    assert found.bounds is not None
-    assert 0 < found.bounds[0] < found.gain < found.bounds[1]
-    assert found.text.startswith("take aerial: +")
-    assert found.text.endswith("points of mean IoU on 20 held-out windows")
+    assert found.gain.bounds is not None
+    assert 0 < found.gain.bounds[0] < found.gain.value < found.gain.bounds[1]
+    assert found.text.startswith("take aerial: points of mean IoU +")
+    assert found.text.endswith(") on 20 held-out windows")
 
 
 def test_a_loss_is_left_off() -> None:
     found = advice(windows(SHARES - 40))
     assert not found.takes
-    assert found.text.startswith("leave the CRF off: no setting gains on held-out windows (best -")
+    says = "leave the CRF off: no setting gains mean IoU beyond chance (best aerial: points of"
+    assert found.text.startswith(f"{says} mean IoU -")
 
 
 def test_a_gain_whose_interval_holds_0_is_none() -> None:
@@ -59,23 +60,23 @@ def test_a_gain_whose_interval_holds_0_is_none() -> None:
     change = np.full(20, -2)
     change[3] = 120
     found = advice(windows(SHARES + change))
-    assert found.gain > 0
-    assert found.bounds is not None
-    assert found.bounds[0] < 0 < found.bounds[1]
+    assert found.gain.value > 0
+    assert found.gain.bounds is not None
+    assert found.gain.bounds[0] < 0 < found.gain.bounds[1]
     assert not found.takes
     assert "leave the CRF off" in found.text
 
 
 def test_no_change_is_no_gain() -> None:
     found = advice(WITHOUT)
-    assert (found.gain, found.bounds, found.takes) == (0, (0, 0), False)
+    assert (found.gain, found.takes) == (Gain(0, (0, 0)), False)
 
 
 def test_few_windows_have_no_interval_and_are_not_believed() -> None:
     found = advice(windows(SHARES + 100)[:9], WITHOUT[:9])
-    assert found.gain > 0.05
-    assert (found.bounds, found.takes) == (None, False)
-    assert "too few for an interval; 10 are needed" in found.text
+    assert found.gain.value > 0.05
+    assert (found.gain.bounds, found.takes) == (None, False)
+    assert "on 9 held-out windows; 10 are needed for an interval" in found.text
 
 
 def test_windows_without_a_label_are_no_blocks() -> None:
@@ -124,7 +125,8 @@ def test_a_preset_is_taken_where_the_best_fits_its_own_windows_alone() -> None:
 def test_where_all_lose_the_least_loss_is_told() -> None:
     found = advise(tuning_of(preset=(-10, -20), tpe=(-6, -40)))
     assert (found.setting, found.takes) == ("preset", False)
-    assert found.gain < 0
+    assert found.gain.value < 0
+    assert set(found.gains) == {"mean_iou", "boundary_f"}
 
 
 def test_outlines_are_judged_where_they_are_the_objective() -> None:

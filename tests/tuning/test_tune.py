@@ -28,7 +28,10 @@ def evaluated(mask: Path, kept: Kept) -> Judged:
 def total(row: Row) -> NDArray[np.int64]:
     """The confusion matrix of tuning and held-out windows together."""
     assert row.held_out is not None
-    return row.tuning.confusions.sum(0) + row.held_out.confusions.sum(0)
+    counts: NDArray[np.int64] = np.concatenate(
+        [row.tuning.confusions, row.held_out.confusions]
+    ).sum(0)
+    return counts
 
 
 @pytest.fixture(scope="module")
