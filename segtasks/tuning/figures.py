@@ -12,7 +12,7 @@ from segtasks.refinement import PRESETS
 from segtasks.tuning.advice import Advice, Gain, advise
 from segtasks.tuning.trial import Measured
 from segtasks.tuning.tune import Row, Tuning
-from segtasks.tuning.windows import LabelledWindow
+from segtasks.tuning.windows import Place
 
 DIGITS = 6
 PARAMETERS = ("iterations", "pos_w", "pos_xy_std", "bi_w", "bi_xy_std", "bi_rgb_std")
@@ -32,7 +32,7 @@ def figures(made: Tuning) -> Figures:
         "rows": [_row(row, made) for row in made.rows],
         "method": made.job.method,
         "seed": made.job.seed,
-        "backend": made.backend,
+        "backend": made.judge.backend,
         "boundary_tolerance_px": made.job.tolerance_px,
         "classes": [entry.name for entry in made.legend],
         "windows": {"tuning": _places(made.tuning), "held_out": _places(made.held_out)},
@@ -102,8 +102,8 @@ def _measured(measured: Measured | None) -> Figures:
     }
 
 
-def _places(windows: Sequence[LabelledWindow]) -> list[Figures]:
-    return [{"workspace": each.workspace, **asdict(each.core)} for each in windows]
+def _places(places: Sequence[Place]) -> list[Figures]:
+    return [{"workspace": each.source.url, **asdict(each.core)} for each in places]
 
 
 def _line(row: Figures) -> str:

@@ -105,10 +105,10 @@ class TuneJob(Part):
         30, ge=3, le=10000, description="Settings tried, presets included; the most of a grid."
     )
     windows: int = Field(
-        24,
+        48,
         ge=LEAST_WINDOWS,
         le=10000,
-        description="Windows judged, spread over the labelled pixels; half of them are held out.",
+        description="Windows judged, spread over the labelled pixels; two thirds are held out.",
     )
     window_px: Annotated[int, Field(ge=64, le=16384)] | Auto = Field(
         "auto", description="Their side. auto: 512, or 256 where that gives too few windows."

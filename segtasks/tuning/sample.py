@@ -1,11 +1,12 @@
-"""Which windows a setting is judged on: spread over the labelled pixels, half of them held out.
+"""Which windows a setting is judged on: spread over the labelled pixels, two thirds held out.
 
     labelled cores of all rasters in Morton order    0 1 2 3 4 5 6 7 8 9 ...
     every golden-ratio'th of them, N in all          0   2   4 5   7   9 ...
     blocks of four neighbours in turn                t   t   t t   h   h ...   tuning, held out
 
 Neighbours are alike, so windows are held out in blocks: else the held-out ones would be known from
-those beside them.
+those beside them. Every setting is tried on the tuning windows, a few on those held out: more of
+them cost little, and make intervals that say something.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,16 +15,12 @@ from math import sqrt
 import numpy as np
 
 from segtasks.errors import SourceError
-from segtasks.grid import Window
 from segtasks.tuning.job import LEAST_WINDOWS, TuneJob
-from segtasks.tuning.windows import OpenWorkspace
+from segtasks.tuning.windows import OpenWorkspace, Place
 
 SIDES_PX = (512, 256)
-NEIGHBOURS = 4
+NEIGHBOURS, PARTS = 4, 3
 GOLDEN = (sqrt(5) - 1) / 2
-
-Place = tuple[int, Window]
-"""Which workspace, and the core in it."""
 
 
 def sample(job: TuneJob, opened: Sequence[OpenWorkspace]) -> list[Place]:
@@ -45,25 +42,25 @@ def sample(job: TuneJob, opened: Sequence[OpenWorkspace]) -> list[Place]:
     if len(found) < LEAST_WINDOWS:
         raise SourceError(
             f"{job.pairs[0].labels}: {len(found)} window(s) have labels, tuning needs "
-            f"{LEAST_WINDOWS}, half of them held out; give a smaller --window-px or more pairs"
+            f"{LEAST_WINDOWS}, some of them held out; give a smaller --window-px or more pairs"
         )
     return found
 
 
 def split(windows: int, seed: int) -> tuple[list[int], list[int]]:
-    """Indices for tuning and held out: blocks of neighbours in turn, which first by the seed."""
-    run = max(1, min(NEIGHBOURS, windows // NEIGHBOURS))
-    halves: tuple[list[int], list[int]] = ([], [])
+    """Indices for tuning and held out: one block of neighbours of three, which one by the seed."""
+    run = max(1, min(NEIGHBOURS, windows // (2 * PARTS)))
+    parts: tuple[list[int], list[int]] = ([], [])
     for index in range(windows):
-        halves[(index // run + seed) % 2].append(index)
-    return halves
+        parts[(index // run - seed) % PARTS > 0].append(index)
+    return parts
 
 
 def _labelled(job: TuneJob, opened: Sequence[OpenWorkspace], side_px: int) -> list[Place]:
-    places = [(i, core) for i, each in enumerate(opened) for core in each.cores(side_px)]
+    places = [Place(each, core) for each in opened for core in each.cores(side_px)]
     chosen: list[int] = []
     for index in _spread(len(places), job.seed):
-        if opened[places[index][0]].is_labelled(places[index][1]):
+        if places[index].is_labelled():
             chosen.append(index)
         if len(chosen) == job.windows:
             break

@@ -1,8 +1,9 @@
 """One setting on one window: refined as `segtasks.stages.refine` does, counted as accuracy does."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -32,6 +33,10 @@ class Judge:
         """What is needed around a core: the CRF's halo, or at least the boundary's."""
         least = boundary_halo_px(self.tolerance_px)
         return least if setting is None else max(setting.halo_px(), least)
+
+    def cropped(self, window: LabelledWindow, setting: CrfParameters | None) -> LabelledWindow:
+        """What the setting needs of a window."""
+        return window.cropped(self.halo_px(setting))
 
     def __call__(self, window: LabelledWindow, setting: CrfParameters | None) -> Outcome:
         """Count the core of a window that is no larger than the setting's halo asks for."""
@@ -67,6 +72,12 @@ class Measured:
 
     windows: Sequence[Judged]
     seconds: float
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Self:
+        """The outcomes of one or more windows."""
+        judged, seconds = zip(*outcomes, strict=True)
+        return cls(judged, sum(seconds))
 
     @property
     def mean_iou(self) -> float:

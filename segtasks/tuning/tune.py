@@ -21,11 +21,12 @@ from segtasks.tuning.search import (
     search,
 )
 from segtasks.tuning.trial import Judge, Measured, Outcome
-from segtasks.tuning.windows import LabelledWindow, open_workspaces
+from segtasks.tuning.windows import LabelledWindow, Place, open_workspaces
 
 WITHOUT = "no CRF"
 OnProgress = Callable[[str, int, int], None]
-Judging = Callable[[Sequence[LabelledWindow], CrfParameters | None], Measured]
+Asked = tuple[LabelledWindow, CrfParameters | None]
+Judging = Callable[[Sequence[Asked]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Tuning:
 
     job: TuneJob
     legend: Sequence[ClassEntry]
-    backend: str
-    tuning: Sequence[LabelledWindow]
-    held_out: Sequence[LabelledWindow]
+    judge: Judge
+    tuning: Sequence[Place]
+    held_out: Sequence[Place]
     rows: list[Row] = field(default_factory=list)
 
     @property
@@ -71,29 +72,21 @@ def tune(job: TuneJob, on_progress: OnProgress = lambda *_: None) -> Tuning:
     """
     require_searchable(job)
     judge = Judge(backends.resolve(job.backend), job.tolerance_px)
-    made = _opened(job, judge, on_progress)
+    opened, legend = open_workspaces(job)
+    places = sample(job, opened)
+    tuning, held_out = ([places[i] for i in part] for part in split(len(places), job.seed))
+    made = Tuning(job, legend, judge, tuning, held_out)
     with _judging(job, judge) as judging:
         _search(made, judging, on_progress)
         _hold_out(made, judging, on_progress)
     return made
 
 
-def _opened(job: TuneJob, judge: Judge, on_progress: OnProgress) -> Tuning:
-    opened, legend = open_workspaces(job)
-    places, windows = sample(job, opened), []
-    most_px = max(longest_halo_px(job), judge.halo_px(None))
-    for done, (index, core) in enumerate(places, start=1):
-        windows.append(opened[index].read(core, most_px))
-        on_progress("read", done, len(places))
-    tuning, held_out = ([windows[i] for i in half] for half in split(len(windows), job.seed))
-    return Tuning(job, legend, judge.backend, tuning, held_out)
-
-
 def _search(made: Tuning, judging: Judging, on_progress: OnProgress) -> None:
-    total = most_settings(made.job) + 1
+    windows, total = _in_memory(made, on_progress), most_settings(made.job) + 1
 
     def measure(name: str, setting: CrfParameters | None) -> float:
-        measured = judging(made.tuning, setting)
+        measured = Measured.of(judging([(window, setting) for window in windows]))
         made.rows.append(Row(name, setting, measured))
         on_progress("tune", len(made.rows), total)
         return measured.value(made.job.objective)
@@ -102,50 +95,45 @@ def _search(made: Tuning, judging: Judging, on_progress: OnProgress) -> None:
     search(made.job, measure)
 
 
+def _in_memory(made: Tuning, on_progress: OnProgress) -> list[LabelledWindow]:
+    """The tuning windows, with all that any setting may need."""
+    most_px, windows = max(longest_halo_px(made.job), made.judge.halo_px(None)), []
+    for place in made.tuning:
+        windows.append(place.read(most_px))
+        on_progress("read", len(windows), len(made.tuning))
+    return windows
+
+
 def _hold_out(made: Tuning, judging: Judging, on_progress: OnProgress) -> None:
-    """Judge on the held-out windows what is fixed beforehand, and the best."""
+    """Judge on the held-out windows what is fixed beforehand, and the best; each is read once."""
     fixed = {WITHOUT, *PRESETS, made.best.name}
     chosen = [index for index, row in enumerate(made.rows) if row.name in fixed]
-    for done, index in enumerate(chosen, start=1):
-        row = made.rows[index]
-        made.rows[index] = replace(row, held_out=judging(made.held_out, row.setting))
-        on_progress("held out", done, len(chosen))
+    settings = [made.rows[index].setting for index in chosen]
+    most_px, outcomes = max(map(made.judge.halo_px, settings)), []
+    for place in made.held_out:
+        window = place.read(most_px)
+        outcomes.append(judging([(window, setting) for setting in settings]))
+        on_progress("held out", len(outcomes), len(made.held_out))
+    for index, of_row in zip(chosen, zip(*outcomes, strict=True), strict=True):
+        made.rows[index] = replace(made.rows[index], held_out=Measured.of(of_row))
 
 
 @contextmanager
 def _judging(job: TuneJob, judge: Judge) -> Iterator[Judging]:
     """Judge windows, in several processes where the job wants them."""
     if job.workers == 1:
-        yield lambda windows, setting: _measured(
-            judge(window, setting) for window in _cropped(windows, judge, setting)
-        )
+        yield lambda asked: [judge(judge.cropped(*each), each[1]) for each in asked]
         return
     with ProcessPoolExecutor(job.workers, mp_context=get_context("spawn")) as pool:
         yield partial(_judged_in, pool, judge)
 
 
-def _judged_in(
-    pool: ProcessPoolExecutor,
-    judge: Judge,
-    windows: Sequence[LabelledWindow],
-    setting: CrfParameters | None,
-) -> Measured:
-    jobs = [pool.submit(judge, window, setting) for window in _cropped(windows, judge, setting)]
+def _judged_in(pool: ProcessPoolExecutor, judge: Judge, asked: Sequence[Asked]) -> list[Outcome]:
+    jobs = [pool.submit(judge, judge.cropped(*each), each[1]) for each in asked]
     try:
-        return _measured(job.result() for job in jobs)
+        return [job.result() for job in jobs]
     except BrokenProcessPool:
         raise ResourceError(
             "a process that refined was killed, most likely for its memory: use fewer --workers, "
             "a smaller --window-px or --bi-xy-std"
         ) from None
-
-
-def _cropped(
-    windows: Sequence[LabelledWindow], judge: Judge, setting: CrfParameters | None
-) -> Iterator[LabelledWindow]:
-    return (window.cropped(judge.halo_px(setting)) for window in windows)
-
-
-def _measured(outcomes: Iterator[Outcome]) -> Measured:
-    judged, seconds = zip(*outcomes, strict=True)
-    return Measured(judged, sum(seconds))

@@ -35,7 +35,6 @@ class LabelledWindow:
         labels: class ids (h, w), ``IGNORE`` where unknown or not valid.
     """
 
-    workspace: str
     core: Window
     window: Window
     image: NDArray[Any]
@@ -98,7 +97,6 @@ class OpenWorkspace:
                 f"{core.col}; finish its run first: segtasks run again"
             )
         return LabelledWindow(
-            workspace=self.url,
             core=core,
             window=window,
             image=self._read("image", window),
@@ -114,6 +112,22 @@ class OpenWorkspace:
     def _truth(self, window: Window, valid: NDArray[np.bool_]) -> Ids:
         found = self.labels.read(window)
         return np.where(valid & (found != self.ignore), found, np.uint8(IGNORE))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A core in a workspace."""
+
+    source: OpenWorkspace
+    core: Window
+
+    def is_labelled(self) -> bool:
+        """See `OpenWorkspace.is_labelled`."""
+        return self.source.is_labelled(self.core)
+
+    def read(self, halo_px: int) -> LabelledWindow:
+        """See `OpenWorkspace.read`."""
+        return self.source.read(self.core, halo_px)
 
 
 def open_workspaces(job: TuneJob) -> tuple[list[OpenWorkspace], Sequence[ClassEntry]]:

@@ -11,7 +11,7 @@ from segtasks.settings import validated
 from segtasks.training.metrics import Scores
 from segtasks.tuning.advice import Advice, Gain, advise, gain_interval
 from segtasks.tuning.job import TuneJob
-from segtasks.tuning.trial import Measured
+from segtasks.tuning.trial import Judge, Measured
 from segtasks.tuning.tune import Row, Tuning
 
 Counts = NDArray[np.int64]
@@ -107,7 +107,7 @@ def tuning_of(**gains: tuple[int, int]) -> Tuning:
     for name, gain in gains.items():
         one, two = (measured(windows(SHARES + px)) for px in gain)
         made.append(Row(name, CrfParameters(), one, two))
-    return Tuning(job, [], "auto", [], [], made)
+    return Tuning(job, [], Judge("auto", 3), [], [], made)
 
 
 def test_the_best_of_the_tuning_windows_is_asked_first() -> None:

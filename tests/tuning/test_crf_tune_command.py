@@ -102,7 +102,7 @@ def test_nothing_labelled(kept: Kept, tmp_path: Path) -> None:
 
 def test_too_few_windows(kept: Kept) -> None:
     says = refused(kept.workspace, kept.labels)
-    assert "1 window(s) have labels, tuning needs 4, half of them held out; give a smaller" in says
+    assert "1 window(s) have labels, tuning needs 4, some of them held out; give a smaller" in says
 
 
 def test_labels_of_another_size(kept: Kept, tmp_path: Path) -> None:
