@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from kept import HEIGHT, SIDE, WIDTH, Kept
 from numpy.typing import NDArray
 
 from segtasks.accuracy.evaluation import evaluate
 from segtasks.accuracy.job import EvaluationJob
 from segtasks.accuracy.tally import Judged
-from segtasks.crf import backends, preset
+from segtasks.crf import CrfParameters, backends, preset
 from segtasks.grid import Window
 from segtasks.settings import validated
 from segtasks.tuning.trial import Judge
@@ -55,10 +56,9 @@ def test_the_first_row_is_a_run_without_crf(kept: Kept, made: Tuning, tmp_path: 
     assert np.abs(total(made.rows[0]) - found).sum() <= 4
 
 
-def test_outlines_too_where_one_window_is_the_raster(kept: Kept, tmp_path: Path) -> None:
-    mask = kept.run(tmp_path, crf={"preset": "aerial", "bi_xy_std": 7})
+def as_one_window(kept: Kept, mask: Path, setting: CrfParameters) -> None:
+    """The raster as one window is counted as the mask of a run is."""
     opened, _ = open_workspaces(kept.job())
-    setting = replace(preset("aerial"), bi_xy_std=7)
     judge = Judge(backends.resolve("auto"), tolerance_px=3)
     whole = opened[0].read(Window(0, 0, HEIGHT, WIDTH), halo_px=100)
     judged, seconds = judge(judge.cropped(whole, setting), setting)
@@ -66,6 +66,21 @@ def test_outlines_too_where_one_window_is_the_raster(kept: Kept, tmp_path: Path)
     np.testing.assert_array_equal(judged.confusion, expected.confusion)
     np.testing.assert_array_equal(judged.boundary, expected.boundary)
     assert seconds > 0
+
+
+def test_outlines_too_where_one_window_is_the_raster(kept: Kept, tmp_path: Path) -> None:
+    mask = kept.run(tmp_path, crf={"preset": "aerial", "bi_xy_std": 7})
+    as_one_window(kept, mask, replace(preset("aerial"), bi_xy_std=7))
+
+
+def test_colours_of_16_bits_are_those_of_the_run(kept: Kept, tmp_path: Path) -> None:
+    with rasterio.open(kept.image) as dataset:
+        image, profile = dataset.read().astype(np.uint16) * 150, dataset.profile
+    with rasterio.open(tmp_path / "16.tif", "w", **profile | {"dtype": "uint16"}) as dataset:
+        dataset.write(image)
+    deep = replace(kept, image=tmp_path / "16.tif", workspace=tmp_path / ".workspace")
+    mask = deep.run(tmp_path, stretch=(1000, 30_000), keep_workspace=True)
+    as_one_window(deep, mask, preset("aerial"))
 
 
 def test_presets_come_first_and_every_setting_once(made: Tuning) -> None:
