@@ -77,13 +77,21 @@ class Advice:
         told = f"{self.setting}: points of {found} on {self.windows} held-out windows"
         if self.takes:
             return f"take {told}"
-        few = (
-            ""
-            if self.gain.bounds
-            else f"; {LEAST_BLOCKS} are needed for an interval: more --windows, less --window-px"
-        )
         figure = FIGURES[self.objective]
-        return f"leave the CRF off: no setting gains {figure} beyond chance (best {told}{few})"
+        why = f"no setting gains {figure} beyond chance (best {told}{self._few})"
+        return f"leave the CRF off: {why}{self._aside}"
+
+    @property
+    def _few(self) -> str:
+        if self.gain.bounds:
+            return ""
+        return f"; {LEAST_BLOCKS} are needed for an interval: more --windows, less --window-px"
+
+    @property
+    def _aside(self) -> str:
+        """Which other figure does gain."""
+        gaining = [key for key, gain in self.gains.items() if gain.is_one]
+        return f"; for {FIGURES[gaining[0]]} give --objective {gaining[0]}" if gaining else ""
 
 
 def advise(made: Tuning) -> Advice:

@@ -10,7 +10,7 @@ from segtasks.crf import CrfParameters
 from segtasks.settings import validated
 from segtasks.training.metrics import Scores
 from segtasks.tuning.advice import Advice, Gain, advise, gain_interval
-from segtasks.tuning.job import TuneJob
+from segtasks.tuning.job import Objective, TuneJob
 from segtasks.tuning.trial import Judge, Measured
 from segtasks.tuning.tune import Row, Tuning
 
@@ -70,6 +70,20 @@ def test_a_gain_whose_interval_holds_0_is_none() -> None:
 def test_no_change_is_no_gain() -> None:
     found = advice(WITHOUT)
     assert (found.gain, found.takes) == (Gain(0, (0, 0)), False)
+
+
+def test_outlines_that_gain_are_told_where_mean_iou_does_not() -> None:
+    gains: dict[Objective, Gain] = {
+        "mean_iou": Gain(0.009, (-0.001, 0.02)),
+        "boundary_f": Gain(0.098, (0.075, 0.122)),
+    }
+    found = Advice("tpe 1", "mean_iou", 64, gains)
+    assert found.text == (
+        "leave the CRF off: no setting gains mean IoU beyond chance (best tpe 1: points of mean "
+        "IoU +0.9 (-0.1 … +2.0), boundary F +9.8 (+7.5 … +12.2) on 64 held-out windows); for "
+        "boundary F give --objective boundary_f"
+    )
+    assert Advice("tpe 1", "boundary_f", 64, gains).text.startswith("take tpe 1: points of")
 
 
 def test_few_windows_have_no_interval_and_are_not_believed() -> None:
