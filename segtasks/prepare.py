@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from segtasks import cost
+from segtasks.contents import Contents
 from segtasks.errors import ResourceError, WorkspaceError
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage, with_settled
@@ -74,10 +75,13 @@ def prepare(plan: Plan) -> None:
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
+    classes = tuple(plan.card.classes)
+    contents = Contents(raster=plan.raster, legend=classes, colour_range=plan.colour_range)
     return {
         FINGERPRINTS: dict(plan.fingerprints),
         "segtasks": version("segtasks"),
         BACKEND: plan.crf_backend,
+        **contents.entry(),
     }
 
 

@@ -88,10 +88,10 @@ class EvaluationJob(Part):
         return self
 
 
-def read_manifest(url: str) -> list[dict[str, Any]]:
+def read_manifest(url: str, columns: tuple[str, ...] = COLUMNS) -> list[dict[str, Any]]:
     """Pairs from a CSV file with the columns mask and labels, and maybe before, probabilities.
 
-    Relative names start from the file's folder.
+    Of other ``columns`` too the first two are needed. Relative names start from the file's folder.
 
     Raises:
         JobError: it is no such table.
@@ -100,21 +100,24 @@ def read_manifest(url: str) -> list[dict[str, Any]]:
         rows = list(csv.DictReader(io.StringIO(objects.read_bytes(url).decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise JobError(
-            f"{url}: not a CSV file ({error}); write mask,labels and a row each"
+            f"{url}: not a CSV file ({error}); write {','.join(columns[:2])} and a row each"
         ) from None
     if not rows:
-        raise JobError(f"{url}: has no rows; write mask,labels and then a row for each image")
-    strange = [key for key in rows[0] if key not in COLUMNS]
-    missing = [key for key in COLUMNS[:2] if key not in rows[0]]
+        head = ",".join(columns[:2])
+        raise JobError(f"{url}: has no rows; write {head} and then a row for each image")
+    strange = [key for key in rows[0] if key not in columns]
+    missing = [key for key in columns[:2] if key not in rows[0]]
     if strange or missing:
         found = ", ".join(str(key) for key in rows[0])
-        raise JobError(f"{url}: has the columns {found}; name them {', '.join(COLUMNS)}")
-    return [_pair(url, place, row) for place, row in enumerate(rows, start=1)]
+        raise JobError(f"{url}: has the columns {found}; name them {', '.join(columns)}")
+    return [_pair(url, columns[:2], place, row) for place, row in enumerate(rows, start=1)]
 
 
-def _pair(url: str, place: int, row: dict[str, str | None]) -> dict[str, str]:
+def _pair(
+    url: str, needed: tuple[str, ...], place: int, row: dict[str, str | None]
+) -> dict[str, str]:
     named = {key: value.strip() for key, value in row.items() if value and value.strip()}
-    for key in COLUMNS[:2]:
+    for key in needed:
         if key not in named:
             raise JobError(f"{url}: row {place} names no {key}; write one")
     folder = url.rpartition("/")[0] or "."

@@ -9,6 +9,7 @@ from segtasks.cli.graphs import export, probe
 from segtasks.cli.jobs import batch, plan, run, up
 from segtasks.cli.models import model
 from segtasks.cli.training import scene, train
+from segtasks.cli.tuning import crf_tune
 from segtasks.errors import SegtasksError
 
 FAILED, INTERRUPTED = 1, 130
@@ -20,7 +21,7 @@ def cli() -> None:
     """Batch semantic segmentation of very large aerial images."""
 
 
-for command in (run, batch, plan, up, train, evaluate, scene, model):
+for command in (run, batch, plan, up, train, evaluate, crf_tune, scene, model):
     cli.add_command(command)
 for command in (probe, export):
     model.add_command(command)

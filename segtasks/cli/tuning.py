@@ -1,0 +1,56 @@
+"""The command that tunes the CRF: crf-tune."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from segtasks import options
+from segtasks.accuracy.job import read_manifest
+from segtasks.cli.training import legend_of
+from segtasks.errors import JobError
+from segtasks.settings import read_job_file, validated
+from segtasks.tuning.job import COLUMNS, TuneJob
+
+PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "WORKSPACE LABELS"}
+
+
+@click.command("crf-tune")
+@click.argument("workspace", required=False)
+@click.argument("labels", required=False)
+@click.option("--pair", "more", **PAIR, help="More images, pooled.")
+@click.option("--manifest", metavar="FILE", help="CSV: workspace, labels.")
+@click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
+@click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
+@click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.options(TuneJob, without=frozenset({"pairs", "legend"}))
+def crf_tune(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
+    """Search CRF settings on a kept WORKSPACE with LABELS; say which to take, or to take none."""
+    from segtasks.progress import shown_progress  # noqa: PLC0415 - --help needs no rasters
+    from segtasks.tuning.figures import figures, lines  # noqa: PLC0415 - the same
+    from segtasks.tuning.publish import publish, require_free  # noqa: PLC0415 - the same
+    from segtasks.tuning.tune import tune  # noqa: PLC0415 - the same
+
+    values = read_job_file(job_file) if job_file else {}
+    over = options.merged(_lists(given), options.nested(TuneJob, given))
+    job = validated(TuneJob, options.merged(values, over))
+    require_free(job)
+    with shown_progress() as on_progress:
+        made = tune(job, on_progress)
+    found = figures(made)
+    urls = publish(job, found)
+    places = ["", *(f"{name:<16} {url}" for name, url in urls.items())] if urls else []
+    click.echo(json.dumps(found) if as_json else "\n".join([*lines(found), *places]))
+
+
+def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What options of one value each cannot say."""
+    pairs = [{"workspace": workspace, "labels": labels} for workspace, labels in given["more"]]
+    pairs += read_manifest(given["manifest"], COLUMNS) if given["manifest"] else []
+    if given["labels"]:
+        pairs.insert(0, {"workspace": given["workspace"], "labels": given["labels"]})
+    elif given["workspace"]:
+        raise JobError(f"{given['workspace']}: no LABELS given; name them after it")
+    return legend_of(given) | ({"pairs": pairs} if pairs else {})

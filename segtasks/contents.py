@@ -1,0 +1,52 @@
+"""What a workspace holds, said in its manifest: enough to judge its arrays without its job."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from segtasks.errors import WorkspaceError
+from segtasks.networks.card import ClassEntry
+from segtasks.part import Part
+from segtasks.radiometry import Range
+from segtasks.raster import Raster
+from segtasks.storage import workspace
+
+KEY = "contents"
+"""In the manifest."""
+
+
+class Contents(Part):
+    """Of the arrays' pixels: where on earth, which classes, what raw values are colours.
+
+    Attributes:
+        raster: header of the source, on whose grid the arrays are.
+        legend: the classes of the probabilities, by id.
+        colour_range: raw values of the image that become 0 and 255 for the CRF.
+    """
+
+    raster: Raster
+    legend: tuple[ClassEntry, ...]
+    colour_range: Range
+
+    @classmethod
+    def read(cls, url: str) -> Self:
+        """Of a workspace.
+
+        Raises:
+            WorkspaceError: there is none, or it was begun before manifests said this.
+        """
+        manifest = workspace.read_manifest(url)
+        if manifest is None:
+            raise WorkspaceError(
+                f"{url}: is no workspace; give one that segtasks run --keep-workspace left, "
+                "PREFIX/.workspace"
+            )
+        if KEY not in manifest:
+            raise WorkspaceError(
+                f"{url}: does not say what it holds, an older segtasks made it; make it anew with "
+                "segtasks run --fresh --overwrite --keep-workspace"
+            )
+        return cls.model_validate(manifest[KEY])
+
+    def entry(self) -> Mapping[str, Any]:
+        """For the manifest."""
+        return {KEY: self.model_dump(mode="json")}
