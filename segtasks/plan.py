@@ -30,6 +30,7 @@ from segtasks.radiometry import (
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
 from segtasks.storage import objects, rasters
+from segtasks.storage.ground import pixel_side_m
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
 Stage = Literal["ingest", "pool", "predict", "refine"]
@@ -142,7 +143,7 @@ def make_plan(job: Job) -> Plan:
     halo = halo_px(job.crf, crf) if job.crf and crf else 0
     backend = backend_of(job, job.crf) if job.crf else "none"
     core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
-    modes = modes_of(job.inference, card)
+    modes = modes_of(job.inference, card, pixel_side_m(raster))
     seen = as_seen(modes, card)
     plan = Plan(
         job=job,
@@ -163,7 +164,7 @@ def make_plan(job: Job) -> Plan:
         settled=as_asked(job.inference),
         warnings=(
             *raster.warnings,
-            *resolution_advice(raster, card),
+            *resolution_advice(raster, card, modes),
             *(colour_warnings(raster, bands, job.stretch) if crf else ()),
         ),
     )
