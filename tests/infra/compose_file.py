@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,23 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True)
+class Started:
+    """A service that is on its way."""
+
+    process: subprocess.Popen[bytes]
+    check: list[str]
+    log: Path
+
+    def wait(self) -> None:
+        """Until its health check passes."""
+        end = time.monotonic() + STARTING_SECONDS
+        while subprocess.run(self.check, env=_path(), capture_output=True, check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"{self.log} did not start: {self.log.read_text()[-3000:]}")
+            time.sleep(0.5)
+
+
 @dataclass
 class Here:
     """The services on this machine.
@@ -63,21 +80,21 @@ class Here:
 
     values: Mapping[str, str]
     folder: Path
-    ports: dict[str, int] = field(default_factory=dict)
-    stack: ExitStack = field(default_factory=ExitStack)
+    ports: dict[str, int]
+    stack: ExitStack
 
-    def start(self, name: str) -> None:
-        """Start a service and wait until its health check passes."""
+    def start(self, *names: str) -> None:
+        """Start services and wait until their health checks pass."""
+        for started in [self._started(name) for name in names]:
+            started.wait()
+
+    def _started(self, name: str) -> "Started":
         self.ports["8788"] = free_port()  # each Dask worker is alone in its container
         service, log = compose()["services"][name], self.folder / f"{name}.log"
         words = [self.translated(word) for word in service["command"]] + LOOPBACK.get(name, [])
-        process = self.stack.enter_context(running(words, self.environment(service), log))
         check = [self.translated(word) for word in service["healthcheck"]["test"][1:]]
-        end = time.monotonic() + STARTING_SECONDS
-        while subprocess.run(check, env=_path(), capture_output=True, check=False).returncode:
-            if process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"{name} did not start: {log.read_text()[-3000:]}")
-            time.sleep(0.5)
+        process = self.stack.enter_context(running(words, self.environment(service), log))
+        return Started(process, check, log)
 
     def run(self, name: str, *words: str) -> str:
         """Run a command to its end in the environment of a service; what it printed."""
@@ -103,7 +120,7 @@ class Here:
     def translated(self, text: str) -> str:
         """A word or variable of the file, for this machine."""
         text = interpolated(text, self.values)
-        text = text.replace("0.0.0.0", "127.0.0.1")
+        text = text.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - away with it
         text = re.sub(rf"\b({'|'.join(HOSTS)})(?=:\d)", "127.0.0.1", text)
         text = re.sub(r"(^|=)(?=:\d)", r"\g<1>127.0.0.1", text)
         ports = "|".join(self.ports)
@@ -111,12 +128,11 @@ class Here:
 
 
 @contextmanager
-def here(values: Mapping[str, str], folder: Path, **ports: int) -> Iterator[Here]:
+def here(values: Mapping[str, str], folder: Path) -> Iterator[Here]:
     """Services that end with the block, the last first."""
-    known = {number: free_port() for number in ("4200", "5432", "8080", "8786", "8787", "8788")}
-    given = {number.removeprefix("port_"): port for number, port in ports.items()}
+    ports = {number: free_port() for number in ("4200", "5432", "8080", "8786", "8787", "8788")}
     with ExitStack() as stack:
-        yield Here(values, folder, known | given, stack)
+        yield Here(values, folder, ports, stack)
 
 
 @contextmanager

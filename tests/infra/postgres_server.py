@@ -49,7 +49,8 @@ def postgres() -> Iterator[Postgres]:
     # Not in pytest's folder, which other users may not enter.
     base = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
-        shutil.chown(base, user)
+        if user is not None:
+            shutil.chown(base, user)
         with _server(programs, base, user) as found:
             found.ask("create database prefect", "postgres")
             yield found
@@ -64,26 +65,27 @@ def _programs() -> Path:
     return Path(found).resolve().parent
 
 
-def _user() -> str:
+def _user() -> str | None:
+    """Whom it has to run as; ``None``: who we are."""
     if os.getuid():
-        return pwd.getpwuid(os.getuid()).pw_name
+        return None
     if "postgres" not in {each.pw_name for each in pwd.getpwall()}:
         pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
     return "postgres"
 
 
 @contextmanager
-def _server(programs: Path, base: Path, user: str) -> Iterator[Postgres]:
-    port, as_user = free_port(), {"user": user} if not os.getuid() else {}
+def _server(programs: Path, base: Path, user: str | None) -> Iterator[Postgres]:
+    port = free_port()
     (base / "password").write_text(PASSWORD)
     where = ["--pgdata", f"{base}/data", "--username", "prefect", "--pwfile", f"{base}/password"]
     options = ["--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"]
     words = [str(programs / "initdb"), *where, *options]
-    subprocess.run(words, cwd=base, capture_output=True, check=True, **as_user)
+    subprocess.run(words, cwd=base, capture_output=True, check=True, user=user)
     words = [str(programs / "postgres"), "-D", f"{base}/data", "-k", str(base), "-F"]
     words += ["-h", "127.0.0.1", "-p", str(port)]
     with (base / "log").open("wb") as log:
-        process = subprocess.Popen(words, cwd=base, stdout=log, stderr=log, **as_user)
+        process = subprocess.Popen(words, cwd=base, stdout=log, stderr=log, user=user)
     try:
         _wait_for(programs, port, base / "log")
         yield Postgres(port)

@@ -50,7 +50,10 @@ def test_its_linter_finds_nothing() -> None:
 def test_the_build_is_given_the_sources_and_nothing_else() -> None:
     given = context()
     assert {name for name in tracked() if name.startswith(SOURCES)} <= given
-    others = {name for name in given if not name.startswith(SOURCES)} - {"infra/Dockerfile", ".dockerignore"}
+    others = {name for name in given if not name.startswith(SOURCES)} - {
+        "infra/Dockerfile",
+        ".dockerignore",
+    }
     kept = {"LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "prefect.yaml"}
     assert others == kept | {"pyproject.toml", "setup.py"}
 

@@ -11,9 +11,11 @@ from compose_file import Here, here
 from postgres_server import PASSWORD, Postgres, postgres  # noqa: F401 - a fixture
 from swift_server import ACCESS_KEY, SECRET_KEY, ObjectStore
 
+from flows.engine import QUEUED, engine
 from flows.route import segment
 from segtasks.job import make_job
 from segtasks.plan import Stage, make_plan
+from segtasks.slot import TILES_IN_FLIGHT
 from segtasks.storage import objects, receipts
 
 VALUES = {"S3_ACCESS_KEY": ACCESS_KEY, "S3_SECRET_KEY": SECRET_KEY, "POSTGRES_PASSWORD": PASSWORD}
@@ -24,8 +26,7 @@ def cluster(swift: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A scheduler, a worker with a GPU and one without; here both are processes on a CPU."""
     folder = tmp_path_factory.mktemp("cluster")
     with here(VALUES | {"S3_ENDPOINT": swift.endpoint}, folder) as started:
-        for name in ("scheduler", "cpu-worker", "gpu-worker"):
-            started.start(name)
+        started.start("scheduler", "cpu-worker", "gpu-worker")
         yield started
 
 
@@ -60,9 +61,20 @@ def test_two_kinds_of_worker_make_the_same_bytes_as_one_process(
     segment(make_job(settings))
     assert job_runs.sha(two / "mask.tif") == job_runs.sha(inline / "mask.tif")
     readers, forwarders = workers_of(settings, "ingest"), workers_of(settings, "predict")
-    assert len(readers) == len(forwarders) == 1
-    assert readers != forwarders
-    assert workers_of(settings, "refine") == readers
+    assert len(forwarders) == 1
+    assert not readers & forwarders
+    assert not workers_of(settings, "refine") & forwarders
+
+
+def test_workers_that_come_later_are_kept_busy_too(
+    cluster: Here, inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.engine.COUNT_SECONDS", 0.0)
+    plan = make_plan(make_job(inputs | {"to": str(tmp_path), "compute": on(cluster)}))
+    with engine(plan) as tiles:
+        before = tiles.in_flight()
+        cluster.start("cpu-worker")
+        assert tiles.in_flight() == before + (1 + QUEUED) * TILES_IN_FLIGHT
 
 
 @pytest.mark.slow
@@ -73,8 +85,8 @@ def test_a_run_of_a_server_on_postgresql_from_s3_to_s3(
     inputs: dict[str, Any],
 ) -> None:
     cluster.ports["5432"] = postgres.port
-    for name in ("server", "worker"):
-        cluster.start(name)
+    cluster.start("server")
+    cluster.start("worker")
     cluster.run("deploy")
     objects.put_file(Path(inputs["source"]), f"{s3.url}/photo.tif")
     settings = inputs | {"source": f"{s3.url}/photo.tif", "to": f"{s3.url}/two"}
