@@ -41,7 +41,7 @@ def nested(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     for path, info in _leaves(model):
         name = _name(path).replace("-", "_")
         is_off = given.get(f"no_{name}", False)
-        raw = None if is_off else given.get(name)
+        raw: Any = None if is_off else given.get(name)
         if raw is None and not is_off:
             continue
         part = values

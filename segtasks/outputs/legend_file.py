@@ -28,8 +28,8 @@ def aux_xml(entries: Iterable[Entry]) -> bytes:
     _add_names(band, {class_id: name for class_id, name, _ in rows})
     _add_table(band, rows)
     ET.indent(root)
-    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+    # Without an XML declaration, after which GDAL reads none of it.
+    return str(ET.tostring(root, encoding="unicode")).encode()
 
 
 def _add_names(band: ET.Element, names: dict[int, str]) -> None:

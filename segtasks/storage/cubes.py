@@ -149,10 +149,10 @@ def _class_attributes(legend: Legend) -> Attributes:
 
 
 def _centres(raster: Raster) -> dict[str, npt.NDArray[Any]]:
-    """Of rotated grids, a row has no y of its own."""
-    a, b, c, d, e, f = raster.transform or (0, 1, 0, 1, 0, 0)
-    if b or d:
+    """Of rotated grids and those that control points place, a row has no y of its own."""
+    if raster.transform is None or raster.transform[1] or raster.transform[3]:
         return {}
+    a, _, c, _, e, f = raster.transform
     rows, cols = np.arange(raster.height) + 0.5, np.arange(raster.width) + 0.5
     return {"y": f + e * rows, "x": c + a * cols}
 

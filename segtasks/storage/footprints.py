@@ -8,11 +8,11 @@ import numpy.typing as npt
 from rasterio import Affine
 from rasterio.control import GroundControlPoint as RasterioGcp
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.transform import from_gcps
 from rasterio.warp import transform
 
 from segtasks.raster import Raster
+from segtasks.storage.gdal import GDAL_ERRORS
 
 Geometry = dict[str, Any]
 Floats = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ def footprint(raster: Raster) -> Geometry | None:
     xs, ys = affine @ _border(raster.height, raster.width)
     try:
         lon, lat = transform(CRS.from_wkt(raster.crs_wkt), _LONGITUDE_LATITUDE, xs, ys)
-    except RasterioError:
+    except GDAL_ERRORS:
         return None
     if not np.isfinite([lon, lat]).all():
         return None
@@ -80,15 +80,22 @@ def _plain(ring: Floats) -> Floats:
 
 
 def _unwrapped(lon: Floats, lat: Floats) -> Floats:
-    """Ring (N, 2) of longitudes without jumps at 180, which may therefore go beyond.
+    """Ring (N, 2) of longitudes without jumps at 180, which may therefore go beyond."""
+    ring = np.stack([np.unwrap(lon, period=2 * HALF_TURN), lat], axis=1)
+    return ring if abs(ring[-1, 0] - ring[0, 0]) < HALF_TURN else _over_the_pole(ring)
 
-    A ring that does not come back to where it began goes around a pole, and is led over it.
-    """
-    ring = np.stack([np.unwrap(lon, period=360), lat], axis=1)
-    if abs(ring[-1, 0] - ring[0, 0]) < HALF_TURN:
-        return ring
-    pole = np.copysign(90.0, lat.mean())
-    return np.concatenate([ring, [[ring[-1, 0], pole], [ring[0, 0], pole]], ring[:1]])
+
+def _over_the_pole(ring: Floats) -> Floats:
+    """A ring that goes all around, begun and closed where it crosses the antimeridian."""
+    turn = ring[-1] - ring[0]
+    low = min(ring[0, 0], ring[-1, 0])
+    crossed = np.ceil((low - HALF_TURN) / (2 * HALF_TURN)) * 2 * HALF_TURN + HALF_TURN
+    at = int(np.flatnonzero(np.diff(ring[:, 0] >= crossed))[0])
+    share = (crossed - ring[at, 0]) / (ring[at + 1, 0] - ring[at, 0])
+    start = np.array([[crossed, ring[at, 1] + share * (ring[at + 1, 1] - ring[at, 1])]])
+    around = np.concatenate([start, ring[at + 1 :], ring[1 : at + 1] + turn, start + turn])
+    pole = np.copysign(90.0, ring[:, 1].mean())
+    return np.concatenate([around, [[crossed + turn[0], pole], [crossed, pole]], start])
 
 
 def _cut(ring: Floats) -> list[Floats]:

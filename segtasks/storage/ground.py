@@ -3,10 +3,10 @@
 import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.warp import transform
 
 from segtasks.raster import Raster
+from segtasks.storage.gdal import GDAL_ERRORS
 
 EARTH_M = 6_371_009.0
 """Mean radius: within 0.6 % of any ellipsoid, which is enough to compare resolutions."""
@@ -29,7 +29,7 @@ def pixel_side_m(raster: Raster) -> float | None:
     try:
         crs = CRS.from_wkt(raster.crs_wkt)
         lon, lat = np.radians(transform(crs, _LONGITUDE_LATITUDE, list(xs), list(ys)))
-    except RasterioError:  # a local grid
+    except GDAL_ERRORS:  # a local grid
         return None
     east, north = (lon[1:] - lon[0]) * np.cos(lat[0]), lat[1:] - lat[0]
     side = EARTH_M * float(np.sqrt(abs(east[0] * north[1] - east[1] * north[0])))
