@@ -158,7 +158,7 @@ def _classes(scene: Scene) -> list[Classification]:
     return [
         Classification.create(
             value=class_id,
-            name=re.sub(r"[^0-9A-Za-z_-]+", "_", name) or f"class_{class_id}",
+            name=re.sub(r"[^0-9A-Za-z_-]+", "_", name).strip("_") or f"class_{class_id}",
             title=name,
             color_hint=color[1:].upper(),
         )
