@@ -7,7 +7,7 @@ from segtasks.addresses import public
 SHOWN = {
     "ortho.tif": "ortho.tif",
     "/data/what?.tif": "/data/what?.tif",
-    "s3://bucket/a/ortho.tif": "s3://bucket/a/ortho.tif",
+    "s3://bucket/in [1] ö/a b+c#%20&?.tif": "s3://bucket/in [1] ö/a b+c#%20&?.tif",
     "https://me:pw@host:8080/a.tif": "https://host:8080/a.tif",
     "https://host/a.tif?X-Amz-Credential=AK&X-Amz-Signature=ab": "https://host/a.tif",
     "https://acc.blob.core.windows.net/c/a.tif?sv=2022&sig=ab%3D": (

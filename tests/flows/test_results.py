@@ -194,7 +194,7 @@ def test_a_tile_without_its_confidence_is_done_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(workspace, "write", torn)
-        with pytest.raises(StageError, match="2 of 6 tiles failed.*the disk is full"):
+        with pytest.raises(StageError, match=r"2 of 6 tiles failed.*the disk is full"):
             run(scene, tmp_path / "torn", crf, limits={"attempts": 1})
     resumed = run(scene, tmp_path / "torn", crf)
     assert resumed.tiles_done[list(resumed.tiles)[-1]] == 2
