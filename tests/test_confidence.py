@@ -18,17 +18,19 @@ KINDS: tuple[Kind, ...] = ("max_probability", "margin", "entropy")
 
 def probabilities(classes: int, height: int, width: int, seed: int = 0) -> Floats:
     logits = np.random.default_rng(seed).normal(0, 4, (classes, height, width))
-    return scipy.special.softmax(logits, axis=0).astype(np.float32)
+    found: Floats = scipy.special.softmax(logits, axis=0).astype(np.float32)
+    return found
 
 
 def expected(shares: Floats, kind: Kind) -> npt.NDArray[np.float64]:
     exact = shares.astype(np.float64)
     ordered = np.sort(exact, axis=0)
-    if kind == "max_probability":
-        return ordered[-1]
-    if kind == "margin":
-        return ordered[-1] - ordered[-2]
-    return 1 - scipy.stats.entropy(exact, base=len(exact), axis=0)
+    values: dict[Kind, npt.NDArray[np.float64]] = {
+        "max_probability": ordered[-1],
+        "margin": ordered[-1] - ordered[-2],
+        "entropy": 1 - scipy.stats.entropy(exact, base=len(exact), axis=0),
+    }
+    return values[kind]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 9])

@@ -71,7 +71,8 @@ def is_published(plan: Plan) -> bool:
         DestinationError: when it holds something else and may not be replaced.
     """
     urls = result_urls(plan)
-    for own in urls.values():
+    # Also what is not asked for now: it may be another time.
+    for own in (f"{plan.job.to}/{file}" for file in FILES.values()):
         if objects.is_same(own, plan.job.source):
             raise DestinationError(f"{own}: is the source itself; choose another --to")
     # Of the mask last: whatever is refused is refused before it counts as done.
