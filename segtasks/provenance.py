@@ -42,7 +42,10 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
                 "halo_px": plan.lattice.margin_px,
             }
         ),
-        "SEGTASKS_INFERENCE": json.dumps(plan.job.inference.model_dump()),
+        # As they are, where the job leaves them to the source.
+        "SEGTASKS_INFERENCE": json.dumps(
+            plan.job.inference.model_dump() | {"scales": list(map(float, plan.modes.scales))}
+        ),
         "SEGTASKS_NETWORK_RUN": f"{plan.settled.precision} {plan.settled.form}",
         "SEGTASKS_CRF": json.dumps(
             plan.job.crf
@@ -60,4 +63,6 @@ def _description(plan: Plan, result: str) -> str:
     if result == "confidence":
         of = "CRF marginals" if plan.windows else "network probabilities"
         return f"{plan.confidence} of {of}: 0..254 is 0..1; {labels.NODATA} is nodata"
+    if result == "probabilities":
+        return "Probabilities of the network, before any CRF; NaN is nodata"
     return f"Class ids; {labels.NODATA} is nodata"

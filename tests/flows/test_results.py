@@ -295,4 +295,5 @@ def test_provenance_is_in_the_tags(scene: Scene, tmp_path: Path) -> None:
         "halo_px": 32,
     }
     assert json.loads(tags["SEGTASKS_CRF"])["bi_xy_std"] == 8
+    assert json.loads(tags["SEGTASKS_INFERENCE"])["scales"] == [1.0]
     assert tags["TIFFTAG_SOFTWARE"].startswith("segtasks ")
