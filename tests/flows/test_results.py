@@ -122,7 +122,7 @@ def test_every_result_is_named_and_there(scene: Scene, tmp_path: Path) -> None:
 
 def test_confidence_is_a_cog_that_shows_its_value(scene: Scene, tmp_path: Path) -> None:
     photo = job_runs.write_photo(tmp_path / "photo.tif", 700, 600, nodata_rows=BLANK)
-    run((photo, scene[1]), tmp_path)
+    run((photo, scene[1]), tmp_path, tiling=TILING | {"tile_px": 512})
     path = tmp_path / "confidence.tif"
     is_valid, errors, warned = cog_validate(path, strict=True, quiet=True)
     assert is_valid, (errors, warned)
