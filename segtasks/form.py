@@ -37,7 +37,7 @@ def polish(schema: Schema) -> None:
         if isinstance(field.get("default"), dict):
             del field["default"]
         if field.get("examples") and "description" in field:
-            field["description"] += f" Example: `{field['examples'][0]}`"
+            field["description"] += f" Example: {field['examples'][0]}"
 
 
 def without_default(field: Schema) -> None:
