@@ -40,10 +40,9 @@ def answered(request: urllib.request.Request, tries: int = 10) -> bytes:
 class Server:
     """Calls of Prefect's REST API; ``page`` is its UI, ``pid`` that of `segtasks up`."""
 
-    def __init__(self, port: int, home: Path, pid: int) -> None:
+    def __init__(self, port: int, pid: int) -> None:
         self.page = f"http://127.0.0.1:{port}"
         self.url = f"{self.page}/api"
-        self.home = home
         self.pid = pid
 
     def call(self, path: str, body: object = None, method: str = "POST") -> Any:  # noqa: ANN401
@@ -126,18 +125,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
     environment = {**os.environ, "PREFECT_HOME": str(home)}
     words = [sys.executable, "-m", "segtasks", "up", "--port", str(port)]
-    log = (home / "up.log").open("w")
-    process = subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    with (home / "up.log").open("w") as log:
+        process = subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def is_up() -> bool:
         assert process.poll() is None, (home / "up.log").read_text()[-3000:]
         return "segtasks is up" in (home / "up.log").read_text()
 
-    wait_until(is_up, 180)
-    family = psutil.Process(process.pid).children(recursive=True)
-    yield Server(port, home, process.pid)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    try:
+        wait_until(is_up, 300)
+        family = psutil.Process(process.pid).children(recursive=True)
+        yield Server(port, process.pid)
+    finally:
+        process.send_signal(signal.SIGINT)
+        status = process.wait(60)
+    assert status == 0
     assert [child for child in family if child.is_running() and child.status() != "zombie"] == []
 
 

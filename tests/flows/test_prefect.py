@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 from prefect_server import Server, job, wait_until
 
+from flows.interrupted import MESSAGE, mark_interrupted
+from flows.up import POOL
+
 
 def test_the_form_reads_well(server: Server) -> None:
     schema = server.deployment("on-demand")["parameter_openapi_schema"]
@@ -129,3 +132,16 @@ def test_cancel_stops_the_dask_work_and_leaves_a_resumable_workspace(
     timings = server.table(again, "timings")
     todo = sum(row["done in this run"] for row in timings if row["stage"] != "write")
     assert todo == 2 * 110 - len(kept)
+
+
+def test_a_run_that_ended_with_segtasks_up_does_not_run_for_ever(
+    server: Server, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    body = {"parameters": {"job": job(inputs, tmp_path)}, "state": {"type": "RUNNING"}}
+    deployment = server.deployment("on-demand")["id"]
+    run_id = server.call(f"/deployments/{deployment}/create_flow_run", body)["id"]
+    assert mark_interrupted(server.url, POOL) == 1
+    run = server.end_of(run_id)
+    assert run["state_type"] == "CRASHED"
+    assert run["state"]["message"] == MESSAGE
+    assert mark_interrupted(server.url, POOL) == 0
