@@ -111,7 +111,7 @@ def show(result: Result, model: str, timings: list[Row]) -> None:
 
 def show_batch(source: str, rows: list[Row]) -> None:
     """The table of a batch, with the same columns in every row."""
-    columns = ("source", "status", "mask", "seconds", "mpx", "error")
+    columns = ("status", "source", "error", "mask", "seconds", "mpx")
     table = [{column: row.get(column, "") for column in columns} for row in rows]
     create_table_artifact(table, key="batch", description=f"{source}: {counts(rows)}")
 
