@@ -138,7 +138,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(port, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
-        status = process.wait(60)
+        status = process.wait(120)
     assert status == 0
     assert [child for child in family if child.is_running() and child.status() != "zombie"] == []
 
