@@ -18,6 +18,7 @@ from flows.engine import Engine, engine
 from flows.stage import OnProgress, StageRun
 from segtasks import task
 from segtasks.errors import StageError
+from segtasks.grid import Window
 from segtasks.job import Job
 from segtasks.plan import FORWARDING, Plan, Stage, make_plan
 from segtasks.prepare import check_memory, done, prepare, recall, remember
@@ -47,6 +48,7 @@ class Result(BaseModel):
         class_px: pixels per class name.
         seconds: wall time of this run.
         network: how the network was run, where that was measured.
+        pixel_m2: area of the raster's middle pixel on the ground, where it is known.
         startup_seconds: from the start of the process to the first forward of this run.
     """
 
@@ -58,6 +60,7 @@ class Result(BaseModel):
     tiles: dict[str, int] = {}
     tiles_done: dict[str, int] = {}
     class_px: dict[str, int] = {}
+    pixel_m2: float | None = None
     seconds: float = 0.0
     startup_seconds: float | None = None
     mpx_per_second: float = 0.0
@@ -94,10 +97,15 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
         return _result(plan, "was done already", write.published_urls(plan), started)
     prepare(plan)
     plan, tiles_done = _run_stages(recall(plan), start, on_progress)
-    urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()
+    urls = start("write", lambda: _write(plan, on_progress)).result()
     result = _result(plan, "done", urls, started, tiles_done)
     _clean_up(job)
     return result
+
+
+def _write(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
+    on_progress("write", 0, len(plan.mask_grid))
+    return write.run(plan, partial(on_progress, "write"))
 
 
 def _clean_up(job: Job) -> None:
@@ -182,12 +190,21 @@ def _result(
         tiles={stage: len(plan.grid(stage)) for stage in plan.stages},
         tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
         class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
+        pixel_m2=_pixel_m2(plan),
         seconds=round(seconds, 2),
         startup_seconds=_startup_seconds(forwarded, seconds),
         mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
         network=plan.settled.line if plan.settled.samples else None,
         warnings=plan.warnings,
     )
+
+
+def _pixel_m2(plan: Plan) -> float | None:
+    from segtasks.accuracy.areas import pixel_areas  # noqa: PLC0415 - pyproj, for the end alone
+
+    areas, raster = pixel_areas(plan.raster), plan.raster
+    middle = Window(raster.height // 2, raster.width // 2, 1, 1)
+    return float(areas.read(middle)[0, 0]) if areas else None
 
 
 def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:

@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from segtasks.confidence import Kind
+from segtasks.form import ADVANCED
 from segtasks.inference import Inference
 from segtasks.part import Auto, Part, WholeChunks
 from segtasks.refinement import Crf
@@ -117,6 +118,7 @@ class Job(Part):
     )
     to: str = Field(
         min_length=1,
+        title="Results go to",
         description="Prefix of the results, a folder or s3://bucket/prefix; the mask is "
         "PREFIX/mask.tif.",
         examples=["s3://bucket/ortho"],
@@ -130,28 +132,44 @@ class Job(Part):
         None,
         description="1-based source bands in the model's order; a band may be repeated. "
         "Empty: the first bands that are not alpha.",
+        json_schema_extra=ADVANCED,
     )
     stretch: tuple[float, float] | Auto | None = Field(
         None,
         description="Raw values LOW, HIGH that become the model's 0 and full range, for sources "
         "in other units than the model's; auto: 2 % and 98 % of sampled pixels.",
+        json_schema_extra=ADVANCED,
     )
-    tiling: Tiling = Tiling()
-    inference: Inference = Inference()
-    crf: Crf | None = Field(Crf(), description="Dense CRF; none: the network's labels as they are.")
+    tiling: Tiling = Field(Tiling(), title="Advanced: tiling", json_schema_extra=ADVANCED)
+    inference: Inference = Field(
+        Inference(), title="Advanced: inference", json_schema_extra=ADVANCED
+    )
+    crf: Crf | None = Field(
+        Crf(),
+        title="Advanced: CRF",
+        description="Dense CRF; none: the network's labels as they are.",
+        json_schema_extra=ADVANCED,
+    )
     outputs: Outputs = Outputs()
     workspace: str | None = Field(
         None,
         description="Folder or s3:// prefix for what rests between stages. "
         "Empty: PREFIX/.workspace.",
+        json_schema_extra=ADVANCED,
     )
-    keep_workspace: bool = Field(default=False, description="Keep it after success.")
+    keep_workspace: bool = Field(
+        default=False,
+        description="Keep the workspace after success.",
+        json_schema_extra=ADVANCED,
+    )
     fresh: bool = Field(
-        default=False, description="Discard an unfinished workspace and start again."
+        default=False,
+        description="Discard an unfinished workspace and start again.",
+        json_schema_extra=ADVANCED,
     )
     overwrite: bool = Field(default=False, description="Replace an existing mask.")
-    compute: Compute = Compute()
-    limits: Limits = Limits()
+    compute: Compute = Field(Compute(), title="Advanced: compute", json_schema_extra=ADVANCED)
+    limits: Limits = Field(Limits(), title="Advanced: limits", json_schema_extra=ADVANCED)
 
     @field_validator("to", "workspace")
     @classmethod
