@@ -46,6 +46,10 @@ class Outputs(Part):
     """What is written beside the mask."""
 
     quicklook: bool = Field(default=True, description="quicklook.png: image and mask side by side.")
+    report: bool = Field(
+        default=True,
+        description="report.html: pictures, areas, seams, timings and settings on one page.",
+    )
 
 
 class Compute(Part):

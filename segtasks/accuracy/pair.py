@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segtasks import labels as class_maps
-from segtasks.accuracy.areas import PixelAreas, pixel_areas
+from segtasks.pixel_areas import PixelAreas, pixel_areas
 from segtasks.accuracy.job import EvaluationJob, MaskPair
 from segtasks.errors import SourceError
 from segtasks.grid import Window

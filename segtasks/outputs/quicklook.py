@@ -23,7 +23,7 @@ def draw(
     table = np.zeros((256, 3), np.uint8)
     for class_id, rgba in colormap.items():
         table[class_id] = rgba[:3]
-    panels = [_visible(image), *(table[each] for each in (mask, *more))]
+    panels = [visible(image), *(table[each] for each in (mask, *more))]
     gap = np.full((mask.shape[0], GAP_PX, 3), 255, np.uint8)
     row = [part for panel in panels for part in (panel, gap)][:-1]
     out = io.BytesIO()
@@ -31,7 +31,7 @@ def draw(
     return out.getvalue()
 
 
-def _visible(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def visible(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """The first three bands (or the only one) as 8-bit RGB (h, w, 3)."""
     bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]  # noqa: PLR2004 - RGB
     if bands.dtype == np.uint8:

@@ -1,6 +1,7 @@
-"""Write: the finished ``mask`` -> COG at the destination, and a quicklook beside it."""
+"""Write: the finished ``mask`` -> COG at the destination, and a quicklook and report beside it."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,11 @@ def quicklook_url(plan: Plan) -> str:
     return f"{plan.job.to}/quicklook.png"
 
 
+def report_url(plan: Plan) -> str:
+    """Where the report goes."""
+    return f"{plan.job.to}/report.html"
+
+
 def is_published(plan: Plan) -> bool:
     """Whether the destination holds the mask of this very job (which ``fresh`` makes again).
 
@@ -36,7 +42,7 @@ def is_published(plan: Plan) -> bool:
         DestinationError: when it holds something else and may not be replaced.
     """
     url = mask_url(plan)
-    for own in (url, quicklook_url(plan)):
+    for own in (url, quicklook_url(plan), report_url(plan)):
         if objects.is_same(own, plan.job.source):
             raise DestinationError(f"{own}: is the source itself; choose another --to")
     if not objects.exists(url):
@@ -61,12 +67,17 @@ def is_outdated(plan: Plan) -> bool:
 def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     """Publish the mask and what goes with it; the urls by name."""
     _require_finished(plan)
+    started = time.perf_counter()
     urls = {"mask": mask_url(plan)}
     parts = _parts(plan, on_progress)
     with cogs.made(urls["mask"], plan.raster, legend(plan), _tags(plan), parts) as cog:
         if plan.job.outputs.quicklook:
             urls["quicklook"] = quicklook_url(plan)
             objects.write_bytes(urls["quicklook"], _quicklook(plan, cog))
+        if plan.job.outputs.report:
+            page = _report(plan, {"mask": cog}, urls, started)
+            urls["report"] = report_url(plan)
+            objects.write_bytes(urls["report"], page)
         # Last: where a mask is, nothing is left to do.
         objects.put_file(cog, urls["mask"])
     return urls
@@ -133,3 +144,9 @@ def _quicklook(plan: Plan, cog: Path) -> bytes:
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
     mask = cogs.read_small(str(cog), small.shape)[0]
     return quicklook.draw(image, mask, legend(plan).colormap)
+
+
+def _report(plan: Plan, files: dict[str, Path], urls: dict[str, str], started: float) -> bytes:
+    from segtasks.reporting.page import page  # noqa: PLC0415 - jinja2 and pyproj, for a page only
+
+    return page(plan, files, urls, legend(plan).colormap, started)

@@ -12,15 +12,19 @@ ellipsoid, where the shoelace formula gives their area; within a strip pixels sh
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 
 from segtasks.grid import Window
 from segtasks.raster import Affine, Raster
-from segtasks.training.metrics import Floats
+
+Floats = npt.NDArray[np.float64]
 
 STRIP_PX = 64
 POLAR_DEGREES = 70.0
+_SIMPSON = {1: np.array([1.0]), 2: np.array([1, 1]) / 2, 3: np.array([1, 4, 1]) / 6}
+"""Weights of the ends and the middle, as many as a window has."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,19 @@ class PixelAreas:
         strips = np.abs(falling[0] * rising[1] - falling[1] * rising[0]) / 2
         widths = np.diff(cols)
         return np.repeat(strips / widths, widths, axis=1)
+
+    def spread(self, window: Window) -> tuple[float, float]:
+        """Mean area of a window's pixels in m², and how far the largest is from the least.
+
+        Of 3 x 3 pixels, weighted by Simpson's rule; the second as a share of the first.
+        """
+        rows = {window.row, window.row + window.height // 2, window.row_stop - 1}
+        cols = {window.col, window.col + window.width // 2, window.col_stop - 1}
+        found = np.array(
+            [[self.read(Window(row, col, 1, 1))[0, 0] for col in sorted(cols)] for row in sorted(rows)]
+        )
+        mean = float(_SIMPSON[len(found)] @ found @ _SIMPSON[found.shape[1]])
+        return mean, float(np.ptp(found)) / mean
 
     def _metres(self, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
         """Pixel corners as coordinates of the equal-area projection."""
