@@ -52,12 +52,9 @@ class PixelAreas:
 
         Of 3 x 3 pixels, weighted by Simpson's rule; the second as a share of the first.
         """
-        rows = {window.row, window.row + window.height // 2, window.row_stop - 1}
-        cols = {window.col, window.col + window.width // 2, window.col_stop - 1}
-        found = np.array(
-            [[self.read(Window(row, col, 1, 1))[0, 0] for col in sorted(cols)] for row in sorted(rows)]
-        )
-        mean = float(_SIMPSON[len(found)] @ found @ _SIMPSON[found.shape[1]])
+        rows, cols = _ends(window.row, window.row_stop), _ends(window.col, window.col_stop)
+        found = np.array([[self.read(Window(r, c, 1, 1))[0, 0] for c in cols] for r in rows])
+        mean = float(_SIMPSON[len(rows)] @ found @ _SIMPSON[len(cols)])
         return mean, float(np.ptp(found)) / mean
 
     def _metres(self, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
@@ -88,6 +85,11 @@ def pixel_areas(raster: Raster) -> PixelAreas | None:
     place = {"proj": "laea", "lat_0": lat} if near_pole else {"proj": "cea"}
     to_metres = Proj({**place, "lon_0": lon, "units": "m", **axes})
     return PixelAreas(raster.transform, to_degrees, to_metres)
+
+
+def _ends(start: int, stop: int) -> list[int]:
+    """First, middle and last pixel, each once."""
+    return sorted({start, (start + stop) // 2, stop - 1})
 
 
 def _placed(transform: Affine, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:

@@ -1,8 +1,11 @@
 """The page of a run: facts and pictures into one HTML file."""
 
+import re
 from collections.abc import Mapping
 from math import floor, log10
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from segtasks.outputs.page import NOTHING, amount, data_uri, environment
 from segtasks.outputs.pictures import RAMP
@@ -10,14 +13,16 @@ from segtasks.outputs.pictures import RAMP
 TEMPLATE = "report.html"
 HECTARE_M2, KM2_M2 = 1e4, 1e6
 SMALL_HA, LARGE_KM2 = 10.0, 10.0
+OPTION = re.compile(r"--[a-z-]*[a-z]")
 BAR_SHARE = 0.25
 """The scale bar is at most so much of the picture."""
 
 
 def report_page(facts: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """HTML of a run's facts (`segtasks.reporting.facts.Facts` by field) and its pictures by name."""
+    """HTML of a run's facts (`segtasks.reporting.facts.Facts` by field) and pictures by name."""
     pages = environment()
     pages.filters |= {"amount": amount, "percent": percent, "seconds": seconds, "area": area}
+    pages.filters["options"] = options
     uris = {name: data_uri(picture) for name, picture in pictures.items()}
     bar = scale_bar(facts["width"], facts["side_m"])
     unit = area_unit(facts["areas"].valid_m2)
@@ -37,11 +42,15 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def seconds(value: float) -> str:
     """A time as people say it."""
-    if value < 100:  # noqa: PLR2004 - two digits
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if value < 600:  # noqa: PLR2004 - ten minutes
+        return f"{value:.1f} s" if value < 100 else f"{value:.0f} s"  # noqa: PLR2004 - two digits
+    hours, minutes = divmod(round(value / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def options(text: str) -> Markup:
+    """A sentence whose command line options are code, and not broken over lines."""
+    return Markup(OPTION.sub(r"<code>\g<0></code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def area_unit(total_m2: float | None) -> tuple[str, float] | None:

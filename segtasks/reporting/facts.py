@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from textwrap import shorten
 
 from segtasks.addresses import public
 from segtasks.plan import Plan
@@ -16,6 +17,8 @@ from segtasks.storage import receipts
 from segtasks.storage.ground import pixel_side_m
 from segtasks.storage.readback import ReadMask
 
+LONGEST = 200
+"""Characters of a source's identity: a mosaic's names all its files."""
 CONTENTS = {
     "mask": "class ids as a Cloud-Optimised GeoTIFF; QGIS shows its classes and colours",
     "legend": "names and colours of the classes, for GDAL and QGIS",
@@ -67,8 +70,8 @@ class Facts:
     settings: tuple[Setting, ...]
     source: Rows
     model: Rows
+    training: Rows
     provenance: Rows
-    versions: Rows
     warnings: tuple[str, ...]
     files: tuple[File, ...]
 
@@ -99,8 +102,8 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         settings=settings.settings(plan),
         source=settings.source(plan),
         model=settings.model(plan),
+        training=settings.training(plan),
         provenance=_provenance(plan),
-        versions=settings.versions(),
         warnings=settings.warnings(plan),
         files=_files(plan, urls),
     )
@@ -115,7 +118,7 @@ def steps(plan: Plan) -> dict[str, int]:
     by_step: dict[int, list[str]] = {}
     for kind, step in kinds.items():
         by_step.setdefault(step, []).append(kind)
-    return {" and ".join(names): step for step, names in by_step.items() if step < longest}
+    return {", ".join(names): step for step, names in by_step.items() if step < longest}
 
 
 def _reports(plan: Plan) -> dict[str, list[receipts.Receipt]]:
@@ -125,11 +128,12 @@ def _reports(plan: Plan) -> dict[str, list[receipts.Receipt]]:
 
 def _provenance(plan: Plan) -> Rows:
     """What tells this run from any other."""
+    identity = shorten(plan.raster.identity.replace(";", "; "), LONGEST, placeholder=" …")
     return (
         ("made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("job", plan.fingerprints["mask"]),
-        ("source is", plan.raster.identity),
-        ("weights, SHA-256", plan.card.weights_sha256),
+        ("source was", identity),
+        ("software", settings.versions()),
     )
 
 

@@ -45,9 +45,7 @@ def page(
     return report_page(values, drawn).encode()
 
 
-def _overviews(
-    plan: Plan, files: Mapping[str, Path], colormap: Colormap
-) -> dict[str, bytes]:
+def _overviews(plan: Plan, files: Mapping[str, Path], colormap: Colormap) -> dict[str, bytes]:
     """Image, mask and confidence of the whole raster, small."""
     step = plan.thumbnail_step
     small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
@@ -62,9 +60,7 @@ def _overviews(
     return drawn
 
 
-def _worst(
-    plan: Plan, found: Facts, mask: ReadMask, colormap: Colormap
-) -> dict[str, bytes]:
+def _worst(plan: Plan, found: Facts, mask: ReadMask, colormap: Colormap) -> dict[str, bytes]:
     """Image and mask around the stretch of border with the most changes beyond what is beside."""
     if found.seams.worst is None:
         return {}

@@ -73,6 +73,11 @@ class Counts:
         """Differing pairs, were the border like what lies beside it."""
         return self.pairs * self.differing_beside / max(self.pairs_beside, 1)
 
+    @property
+    def excess(self) -> float:
+        """Differing pairs beyond that."""
+        return self.differing - self.expected
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Border:
@@ -125,7 +130,7 @@ class Worst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """Every kind of borders that the raster has, and the worst of them."""
+    """Every kind of borders that the raster has, and the worst stretch, if one is bad at all."""
 
     borders: tuple[Border, ...]
     worst: Worst | None
@@ -140,9 +145,9 @@ def check(raster: Window, steps: Steps, read: ReadMask) -> Seams:
 
 def _worst(raster: Window, found: Mapping[str, list[Counts]]) -> Worst | None:
     every = [(each, kind) for kind, counts in found.items() for each in counts]
-    if not every:
+    counts, kind = max(every, key=lambda pair: pair[0].excess, default=(None, ""))
+    if counts is None or counts.excess <= 0:
         return None
-    counts, kind = max(every, key=lambda pair: pair[0].differing - pair[0].expected)
     return Worst(kind=kind, counts=counts, crop=_crop(counts.stretch, raster))
 
 

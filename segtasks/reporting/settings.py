@@ -19,9 +19,11 @@ PACKAGES = ("segtasks", "torch", "numpy", "rasterio", "zarr", "dask", "prefect")
 OPEN = ("auto", None)
 SPOKEN = ("tiles", "patches", "inference", "stitching", "crf", "memory")
 """Of the plan, in words."""
-HIDDEN = ("address", "cluster_class", "cluster_kwargs")
-"""How workers are reached: nothing of the result hangs on it, and passwords may stand there."""
-ELSEWHERE = ("source", "to", "model", "workspace")
+LEFT_OUT: dict[str, Any] = {
+    **dict.fromkeys(("source", "to", "model", "workspace"), True),
+    "compute": {"address", "cluster_class", "cluster_kwargs"},
+}
+"""What has a place of its own; and how workers are reached, where passwords may stand."""
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -38,11 +40,10 @@ class Setting:
 def settings(plan: Plan) -> tuple[Setting, ...]:
     """Every setting of the job by its dotted name, but where workers are reached."""
     used = _used(plan)
-    dumped = plan.job.model_dump(mode="json", exclude={*ELSEWHERE})
+    dumped = plan.job.model_dump(mode="json", exclude=LEFT_OUT)
     return tuple(
         Setting(name=name, asked=_text(value), used=used.get(name) if value in OPEN else None)
         for name, value in _leaves(dumped)
-        if name.rpartition(".")[2] not in HIDDEN
     )
 
 
@@ -108,8 +109,13 @@ def model(plan: Plan) -> Rows:
         "licence": card.licence,
         "weights, SHA-256": card.weights_sha256,
     }
-    made = {f"made: {name}": _text(value) for name, value in card.provenance.items()}
-    return tuple((name, public(text)) for name, text in (rows | made).items() if text)
+    return tuple((name, text) for name, text in rows.items() if text)
+
+
+def training(plan: Plan) -> Rows:
+    """How the model was made, as its card says."""
+    made = plan.card.provenance
+    return tuple((name.replace("_", " "), public(_text(value))) for name, value in made.items())
 
 
 def source(plan: Plan) -> Rows:
@@ -135,15 +141,15 @@ def _crs_name(wkt: str | None) -> str:
     return f"{crs.name} ({':'.join(code)})" if code else str(crs.name)
 
 
-def versions() -> Rows:
+def versions() -> str:
     """Of this machine's software, as far as it is installed."""
-    found = [("Python", platform.python_version())]
+    found = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:
-            found.append((name, version(name)))
+            found.append(f"{name} {version(name)}")
         except PackageNotFoundError:  # a machine that only writes needs no torch
             continue
-    return tuple(found)
+    return ", ".join(found)
 
 
 def warnings(plan: Plan) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ OFTEN = 1.5
 """Pixels forwarded per pixel kept, from which on a smaller halo is worth a thought."""
 MENDS = {
     "patches": "a larger --overlap-px",
-    "tiles": "",
     "CRF windows": "a larger --crf-halo-px (strict)",
 }
+"""Of a seam, by kind of border; tiles that are neither leave none."""
 
 
 def bottleneck(found: Timings, plan: Plan) -> str:
@@ -49,7 +49,9 @@ def _network_help(plan: Plan) -> str:
         if factor >= OFTEN
         else ""
     )
-    return f"What helps: a GPU (--compute gpu), more --workers, --form auto --precision auto.{often}"
+    return (
+        f"What helps: a GPU (--compute gpu), more --workers, --form auto --precision auto.{often}"
+    )
 
 
 def verdict(border: Border) -> str:
@@ -58,5 +60,5 @@ def verdict(border: Border) -> str:
         return f"too few borders to tell ({border.stretches} stretches of 128 px)"
     if not border.is_seen:
         return "no seam found"
-    mend = MENDS.get(border.kind, "")
-    return f"a seam{f'; {mend} makes it smaller' if mend else ''}"
+    mends = " or ".join(mend for kind, mend in MENDS.items() if kind in border.kind)
+    return f"a seam; {mends} makes it smaller" if mends else "a seam"
