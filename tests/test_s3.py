@@ -66,7 +66,7 @@ def values(source: str, to: str, model: str, **settings: Any) -> dict[str, Any]:
         "model": model,
         "crf": None,
         "tiling": {"tile_px": 256, "patch_px": 256, "overlap_px": 0},
-        "outputs": {"quicklook": False},
+        "outputs": {"quicklook": False, "report": False},
         "compute": {"kind": "inline"},
     }
     return common | settings
@@ -96,7 +96,7 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
         f"{s3.url}/in/ortho.tif",
         f"{s3.url}/out/ortho",
         identity_model,
-        outputs={"quicklook": True},
+        outputs={},
     )
     assert result.status == "done"
     mask = fetch(f"{s3.url}/out/ortho/mask.tif", tmp_path)
@@ -107,7 +107,9 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
     is_valid, errors, _ = cog_validate(mask, quiet=True)
     assert is_valid, errors
     left = objects.find(f"{s3.url}/out/**")
-    assert left == [f"{s3.url}/out/ortho/mask.tif", f"{s3.url}/out/ortho/quicklook.png"]
+    assert left == [
+        f"{s3.url}/out/ortho/{name}" for name in ("mask.tif", "quicklook.png", "report.html")
+    ]
 
 
 def test_source_is_read_by_ranges_once_and_never_copied_to_disk(

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from segtasks.outputs.quicklook import Rgba, visible
+from segtasks.outputs.quicklook import NODATA, Rgba, visible
 
 WEBP = {"format": "WEBP", "quality": 80, "method": 4}
-NODATA, FULL = 255, 254
+FULL = 254
 RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Of confidence, from 0 to 1: viridis (van der Walt and Smith 2015), for any eye."""
 Bytes = npt.NDArray[np.uint8]
@@ -19,7 +19,7 @@ Bytes = npt.NDArray[np.uint8]
 
 def photo(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> bytes:
     """WebP of ``image`` (C, h, w), transparent where it is not ``valid`` (h, w)."""
-    return _webp(visible(image), valid)
+    return _webp(visible(image, valid), valid)
 
 
 def class_map(mask: Bytes, colormap: Mapping[int, Rgba]) -> bytes:

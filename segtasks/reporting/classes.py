@@ -60,8 +60,9 @@ def _areas(
     """m² per class id (256,) of a window."""
     mean, spread = ground.spread(window)
     if spread < ALIKE:
-        return counts * mean
-    return np.bincount(ids, weights=ground.read(window).ravel(), minlength=IDS)
+        return np.asarray(counts * mean, np.float64)
+    weighed = np.bincount(ids, weights=ground.read(window).ravel(), minlength=IDS)
+    return np.asarray(weighed, np.float64)
 
 
 def _areas_of(

@@ -49,9 +49,9 @@ def _network_help(plan: Plan) -> str:
         if factor >= OFTEN
         else ""
     )
-    return (
-        f"What helps: a GPU (--compute gpu), more --workers, --form auto --precision auto.{often}"
-    )
+    has_gpu = plan.job.compute.kind == "gpu"
+    faster = "a larger --batch, more GPUs" if has_gpu else "a GPU (--compute gpu), more --workers"
+    return f"What helps: {faster}, --form auto and --precision auto.{often}"
 
 
 def verdict(border: Border) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pyproj import CRS
 
+from segtasks.grid import Window
 from segtasks.networks.card import ClassEntry
 from segtasks.pixel_areas import pixel_areas
 from segtasks.raster import Affine, Raster
@@ -40,7 +41,7 @@ def test_areas_are_the_sums_of_the_pixels_own(
     found = measure(made, LEGEND, lambda window: mask[window.slices])
     ground = pixel_areas(made)
     assert ground is not None
-    each = ground.read(classes.Window(0, 0, 600, 600))
+    each = ground.read(Window(0, 0, 600, 600))
     for entry, area in zip(LEGEND, found.classes, strict=True):
         assert area.m2 == pytest.approx(each[mask == entry.id].sum(), rel=tolerance)
         assert area.pixels == (mask == entry.id).sum()

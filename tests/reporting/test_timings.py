@@ -6,16 +6,16 @@ from segtasks.reporting.timings import timings
 from segtasks.storage.receipts import Receipt
 
 
-def receipt(stage: str, began: float, worker: str = "a:1", **seconds: float) -> Receipt:
-    return Receipt(
-        stage=stage, row=0, col=0, valid_px=1, worker=worker, began=began, seconds=seconds
-    )
+def receipt(stage: str, began: float, number: int = 1, **seconds: float) -> Receipt:
+    plain: dict[str, int] = {"row": 0, "col": 0, "valid_px": 1}
+    worker = f"a:{number}"
+    return Receipt(stage=stage, worker=worker, began=began, seconds=seconds, **plain)
 
 
 def test_wall_time_is_the_union_of_tiles_without_pauses() -> None:
     tiles = [
         receipt("predict", 105, read=2, wait=3, compute=10, write=1),  # at work 100 to 116
-        receipt("predict", 112, worker="a:2", read=1, wait=0, compute=20, write=0),  # 111 to 132
+        receipt("predict", 112, number=2, read=1, wait=0, compute=20, write=0),  # 111 to 132
         # Killed here, resumed an hour later.
         receipt("predict", 4000, read=0, wait=0, compute=5, write=5),
     ]
@@ -39,12 +39,12 @@ def test_wall_time_is_the_union_of_tiles_without_pauses() -> None:
 def test_what_takes_longest_holds_the_run_up(slow: dict[str, dict[str, float]], bound: str) -> None:
     taken = {"read": 1.0, "compute": 6.0, "write": 1.0}
     stages = ("ingest", "pool", "predict", "refine")
-    reports = {name: [receipt(name, 0, **(taken | slow.get(name, {})))] for name in stages}
+    reports = {name: [receipt(name, 0, 1, **(taken | slow.get(name, {})))] for name in stages}
     assert timings(reports, 2).bound == bound
 
 
 def test_workers_share_a_stage_but_one_process_makes_the_results() -> None:
-    tiles = [receipt("predict", 0, worker=f"a:{n}", compute=10) for n in range(4)]
+    tiles = [receipt("predict", 0, number=n, compute=10) for n in range(4)]
     found = timings({"predict": tiles}, 12)
     assert found.held == {"read": 0, "network": 10, "CRF": 0, "write": 12}
     assert found.bound == "write"
