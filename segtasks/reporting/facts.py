@@ -85,7 +85,7 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         urls: results that lie beside the page, by name.
         seconds: what making the results took.
     """
-    found = seams.check(plan.tiles.raster, steps(plan), mask)
+    found = seams.check(plan.tiles.raster, steps(plan), plan.seen.lattice_px, mask)
     taken = timings(_reports(plan), seconds)
     return Facts(
         title=PurePosixPath(public(plan.job.source)).name,

@@ -1,13 +1,16 @@
 """Seams: do labels change more often across a border of tiles than they do beside it?
 
-        ----------------  lines 8 … 24 px away: beside
+        ----------------  lines some px away: beside
         ================  the border: pairs of pixels across it
-        ----------------  lines 8 … 24 px away: beside
+        ----------------  lines some px away: beside
 
 A pair is two pixels with data, one on each side of a line; it differs when its labels do. Objects
 end at borders no more often than near them, so what differs across borders beyond what differs
-beside them was made by the borders. Stretches of 128 px are drawn at random, all of them where
-they are few. With y_i of n_i pairs differing on stretch i, and c_i of m_i beside it,
+beside them was made by the borders. Beside are the lines 8 to 24 px away or, of a network with
+strides, those one and two of its lattice's steps away: its outlines follow the raster of its
+coarse maps, of which every border is a line, so that only lines of the same phase compare.
+Stretches of 128 px are drawn at random, all of them where they are few. With y_i of n_i pairs
+differing on stretch i, and c_i of m_i beside it,
 
     excess = sum y / sum n - sum c / sum m,      its variance N / (N - 1) x sum z_i^2,
     z_i = (y_i - p n_i) / sum n - (c_i - q m_i) / sum m
@@ -28,7 +31,7 @@ from segtasks.labels import NODATA
 from segtasks.storage.readback import ReadMask
 
 STRETCH_PX = 128
-NEAR_PX, FAR_PX = 8, 24
+NEAR_PX, FAR_PX, FAR_STEPS = 8, 24, 2
 MOST_STRETCHES, SEED = 1000, 1977
 LEAST_STRETCHES = 30
 """With fewer there is no interval: a normal one would be too narrow."""
@@ -136,9 +139,37 @@ class Seams:
     worst: Worst | None
 
 
-def check(raster: Window, steps: Steps, read: ReadMask) -> Seams:
-    """Sample the borders of a mask; ``steps`` by kind."""
-    found = {kind: _counts(raster, kind, steps, read) for kind in steps}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Which lines a border is compared with.
+
+    Attributes:
+        phase_px: of the network's lattice; lines at multiples of it from the border are like it.
+        strides: of all kinds of borders: a line that is one itself is not compared with.
+    """
+
+    phase_px: int
+    strides: tuple[int, ...]
+
+    @property
+    def far_px(self) -> int:
+        """The most distant of them."""
+        return max(FAR_PX, FAR_STEPS * self.phase_px)
+
+    def among(self, lines: npt.NDArray[np.int64], at: int) -> npt.NDArray[np.bool_]:
+        """Which of ``lines`` they are for the border ``at``."""
+        distance = np.abs(lines - at)
+        found: npt.NDArray[np.bool_] = (distance >= NEAR_PX) & (distance <= self.far_px)
+        found &= distance % self.phase_px == 0
+        for stride in self.strides:
+            found &= lines % stride != 0
+        return found
+
+
+def check(raster: Window, steps: Steps, phase_px: int, read: ReadMask) -> Seams:
+    """Sample the borders of a mask: ``steps`` by kind, all of them multiples of ``phase_px``."""
+    beside = Beside(phase_px=phase_px, strides=tuple({*steps.values()}))
+    found = {kind: _counts(raster, step_px, beside, read) for kind, step_px in steps.items()}
     borders = tuple(_border(kind, steps[kind], counts) for kind, counts in found.items() if counts)
     return Seams(borders=borders, worst=_worst(raster, found))
 
@@ -164,14 +195,13 @@ def _crop(stretch: Stretch, raster: Window) -> Window:
     )
 
 
-def _counts(raster: Window, kind: str, steps: Steps, read: ReadMask) -> list[Counts]:
+def _counts(raster: Window, step_px: int, beside: Beside, read: ReadMask) -> list[Counts]:
     """Of the sampled stretches with a pair across and beside; in the order of the file's rows."""
-    rng, step_px = np.random.default_rng(SEED), steps[kind]
+    rng = np.random.default_rng(SEED)
     total = sum(_lines(raster, axis, step_px) * _pieces(raster, axis) for axis in (0, 1))
     chosen = rng.choice(total, min(total, MOST_STRETCHES), replace=False)
-    strides = sorted({*steps.values()})
     stretches = (_stretch(raster, step_px, index) for index in sorted(chosen.tolist()))
-    counted = (_count(stretch, raster, strides, read) for stretch in stretches)
+    counted = (_count(stretch, raster, beside, read) for stretch in stretches)
     return [each for each in counted if each.pairs and each.pairs_beside]
 
 
@@ -194,31 +224,22 @@ def _stretch(raster: Window, step_px: int, index: int) -> Stretch:
     return Stretch(axis, (line + 1) * step_px, start, min(STRETCH_PX, along - start))
 
 
-def _count(stretch: Stretch, raster: Window, strides: list[int], read: ReadMask) -> Counts:
-    window = stretch.window(FAR_PX + 1, raster)
+def _count(stretch: Stretch, raster: Window, beside: Beside, read: ReadMask) -> Counts:
+    window = stretch.window(beside.far_px + 1, raster)
     ids = read(window) if stretch.axis == 0 else read(window).T
     first = window.row if stretch.axis == 0 else window.col
     both = (ids[1:] != NODATA) & (ids[:-1] != NODATA)
     pairs = both.sum(axis=1)
     differing = (both & (ids[1:] != ids[:-1])).sum(axis=1)
     lines = np.arange(len(ids) - 1) + first + 1
-    border, beside = lines == stretch.at, _beside(lines, stretch.at, strides)
+    border, near = lines == stretch.at, beside.among(lines, stretch.at)
     return Counts(
         stretch=stretch,
         pairs=int(pairs[border].sum()),
         differing=int(differing[border].sum()),
-        pairs_beside=int(pairs[beside].sum()),
-        differing_beside=int(differing[beside].sum()),
+        pairs_beside=int(pairs[near].sum()),
+        differing_beside=int(differing[near].sum()),
     )
-
-
-def _beside(lines: npt.NDArray[np.int64], at: int, strides: list[int]) -> npt.NDArray[np.bool_]:
-    """Lines in the right distance that are no borders of any kind themselves."""
-    distance = np.abs(lines - at)
-    found: npt.NDArray[np.bool_] = (distance >= NEAR_PX) & (distance <= FAR_PX)
-    for stride in strides:
-        found &= lines % stride != 0
-    return found
 
 
 def _border(kind: str, step_px: int, counts: list[Counts]) -> Border:
