@@ -110,6 +110,8 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
     assert left == [
         f"{s3.url}/out/ortho/{name}" for name in ("mask.tif", "quicklook.png", "report.html")
     ]
+    kinds = [store.info(path)["ContentType"] for store, path in map(objects.filesystem, left[1:])]
+    assert kinds == ["image/png", "text/html"]  # or a browser would not show them
 
 
 def test_source_is_read_by_ranges_once_and_never_copied_to_disk(
