@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_every_raster_has_a_report(
     name: str, tmp_path: Path, identity_model: str, identity_model_of_3: str
 ) -> None:
     odd = ODD[name](tmp_path)
-    values = {
+    values: dict[str, Any] = {
         "source": odd.source,
         "to": str(tmp_path / "out"),
         "model": identity_model_of_3 if odd.bands == 3 else identity_model,
@@ -38,7 +39,7 @@ def test_every_raster_has_a_report(
         "tiling": {"tile_px": 64, "patch_px": 64, "overlap_px": 0},
         "compute": {"kind": "inline"},
     }
-    segment(make_job(values | odd.job))
+    segment(make_job({**values, **odd.job}))
     html = (tmp_path / "out" / "report.html").read_text()
     image, mask = (decoded(each) for each in re.findall(r'base64,([^"]+)', html)[:2])
     assert image.size == mask.size == odd.nodata.shape[::-1]

@@ -7,9 +7,15 @@ from segtasks.storage.receipts import Receipt
 
 
 def receipt(stage: str, began: float, number: int = 1, **seconds: float) -> Receipt:
-    plain: dict[str, int] = {"row": 0, "col": 0, "valid_px": 1}
-    worker = f"a:{number}"
-    return Receipt(stage=stage, worker=worker, began=began, seconds=seconds, **plain)
+    return Receipt(
+        stage=stage,
+        row=0,
+        col=0,
+        valid_px=1,
+        worker=f"a:{number}",
+        began=began,
+        seconds=seconds,
+    )
 
 
 def test_wall_time_is_the_union_of_tiles_without_pauses() -> None:
