@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from segtasks.confidence import Kind
 from segtasks.crf.parameters import CrfParameters
 from segtasks.grid import Grid, Tile, Window
 from segtasks.job import Job, digest
@@ -86,6 +87,19 @@ class Plan:
     def pools_raster(self) -> bool:
         """Whether a stage before predict takes averages over the whole raster."""
         return self.modes.pooling == "raster"
+
+    @property
+    def confidence(self) -> Kind | None:
+        """What `confidence.tif` is to show, if anything."""
+        return self.job.outputs.confidence
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """The arrays that predict makes: what refine reads, or the mask and what goes with it."""
+        if self.windows:
+            return ("probabilities",)
+        sure = ("confidence",) if self.confidence else ()
+        return ("mask", *sure, *(("probabilities",) if self.job.outputs.probabilities else ()))
 
     @property
     def batch(self) -> int:
@@ -191,17 +205,20 @@ def _thumbnail_step(raster: Raster) -> int:
 def _with_fingerprints(plan: Plan) -> Plan:
     """A stage's data depends on the stage before and on its own settings, and on nothing else.
 
-    The mask does not depend on the tiles, so neither does its fingerprint.
+    The mask does not depend on the tiles, nor on what is made beside it, so neither does its
+    fingerprint.
     """
     source, network, crf = _source_digest(plan), _network_digest(plan), _crf_digest(plan)
     ingest = digest(FORMAT, source, plan.tiles.core_px)
-    predict = digest(ingest, network, plan.windows is None)
+    also = [name for name in plan.predicted if name != "mask"] if plan.windows is None else []
+    sure = [plan.confidence] if plan.confidence else []
+    predict = digest(ingest, network, plan.windows is None, *also, *(sure if also else []))
     pool = {"pool": digest(ingest, network)} if plan.pools_raster else {}
     prints = {
         "ingest": ingest,
         **pool,
         "predict": predict,
-        "refine": digest(predict, crf, plan.crf_backend),
+        "refine": digest(predict, crf, plan.crf_backend, *sure),
         # As asked: auto's mask is done, also where auto stands for another backend by now.
         "mask": digest(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend),
     }

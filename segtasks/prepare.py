@@ -18,6 +18,7 @@ from segtasks.windows import BACKEND
 MASK_LEVEL = 3
 SETTLED, FINGERPRINTS = "settled", "fingerprints"
 REFINED = ("refine", "mask")
+REFINED_ARRAYS = ("mask", "confidence")
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
 
 
@@ -134,8 +135,9 @@ def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
         kept.pop(name, None)
     workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
     receipts.forget(url, "refine")
-    raster = plan.raster
-    workspace.create(url, raster.height, raster.width, {"mask": _arrays(plan)["mask"]})
+    raster, specs = plan.raster, _arrays(plan)
+    made = {name: specs[name] for name in REFINED_ARRAYS if name in specs}
+    workspace.create(url, raster.height, raster.width, made)
     workspace.forget()
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
 
@@ -154,18 +156,21 @@ def _check_disk(url: str, plan: Plan) -> None:
 
 def _arrays(plan: Plan) -> dict[str, ArraySpec]:
     bands, classes, tile = len(plan.bands), len(plan.card.classes), plan.tiles.core_px
+    labels = ArraySpec(
+        leading=(),
+        dtype="uint8",
+        shard_px=plan.mask_grid.core_px,
+        fill=workspace.NODATA,
+        level=MASK_LEVEL,
+    )
     specs = {
         "image": ArraySpec(leading=(bands,), dtype=plan.raster.dtype, shard_px=tile, fill=0),
         "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
-        "mask": ArraySpec(
-            leading=(),
-            dtype="uint8",
-            shard_px=plan.mask_grid.core_px,
-            fill=workspace.NODATA,
-            level=MASK_LEVEL,
-        ),
+        "mask": labels,
     }
-    if plan.windows:
+    if plan.confidence:
+        specs["confidence"] = labels
+    if "probabilities" in plan.predicted:
         specs["probabilities"] = ArraySpec(
             leading=(classes,), dtype="float16", shard_px=tile, fill=0
         )

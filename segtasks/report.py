@@ -4,6 +4,7 @@ from typing import Any
 
 from segtasks import cost
 from segtasks.plan import Plan
+from segtasks.results import FILES, result_urls
 
 GIB = 2**30
 WASTEFUL_FACTOR = 2.5
@@ -48,6 +49,7 @@ def figures(plan: Plan) -> dict[str, Any]:
         "workspace_bytes": need.workspace_bytes,
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
+        "results": result_urls(plan),
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
     }
@@ -75,7 +77,7 @@ def rows(plan: Plan) -> dict[str, str]:
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
-        "writes": shown["mask"],
+        "writes": f"{plan.job.to}/: {', '.join(FILES[name] for name in result_urls(plan))}",
     }
 
 

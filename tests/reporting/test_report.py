@@ -22,7 +22,8 @@ from segtasks.outputs.report_page import area, area_unit, options, percent, scal
 from segtasks.plan import Plan, make_plan
 from segtasks.prepare import recall
 from segtasks.reporting.page import page
-from segtasks.stages.write import legend, mask_url, quicklook_url
+from segtasks.results import result_urls
+from segtasks.stages.write import legend
 
 
 def plan_of(run: Run) -> Plan:
@@ -35,9 +36,8 @@ def text(html: str) -> str:
 
 
 def made(run: Run, plan: Plan, **files: Path) -> str:
-    urls = {"mask": mask_url(plan), "quicklook": quicklook_url(plan)}
-    files = {"mask": Path(mask_url(plan_of(run))), **files}
-    return page(plan, files, urls, legend(plan).colormap, 0).decode()
+    files = {"mask": run.page.parent / "mask.tif", **files}
+    return page(plan, files, result_urls(plan), legend(plan).colormap, 0).decode()
 
 
 def pictures(html: str) -> list[Image.Image]:
@@ -50,7 +50,9 @@ def test_the_page_stands_alone(run: Run) -> None:
     html = run.page.read_text()
     HTMLParser().feed(html)
     refs = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert {ref for ref in refs if not ref.startswith("data:")} == {"mask.tif", "quicklook.png"}
+    assert {ref for ref in refs if not ref.startswith("data:")} == {
+        path.name for path in run.page.parent.iterdir()
+    } - {"report.html", ".workspace"}
     assert not re.search(r"url\(|@import|https?://", html)
     assert html.count("prefers-color-scheme: dark") == 2
     assert len(html) < 1_000_000
@@ -86,13 +88,14 @@ def test_areas_are_those_of_the_utm_grid(run: Run) -> None:
 
 def test_pictures_show_what_the_files_hold(run: Run) -> None:
     html = run.page.read_text()
-    image, mask, _, crop = pictures(html)
+    image, mask, confidence, _, crop = pictures(html)
     assert (image.format, image.size, image.mode) == ("WEBP", (900, 700), "RGBA")
     assert np.asarray(image)[:100, :, 3].max() == 0
     assert np.asarray(image)[100:, :, 3].min() == 255
     assert (mask.format, mask.mode) == ("PNG", "P")
     assert (np.asarray(mask) == job_runs.read_mask(run.page.parent)).all()
     assert mask.convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
+    assert confidence.size == image.size
     assert crop.size == (256, 256)
     with rasterio.open(run.job.source) as source:
         rgb = np.moveaxis(source.read()[:, 100:], 0, -1)
@@ -112,7 +115,7 @@ def test_confidence_has_a_layer_of_its_own(run: Run, tmp_path: Path) -> None:
     assert np.abs(np.array(shown.getpixel((800, 400))) - (253, 231, 37, 255)).max() < 12
     assert shown.getpixel((100, 10))[3] == 0  # type: ignore[index]
     assert 'for="show-confidence"' in html
-    assert 'for="show-confidence"' not in run.page.read_text()
+    assert 'for="show-confidence"' not in made(run, plan_of(run))
 
 
 def test_no_secret_and_no_markup_gets_in(run: Run) -> None:
