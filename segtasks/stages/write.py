@@ -88,7 +88,7 @@ def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     started = time.perf_counter()
     urls, tell = result_urls(plan), _counting(plan, on_progress)
     with ExitStack() as files:
-        made = {
+        made: dict[str, Path] = {
             name: files.enter_context(_cog(plan, name, urls[name], tell))
             for name in ("mask", "confidence")
             if name in urls
