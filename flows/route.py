@@ -200,7 +200,7 @@ def _result(
 
 
 def _pixel_m2(plan: Plan) -> float | None:
-    from segtasks.accuracy.areas import pixel_areas  # noqa: PLC0415 - pyproj, for the end alone
+    from segtasks.pixel_areas import pixel_areas  # noqa: PLC0415 - pyproj, for the end alone
 
     areas, raster = pixel_areas(plan.raster), plan.raster
     middle = Window(raster.height // 2, raster.width // 2, 1, 1)

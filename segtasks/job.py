@@ -62,6 +62,10 @@ class Outputs(Part):
         default=True, description="item.json: a STAC item of the results, their source and model."
     )
     quicklook: bool = Field(default=True, description="quicklook.png: image and mask side by side.")
+    report: bool = Field(
+        default=True,
+        description="report.html: pictures, areas, seams, timings and settings on one page.",
+    )
 
 
 class Compute(Part):

@@ -4,7 +4,7 @@ from typing import Any
 
 from segtasks import cost
 from segtasks.plan import Plan
-from segtasks.stages.write import FILES, result_urls
+from segtasks.results import FILES, result_urls
 
 GIB = 2**30
 WASTEFUL_FACTOR = 2.5
@@ -57,10 +57,16 @@ def figures(plan: Plan) -> dict[str, Any]:
 
 def lines(plan: Plan) -> list[str]:
     """The same for people."""
+    found = [f"{name:<10} {text}" for name, text in rows(plan).items()]
+    return found + [f"warning    {warning}" for warning in figures(plan)["warnings"]]
+
+
+def rows(plan: Plan) -> dict[str, str]:
+    """The same for people, by name, without the warnings."""
     shown = figures(plan)
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
-    rows = {
+    return {
         "source": f"{shown['source']}: {size}, bands {', '.join(map(str, plan.bands))}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
         "tiles": f"{shown['tiles']} of {shown['tile_px']} px",
@@ -73,8 +79,6 @@ def lines(plan: Plan) -> list[str]:
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
         "writes": f"{plan.job.to}/: {', '.join(FILES[name] for name in result_urls(plan))}",
     }
-    found = [f"{name:<10} {text}" for name, text in rows.items()]
-    return found + [f"warning    {warning}" for warning in shown["warnings"]]
 
 
 def _inference(plan: Plan) -> str:

@@ -130,6 +130,7 @@ ASSETS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         ("data", "probabilities"),
     ),
     "quicklook": ("Image and mask", pystac.MediaType.PNG, ("overview",)),
+    "report": ("Report of the run", pystac.MediaType.HTML, ("metadata",)),
 }
 """Title, media type and roles of each result."""
 

@@ -3,6 +3,7 @@
 All is made first and then published, the mask last: where it is, nothing is left to do.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from itertools import count
@@ -19,39 +20,12 @@ from segtasks.errors import DestinationError, StageError
 from segtasks.grid import Grid, Window
 from segtasks.outputs import legend_file, quicklook
 from segtasks.plan import Plan
+from segtasks.results import FILES, mask_url, result_urls
 from segtasks.storage import cogs, cubes, objects, receipts, workspace
 
 OnProgress = Callable[[int, int], None]
 Tell = Callable[[], None]
 Parts = Iterator[tuple[Window, npt.NDArray[Any]]]
-
-FILES = {
-    "mask": "mask.tif",
-    "legend": "mask.tif.aux.xml",
-    "confidence": "confidence.tif",
-    "probabilities": "probabilities.zarr",
-    "item": "item.json",
-    "quicklook": "quicklook.png",
-}
-
-
-def result_urls(plan: Plan) -> dict[str, str]:
-    """Where each result that is asked for goes, by name."""
-    asked = plan.job.outputs
-    chosen = {
-        "mask": True,
-        "legend": True,
-        "confidence": plan.confidence is not None,
-        "probabilities": asked.probabilities,
-        "item": asked.stac,
-        "quicklook": asked.quicklook,
-    }
-    return {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
-
-
-def mask_url(plan: Plan) -> str:
-    """Where the mask goes."""
-    return f"{plan.job.to}/{FILES['mask']}"
 
 
 def published_urls(plan: Plan) -> dict[str, str]:
@@ -111,14 +85,15 @@ def is_outdated(plan: Plan) -> bool:
 def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     """Make and publish all results; their urls by name."""
     _require_finished(plan)
+    started = time.perf_counter()
     urls, tell = result_urls(plan), _counting(plan, on_progress)
     with ExitStack() as files:
-        made = {
+        made: dict[str, Path] = {
             name: files.enter_context(_cog(plan, name, urls[name], tell))
             for name in ("mask", "confidence")
             if name in urls
         }
-        small = _small(plan, urls, made["mask"])
+        small = _small(plan, urls, made, started)
         if "probabilities" in urls:
             _write_probabilities(plan, urls["probabilities"], tell)
         for name, data in small.items():
@@ -186,12 +161,15 @@ def _blanked(plan: Plan, tell: Tell) -> Parts:
         yield core, data
 
 
-def _small(plan: Plan, urls: dict[str, str], mask: Path) -> dict[str, bytes]:
+def _small(
+    plan: Plan, urls: dict[str, str], made: dict[str, Path], started: float
+) -> dict[str, bytes]:
     """The small files that go with the mask, by name."""
     makers: dict[str, Callable[[], bytes]] = {
         "legend": lambda: legend_file.aux_xml(legend(plan).entries),
         "item": lambda: _item(plan, urls),
-        "quicklook": lambda: _quicklook(plan, mask),
+        "quicklook": lambda: _quicklook(plan, made["mask"]),
+        "report": lambda: _report(plan, urls, made, started),
     }
     return {name: make() for name, make in makers.items() if name in urls}
 
@@ -210,3 +188,10 @@ def _quicklook(plan: Plan, cog: Path) -> bytes:
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
     mask = cogs.read_small(str(cog), small.shape)[0]
     return quicklook.draw(image, mask, legend(plan).colormap)
+
+
+def _report(plan: Plan, urls: dict[str, str], made: dict[str, Path], started: float) -> bytes:
+    from segtasks.reporting.page import page  # noqa: PLC0415 - as catalogue
+
+    beside = {name: url for name, url in urls.items() if name != "report"}
+    return page(plan, made, beside, legend(plan).colormap, started)
