@@ -10,10 +10,12 @@ from pydantic import (
     model_validator,
 )
 
+from segtasks.cleanup import Cleanup
 from segtasks.inference import Inference
 from segtasks.part import Auto, Part, WholeChunks
 from segtasks.refinement import Crf
 from segtasks.settings import validated
+from segtasks.vectorisation import Vectors
 
 Pixels = Annotated[int, Field(ge=1, le=65536)]
 
@@ -124,7 +126,13 @@ class Job(Part):
     tiling: Tiling = Tiling()
     inference: Inference = Inference()
     crf: Crf | None = Field(Crf(), description="Dense CRF; none: the network's labels as they are.")
+    cleanup: Cleanup | None = Field(
+        None, description="Sieve the mask by a minimum mapping unit; none: as it is."
+    )
     outputs: Outputs = Outputs()
+    vectors: Vectors | None = Field(
+        None, description="Polygons of the mask, PREFIX/polygons.*; none: no polygons."
+    )
     workspace: str | None = Field(
         None,
         description="Folder or s3:// prefix for what rests between stages. "

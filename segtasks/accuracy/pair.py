@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segtasks import labels as class_maps
-from segtasks.accuracy.areas import PixelAreas, pixel_areas
 from segtasks.accuracy.job import EvaluationJob, MaskPair
+from segtasks.areas import PixelAreas, pixel_areas
 from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.networks.card import ClassEntry

@@ -76,9 +76,9 @@ def _require_finished(plan: Plan) -> None:
     """No receipt, no mask: a hole must never look like a result."""
     last = plan.stages[-1]
     done = receipts.done(plan.job.workspace_url, plan.fingerprints[last], last)
-    missing = len(plan.mask_grid) - len(done)
+    missing = len(plan.grid(last)) - len(done)
     if missing:
-        raise StageError(f"write: {missing} of {len(plan.mask_grid)} tiles are not done; rerun")
+        raise StageError(f"write: {missing} of {len(plan.grid(last))} tiles are not done; rerun")
 
 
 def legend(plan: Plan) -> cogs.Legend:
@@ -90,7 +90,7 @@ def _parts(plan: Plan, on_progress: OnProgress) -> Iterator[tuple[Window, npt.ND
     grid = plan.mask_grid
     for count, tile in enumerate(grid.tiles(), start=1):
         core = grid.core(tile)
-        yield core, workspace.read(plan.job.workspace_url, "mask", core)
+        yield core, workspace.read(plan.job.workspace_url, plan.finished_mask, core)
         on_progress(count, len(grid))
 
 
@@ -114,6 +114,11 @@ def _tags(plan: Plan) -> dict[str, str]:
         ),
         "SEGTASKS_INFERENCE": json.dumps(plan.job.inference.model_dump()),
         "SEGTASKS_NETWORK_RUN": f"{plan.settled.precision} {plan.settled.form}",
+        "SEGTASKS_SIEVE": json.dumps(
+            {"sieve_px": plan.sieve_px, "connectedness": plan.connectedness}
+            if plan.sieve_px
+            else None
+        ),
         "SEGTASKS_CRF": json.dumps(
             plan.job.crf
             and plan.job.crf.model_dump()

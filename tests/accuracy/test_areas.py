@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pyproj import CRS, Geod, Transformer
 
-from segtasks.accuracy.areas import pixel_areas
+from segtasks.areas import pixel_areas
 from segtasks.grid import Grid, Window
 from segtasks.raster import Affine, Raster
 

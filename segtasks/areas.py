@@ -12,12 +12,14 @@ ellipsoid, where the shoelace formula gives their area; within a strip pixels sh
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 
 from segtasks.grid import Window
 from segtasks.raster import Affine, Raster
-from segtasks.training.metrics import Floats
+
+Floats = npt.NDArray[np.float64]
 
 STRIP_PX = 64
 POLAR_DEGREES = 70.0
