@@ -18,6 +18,7 @@ from segtasks.networks.card_file import read_card
 from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import Modes, as_seen, modes_of
+from segtasks.outputs import vector_files
 from segtasks.patches import Lattice
 from segtasks.radiometry import (
     Range,
@@ -31,6 +32,7 @@ from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
 from segtasks.sizes import least_px
 from segtasks.storage import objects, rasters
+from segtasks.vectorisation import drawn_classes
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
 Stage = Literal["ingest", "pool", "predict", "refine", "components", "sieve", "vectorise"]
@@ -53,6 +55,7 @@ class Plan:
         colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
         windows: the CRF's own grid; ``None`` without a CRF.
         sieve_px: pixels of the smallest piece that stays in the mask; 0: it is not cleaned up.
+        drawn: ids of the classes that get polygons.
         crf_backend: who computes it, by name, whatever auto stands for on another machine.
         settled: precision and form of the network, as measured where the job leaves them open.
         thumbnail_step: every how manieth pixel goes into the quicklook.
@@ -74,6 +77,7 @@ class Plan:
     crf_halo_px: int
     crf_backend: str
     sieve_px: int
+    drawn: tuple[int, ...]
     thumbnail_step: int
     settled: Settled = field(default_factory=Settled)
     warnings: tuple[str, ...] = ()
@@ -179,6 +183,7 @@ def make_plan(job: Job) -> Plan:
         crf_halo_px=halo,
         crf_backend=backend,
         sieve_px=least_px(job.cleanup, raster),
+        drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
         warnings=(
@@ -197,6 +202,13 @@ def local_model(model: str) -> Path:
     if form_of(path) is not None:
         objects.copy_companion(url, SUFFIX)
     return path
+
+
+def _drawn(job: Job, card: Card) -> tuple[int, ...]:
+    """Ids of the classes that get polygons, where those can be written."""
+    if job.vectors:
+        vector_files.require(job.vectors)
+    return drawn_classes(job.vectors, [entry.name for entry in card.classes])
 
 
 def _thumbnail_step(raster: Raster) -> int:

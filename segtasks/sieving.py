@@ -48,7 +48,7 @@ class Part:
 
     def table(self) -> dict[str, npt.NDArray[Any]]:
         """As named arrays."""
-        own = {"classes": self.classes, "sizes": self.sizes}
+        own: dict[str, npt.NDArray[Any]] = {"classes": self.classes, "sizes": self.sizes}
         met = {"one": self.contacts.one, "other": self.contacts.other, "at": self.contacts.at}
         return own | met | {f"edge{side}": edge for side, edge in enumerate(self.edges)}
 
@@ -167,24 +167,24 @@ def _reached(on_rim: npt.NDArray[np.bool_], best: Contacts) -> npt.NDArray[np.bo
 
 
 def _seams(
-    tiles: Mapping[tuple[int, int], tuple[Part, int]], grid: Grid, connectedness: int
+    tiles: Mapping[Tile, tuple[Part, Any]], grid: Grid, connectedness: int
 ) -> Iterator[Contacts]:
     """The contacts across tile borders: along each row of tiles, then between two rows."""
     rows, cols = grid.shape
     for row in range(rows):
         for col in range(1, cols):
-            right, left = _edge(tiles[row, col - 1], 3), _edge(tiles[row, col], 2)
+            right, left = _edge(tiles[Tile(row, col - 1)], 3), _edge(tiles[Tile(row, col)], 2)
             core = grid.core(Tile(row, col))
             strip = np.stack([right, left], axis=1)
             yield contacts(strip, core.row, core.col - 1, grid.width, connectedness)
         if row:
-            above = np.concatenate([_edge(tiles[row - 1, col], 1) for col in range(cols)])
-            below = np.concatenate([_edge(tiles[row, col], 0) for col in range(cols)])
+            above = np.concatenate([_edge(tiles[Tile(row - 1, col)], 1) for col in range(cols)])
+            below = np.concatenate([_edge(tiles[Tile(row, col)], 0) for col in range(cols)])
             strip = np.stack([above, below])
             yield contacts(strip, row * grid.core_px - 1, 0, grid.width, connectedness)
 
 
-def _edge(tile: tuple[Part, int], side: int) -> Ints:
+def _edge(tile: tuple[Part, Any], side: int) -> Ints:
     part, start = tile
     edge = part.edges[side]
     return np.where(edge == NONE, NONE, edge + start)

@@ -1,9 +1,11 @@
 """The job's part on polygons: of which classes, how small, how simple, in what format."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from segtasks.errors import JobError
 from segtasks.part import Part
 
 SUFFIXES = {"parquet": "parquet", "flatgeobuf": "fgb", "gpkg": "gpkg"}
@@ -36,3 +38,22 @@ class Vectors(Part):
     def file_name(self) -> str:
         """Under the prefix of the results."""
         return f"polygons.{SUFFIXES[self.format]}"
+
+
+def drawn_classes(vectors: Vectors | None, names: Sequence[str]) -> tuple[int, ...]:
+    """Ids of the classes that get polygons.
+
+    Raises:
+        JobError: a class is left out that the model does not have, or none is left.
+    """
+    if vectors is None:
+        return ()
+    unknown = [name for name in vectors.without if name not in names]
+    if unknown:
+        raise JobError(
+            f"vectors.without: the model has no class {unknown[0]!r}; it has {', '.join(names)}"
+        )
+    drawn = tuple(i for i, name in enumerate(names) if name not in vectors.without)
+    if not drawn:
+        raise JobError("vectors.without: leaves no class to draw; name fewer")
+    return drawn

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels
+from segtasks import drawing, labels
 from segtasks.errors import DestinationError, StageError
 from segtasks.grid import Window
 from segtasks.outputs import quicklook
@@ -67,6 +67,8 @@ def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
         if plan.job.outputs.quicklook:
             urls["quicklook"] = quicklook_url(plan)
             objects.write_bytes(urls["quicklook"], _quicklook(plan, cog))
+        if plan.job.vectors:
+            urls["polygons"] = drawing.publish(plan)
         # Last: where a mask is, nothing is left to do.
         objects.put_file(cog, urls["mask"])
     return urls

@@ -13,7 +13,8 @@ from segtasks.sieving import merged, part_of, settle
 
 def sieved(mask: Bytes, least_px: int, connectedness: int, tile_px: int) -> Bytes:
     """The mask sieved tile by tile."""
-    grid, out = Grid(*mask.shape, tile_px), np.empty_like(mask)
+    (height, width), out = mask.shape, np.empty_like(mask)
+    grid = Grid(height, width, tile_px)
     cores = [grid.core(tile) for tile in grid.tiles()]
     found = [components(mask[core.slices], core, grid.width, connectedness) for core in cores]
     rims = settle([part_of(each, least_px) for each in found], grid, connectedness, least_px)
@@ -29,7 +30,7 @@ def blobs(height: int, width: int, seed: int, classes: int = 4, grain: float = 3
     rng = np.random.default_rng(seed)
     smooth = gaussian_filter(rng.normal(size=(height, width)), grain)
     bounds = np.quantile(smooth, np.linspace(0, 1, classes + 1)[1:-1])
-    mask = np.digitize(smooth, bounds).astype(np.uint8)
+    mask: Bytes = np.digitize(smooth, bounds).astype(np.uint8)
     noisy = rng.random(mask.shape) < 0.05
     mask[noisy] = rng.integers(0, classes, mask.shape)[noisy]
     mask[rng.random(mask.shape) < 0.005] = NODATA

@@ -21,7 +21,7 @@ def by_gdal(mask: Bytes, least_px: int, connectedness: int) -> Bytes:
 
 def by_hand(mask: Bytes, least_px: int) -> Bytes:
     """The rule as it is written, slow and obvious, 4-connected."""
-    ids, classes = np.full(mask.shape, -1), []
+    ids, classes = np.full(mask.shape, -1), list[int]()
     for class_id in np.unique(mask[mask != NODATA]):
         found, count = label(mask == class_id)
         ids[found > 0] = found[found > 0] + len(classes) - 1
@@ -30,7 +30,7 @@ def by_hand(mask: Bytes, least_px: int) -> Bytes:
     best: dict[int, int] = {}
     for row, col in np.ndindex(mask.shape):
         for near in ((row - 1, col), (row, col - 1)):
-            if min(near) >= 0 and min(one := ids[row, col], other := ids[near]) >= 0:
+            if min(near) >= 0 and min(one := int(ids[row, col]), other := int(ids[near])) >= 0:
                 for a, b in ((one, other), (other, one)):
                     if a != b and (a not in best or sizes[best[a]] < sizes[b]):
                         best[a] = b
