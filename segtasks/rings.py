@@ -4,9 +4,9 @@ An arc is what lies between two junctions of an outline, or a whole ring without
 that share a border share its arcs. Each is simplified by itself, in one direction whoever asks
 (Visvalingam and Whyatt 1993, doi:10.1179/000870493786962263: the corner that cuts off the least
 area goes first), and a corner goes only if no vertex of another outline lies in the triangle it
-cuts off. Then what an arc sweeps over holds no vertex of any other, and since it keeps some of its own
-vertices and gets no new ones, two simplified arcs cannot cross, whatever happened to the other.
-So the result follows from the mask alone: not from tiles, and not from the order of the work.
+cuts off. Then what an arc sweeps over holds no vertex of any other, and since it keeps some of its
+own vertices and gets no new ones, two simplified arcs cannot cross, whatever happened to the
+other. So the result follows from the mask alone: not from tiles, and not from the order of the work.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosaics import blobs, masks
 from rasterio.features import shapes
@@ -93,6 +93,7 @@ def test_a_noisy_mask(tile_px: int) -> None:
     assert outlines(found) == outlines(drawn(mask, 1000))
 
 
+@settings(max_examples=60)
 @given(masks(), st.sampled_from([0.5, 1.0, 3.0, 50.0]), st.integers(1, 21))
 def test_simplified_pieces_fit_together_in_any_tiles(
     mask: Bytes, square_px: float, tile_px: int

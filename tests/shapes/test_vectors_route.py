@@ -18,9 +18,9 @@ from segtasks.errors import DestinationError, JobError
 from segtasks.grid import Window
 from segtasks.job import make_job
 from segtasks.outputs import vector_files
-from segtasks.prepare import ArraySpec
 from segtasks.scenes.write import write_scene
 from segtasks.storage import workspace
+from segtasks.storage.workspace import ArraySpec
 
 TILING = {"patch_px": 128, "overlap_px": 0}
 SUFFIXES = {"parquet": "parquet", "flatgeobuf": "fgb", "gpkg": "gpkg"}
