@@ -34,8 +34,8 @@ from segtasks.storage import objects, tables, workspace
 BLOCK_PX, BLOCKS = 512, 64
 AREA_DIGITS, CONFIDENCE_DIGITS = 3, 4
 """Sums of floats differ in their last bits with the tiles; what is written does not."""
-CONFIDENCE = "confidence"
-"""Array of the workspace, where there is one."""
+CONFIDENCE, FULL = "confidence", 254
+"""Array of the workspace, where there is one, and the byte in it that stands for 1."""
 
 
 def url_of(plan: Plan) -> str:
@@ -150,6 +150,6 @@ def _columns(plan: Plan, table: Columns) -> Columns:
         area: np.round(sums[:, 0], AREA_DIGITS) if len(sums) else np.zeros(0),
     }
     if workspace.shape(plan.job.workspace_url, CONFIDENCE) is not None:
-        mean = sums[:, 1] / table["sizes"] if len(sums) else np.zeros(0)
+        mean = sums[:, 1] / table["sizes"] / FULL if len(sums) else np.zeros(0)
         columns["confidence"] = np.round(mean, CONFIDENCE_DIGITS)
     return columns | {vector_files.GEOMETRY: shapes}

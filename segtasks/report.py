@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from segtasks import cost
+from segtasks import cost, drawing
 from segtasks.plan import Plan
 
 GIB = 2**30
@@ -46,6 +46,8 @@ def figures(plan: Plan) -> dict[str, Any]:
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
+        "sieve_px": plan.sieve_px,
+        "polygons": drawing.url_of(plan) if plan.job.vectors else None,
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
         "fingerprint": plan.fingerprints["mask"],
@@ -69,10 +71,17 @@ def lines(plan: Plan) -> list[str]:
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
-        "writes": shown["mask"],
+        "clean-up": _clean_up(plan),
+        "writes": ", ".join(filter(None, (shown["mask"], shown["polygons"]))),
     }
     found = [f"{name:<10} {text}" for name, text in rows.items()]
     return found + [f"warning    {warning}" for warning in shown["warnings"]]
+
+
+def _clean_up(plan: Plan) -> str:
+    if not plan.sieve_px:
+        return "none"
+    return f"pieces of fewer than {plan.sieve_px} px go to their largest neighbour"
 
 
 def _inference(plan: Plan) -> str:

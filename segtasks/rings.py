@@ -6,7 +6,7 @@ that share a border share its arcs. Each is simplified by itself, in one directi
 area goes first), and a corner goes only if no vertex of another outline lies in the triangle it
 cuts off. Then what an arc sweeps over holds no vertex of any other, and since it keeps some of its
 own vertices and gets no new ones, two simplified arcs cannot cross, whatever happened to the
-other. So the result follows from the mask alone: not from tiles, and not from the order of the work.
+other. So the result follows from the mask alone: not from tiles, nor from the order of the work.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +83,7 @@ def _simplified_arc(arc: Ring, most: float, is_turning: IsTurning) -> Ring:
     """The arc without corners of at most ``most`` (twice the area), in the same direction."""
     count = len(arc)
     before, after = list(range(-1, count - 1)), list(range(1, count + 1))
-    left = {vertex: i for i, vertex in enumerate(arc)}
+    own = {vertex: i for i, vertex in enumerate(arc)}
     heap = [(_twice_area(arc[i - 1], arc[i], arc[i + 1]), i) for i in range(1, count - 1)]
     heap = [entry for entry in heap if entry[0] <= most]
     heapify(heap)
@@ -94,7 +94,10 @@ def _simplified_arc(arc: Ring, most: float, is_turning: IsTurning) -> Ring:
         if gone[i]:
             continue
         corner = arc[before[i]], arc[i], arc[after[i]]
-        if size != _twice_area(*corner) or _is_blocked(corner, left, gone, is_turning):
+        if size != _twice_area(*corner):
+            continue
+        # A triangle of half a pixel holds no vertex but its own (Pick 1899).
+        if size > 1 and _is_blocked(corner, own, gone, is_turning):
             continue
         gone[i], spare = 1, spare - 1
         after[before[i]], before[after[i]] = after[i], before[i]

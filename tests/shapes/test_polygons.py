@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosaics import blobs, masks
 from rasterio.features import shapes
+from sources import SHARED
 
 from segtasks.components import Bytes, components
 from segtasks.grid import Grid
@@ -18,6 +20,7 @@ from segtasks.joining import Joiner, Piece, split
 from segtasks.labels import NODATA
 from segtasks.outlines import trace, turnings
 from segtasks.rings import simple_rings, simplified, without_straight
+from segtasks.scenes import scene_window
 from segtasks.stages.vectorise import _pieces
 
 Drawn = list[tuple[int, shapely.Polygon]]
@@ -91,6 +94,28 @@ def test_a_noisy_mask(tile_px: int) -> None:
     assert sizes(found) == sizes(in_one_piece(mask))
     assert sum(shape.area for _, shape in found) == np.count_nonzero(mask != NODATA)
     assert outlines(found) == outlines(drawn(mask, 1000))
+
+
+def test_a_scene_in_tiles_of_512() -> None:
+    labels = scene_window(3, 0, 0, 1024, 1024)[1]
+    assert_as_one(labels)
+
+
+@pytest.mark.shared
+def test_labels_of_a_real_scene_in_tiles_of_512() -> None:
+    path = SHARED / "data/dubai/scenes/tile_7_label.tif"
+    if not path.exists():
+        pytest.skip(f"shared imagery not found: {path} (set SEGTASKS_SHARED)")
+    with rasterio.open(path) as dataset:
+        assert_as_one(dataset.read(1, window=((1000, 2200), (900, 2300))))
+
+
+def assert_as_one(mask: Bytes) -> None:
+    """Tiles of 512 px, and the mask in one piece: as many pieces per class, of the same areas."""
+    expected, found = in_one_piece(mask), drawn(mask, 512)
+    assert len(expected) > 50
+    assert sizes(found) == sizes(expected)
+    assert outlines(found) == outlines(drawn(mask, 4096))
 
 
 @settings(max_examples=60)

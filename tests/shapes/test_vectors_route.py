@@ -180,8 +180,8 @@ def test_mean_confidence_where_there_is_some(
     frame = read(tmp_path / "o")
     one = frame.iloc[int(frame.area.argmax())]
     west, _, east, _ = one.geometry.bounds
-    assert (west - 5e5) / 0.6 < one["confidence"] < (east - 5e5) / 0.6
-    assert frame["confidence"].between(0, 130).all()
+    assert (west - 5e5) / 0.6 < 254 * one["confidence"] < (east - 5e5) / 0.6
+    assert frame["confidence"].between(0, 130 / 254).all()
 
 
 def test_other_polygons_are_another_job(model: Path, tmp_path: Path) -> None:
