@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from segtasks.errors import JobError
 from segtasks.part import Part
@@ -33,6 +33,11 @@ class Vectors(Part):
         description="Corners that cut off less than a square of this side (metres) are dropped; "
         "polygons that share a border go on sharing it. 0: the outlines of the pixels.",
     )
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _one_name(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @property
     def file_name(self) -> str:

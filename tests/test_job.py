@@ -53,7 +53,7 @@ def test_options_win_over_the_file_part_by_part(tmp_path: Path) -> None:
 
 
 def test_clean_up_and_polygons_have_options() -> None:
-    given = {"sieve_px": "25", "vectors_format": "gpkg", "vectors_without": "[background]"}
+    given = {"sieve_px": "25", "vectors_format": "gpkg", "vectors_without": "background"}
     job = make_job({**PATHS, **nested(Job, given)})
     assert job.cleanup is not None
     assert job.vectors is not None
