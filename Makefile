@@ -13,6 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
 	$(PIP) -e ".[dev]"
+	$(PIP) --no-deps dask-kubernetes  # its schemas judge our manifests; its code is not run
 	touch $@
 
 demo: .venv/ready

@@ -1,5 +1,6 @@
 """What runs tiles: an executor per stage, in this process or on a Dask cluster."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 NO_WORKERS_SECONDS = 120.0
 QUEUED = 2  # tiles waiting at the scheduler per tile being done
+COUNT_SECONDS = 5.0  # how often workers are counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class Engine:
 
     Attributes:
         executor: the executor for a stage; ``submit`` gives a ``concurrent.futures.Future``.
-        in_flight: how many tiles of one stage may be submitted at a time.
+        in_flight: how many tiles of one stage may be submitted at a time, at present.
         worker_bytes: memory of the smallest worker process.
         check: raises ResourceError when there is nobody left to work.
         killed: the error of a tile that killed its worker on every attempt.
@@ -34,7 +36,7 @@ class Engine:
 
     name: str
     executor: Callable[[Stage], Executor]
-    in_flight: int
+    in_flight: Callable[[], int]
     worker_bytes: int
     check: Callable[[], None] = lambda: None
     killed: tuple[type[BaseException], ...] = ()
@@ -81,7 +83,7 @@ def _inline(pool: Executor) -> Engine:
     return Engine(
         name="this process",
         executor=lambda _: pool,
-        in_flight=TILES_IN_FLIGHT,
+        in_flight=lambda: TILES_IN_FLIGHT,
         worker_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     )
 
@@ -102,7 +104,7 @@ def _dask(client: "Client", plan: Plan) -> Engine:
     return Engine(
         name=f"Dask, {len(workers)} processes",
         executor=lambda stage: executors[stage],
-        in_flight=(1 + QUEUED) * sum(worker["nthreads"] for worker in workers),
+        in_flight=_Threads(client).tiles,
         worker_bytes=min(worker["memory_limit"] for worker in workers),
         check=_Watch(client).check,
         killed=(KilledWorker,),
@@ -116,6 +118,23 @@ def resources(plan: Plan, stage: Stage) -> dict[str, float]:
     """
     on_gpu = stage in FORWARDING or (stage == "refine" and plan.crf_backend == "torch")
     return {"GPU" if on_gpu else "CPU": 1 / TILES_IN_FLIGHT}
+
+
+@dataclass
+class _Threads:
+    """Counts the workers' threads: a queue or a cloud starts workers one after another."""
+
+    client: "Client"
+    counted: float = -math.inf
+    threads: int = 0
+
+    def tiles(self) -> int:
+        """What keeps all of them busy."""
+        now = time.monotonic()
+        if now - self.counted > COUNT_SECONDS:
+            self.threads = self.client.scheduler_info(n_workers=1)["total_threads"]
+            self.counted = now
+        return (1 + QUEUED) * max(1, self.threads)
 
 
 @dataclass

@@ -91,7 +91,7 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     plan = make_plan(job)
     if write.is_published(plan):
         _clean_up(job)
-        return _result(plan, "was done already", {"mask": write.mask_url(plan)}, started)
+        return _result(plan, "was done already", write.published_urls(plan), started)
     prepare(plan)
     plan, tiles_done = _run_stages(recall(plan), start, on_progress)
     urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()

@@ -56,7 +56,7 @@ class StageRun:
 
     def _submit(self) -> None:
         """Fill the window with tiles whose input is there."""
-        while self.todo and len(self.live) < self.engine.in_flight:
+        while self.todo and len(self.live) < self.engine.in_flight():
             tile = self.todo[0]
             if self.board.is_blocked(self.stage, tile):
                 self.board.give_up(self.stage, self.todo.popleft(), "its input is missing")
@@ -72,7 +72,7 @@ class StageRun:
 
     def _settle(self) -> None:
         """Wait for a tile of ours, or for the stage before."""
-        waiting = bool(self.todo) and len(self.live) < self.engine.in_flight
+        waiting = bool(self.todo) and len(self.live) < self.engine.in_flight()
         if not self.live:
             self.board.wait(POLL_SECONDS)
             return

@@ -71,8 +71,10 @@ def _pixel_bytes(plan: Plan) -> int:
 
 
 def _stored_bytes(plan: Plan) -> int:
-    probabilities = len(plan.card.classes) * HALF_BYTES if plan.windows else 0
-    return _pixel_bytes(plan) + probabilities + (2 if plan.sieve_px else 1)
+    is_kept = "probabilities" in plan.predicted
+    probabilities = len(plan.card.classes) * HALF_BYTES if is_kept else 0
+    labels = 1 + (plan.confidence is not None) + (plan.sieve_px > 0)
+    return _pixel_bytes(plan) + probabilities + labels
 
 
 def _patch_factor(tiles: Grid, lattice: Lattice) -> float:
@@ -126,9 +128,9 @@ def _predict_bytes(plan: Plan) -> int:
     classes, lattice, patch_px = len(plan.card.classes), plan.lattice, _largest_patch(plan.lattice)
     core_px = min(plan.tiles.core_px, max(lattice.height, lattice.width)) ** 2
     read_px = max(core_px, patch_px) + 4 * lattice.margin_px * plan.tiles.core_px
-    forward = patch_px * (
-        plan.seen.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + classes)
-    )
+    # Beside the mask, what is made of a patch's logits needs their softmax as well.
+    maps = classes if len(plan.predicted) == 1 else 2 * classes
+    forward = patch_px * (plan.seen.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + maps))
     tile = read_px * _pixel_bytes(plan) + core_px * (
         classes * (FLOAT_BYTES + HALF_BYTES) + FLOAT_BYTES
     )

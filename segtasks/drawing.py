@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segtasks.confidence import FULL
 from segtasks.grid import Tile, Window
 from segtasks.joining import Joiner, Piece, Pieces
 from segtasks.labels import NODATA
@@ -34,8 +35,8 @@ from segtasks.storage import objects, tables, workspace
 BLOCK_PX, BLOCKS = 512, 64
 AREA_DIGITS, CONFIDENCE_DIGITS = 3, 4
 """Sums of floats differ in their last bits with the tiles; what is written does not."""
-CONFIDENCE, FULL = "confidence", 254
-"""Array of the workspace, where there is one, and the byte in it that stands for 1."""
+CONFIDENCE = "confidence"
+"""Array of the workspace, where the job asks for it."""
 
 
 def url_of(plan: Plan) -> str:
@@ -80,9 +81,7 @@ def table_of(plan: Plan, pieces: Sequence[Piece], is_turning: IsTurning) -> Colu
 def confidence_of(plan: Plan, core: Window) -> npt.NDArray[Any] | None:
     """How sure each label (h, w) of a core is; ``None`` where nothing has been kept of that."""
     url = plan.job.workspace_url
-    if workspace.shape(url, CONFIDENCE) is None:
-        return None
-    return workspace.read(url, CONFIDENCE, core)
+    return workspace.read(url, CONFIDENCE, core) if plan.confidence else None
 
 
 def padded(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
@@ -149,7 +148,7 @@ def _columns(plan: Plan, table: Columns) -> Columns:
         "name": names[table["class_ids"]],
         area: np.round(sums[:, 0], AREA_DIGITS) if len(sums) else np.zeros(0),
     }
-    if workspace.shape(plan.job.workspace_url, CONFIDENCE) is not None:
+    if plan.confidence:
         mean = sums[:, 1] / table["sizes"] / FULL if len(sums) else np.zeros(0)
         columns["confidence"] = np.round(mean, CONFIDENCE_DIGITS)
     return columns | {vector_files.GEOMETRY: shapes}

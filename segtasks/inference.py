@@ -51,11 +51,12 @@ class Inference(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scales: Scales = Field(
-        (1.0,),
+    scales: Scales | Auto = Field(
+        "auto",
         description="Each patch is forwarded at these multiples of its size: 0.25 to 4 in steps of "
         "0.05, at most 8. A scale s costs s x s forwards. The patches' lattice becomes a common "
-        "multiple.",
+        "multiple. auto: the one at which pixels are nearest in size to those the model has learnt "
+        "from; 1 where either is not known.",
     )
     angles: Angles = Field(
         "none",

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from segtasks.confidence import Kind
 from segtasks.crf.parameters import CrfParameters
 from segtasks.grid import Grid, Tile, Window
 from segtasks.job import Job, digest
@@ -32,6 +33,7 @@ from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
 from segtasks.sizes import least_px
 from segtasks.storage import objects, rasters
+from segtasks.storage.ground import pixel_side_m
 from segtasks.vectorisation import drawn_classes
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
@@ -96,6 +98,19 @@ class Plan:
     def pools_raster(self) -> bool:
         """Whether a stage before predict takes averages over the whole raster."""
         return self.modes.pooling == "raster"
+
+    @property
+    def confidence(self) -> Kind | None:
+        """What `confidence.tif` is to show, if anything."""
+        return self.job.outputs.confidence
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """The arrays that predict makes: what refine reads, or the mask and what goes with it."""
+        if self.windows:
+            return ("probabilities",)
+        sure = ("confidence",) if self.confidence else ()
+        return ("mask", *sure, *(("probabilities",) if self.job.outputs.probabilities else ()))
 
     @property
     def batch(self) -> int:
@@ -165,7 +180,7 @@ def make_plan(job: Job) -> Plan:
     halo = halo_px(job.crf, crf) if job.crf and crf else 0
     backend = backend_of(job, job.crf) if job.crf else "none"
     core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
-    modes = modes_of(job.inference, card)
+    modes = modes_of(job.inference, card, pixel_side_m(raster))
     seen = as_seen(modes, card)
     plan = Plan(
         job=job,
@@ -188,7 +203,7 @@ def make_plan(job: Job) -> Plan:
         settled=as_asked(job.inference),
         warnings=(
             *raster.warnings,
-            *resolution_advice(raster, card),
+            *resolution_advice(raster, card, modes),
             *(colour_warnings(raster, bands, job.stretch) if crf else ()),
         ),
     )
@@ -222,13 +237,16 @@ def _thumbnail_step(raster: Raster) -> int:
 def _with_fingerprints(plan: Plan) -> Plan:
     """A stage's data depends on the stage before and on its own settings, and on nothing else.
 
-    The mask does not depend on the tiles, so neither does its fingerprint.
+    The mask does not depend on the tiles, nor on what is made beside it, so neither does its
+    fingerprint.
     """
     source, network, crf = _source_digest(plan), _network_digest(plan), _crf_digest(plan)
     ingest = digest(FORMAT, source, plan.tiles.core_px)
-    predict = digest(ingest, network, plan.windows is None)
+    also = [name for name in plan.predicted if name != "mask"] if plan.windows is None else []
+    sure = [plan.confidence] if plan.confidence else []
+    predict = digest(ingest, network, plan.windows is None, *also, *(sure if also else []))
     pool = {"pool": digest(ingest, network)} if plan.pools_raster else {}
-    refine = digest(predict, crf, plan.crf_backend)
+    refine = digest(predict, crf, plan.crf_backend, *sure)
     prints = {
         "ingest": ingest,
         **pool,

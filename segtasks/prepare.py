@@ -19,7 +19,7 @@ from segtasks.windows import BACKEND
 MASK_LEVEL = 3
 SETTLED, FINGERPRINTS = "settled", "fingerprints"
 REMADE: Mapping[str, tuple[str, ...]] = {
-    "refine": ("mask",),
+    "refine": ("mask", "confidence"),
     "components": (),
     "sieve": ("sieved",),
     "vectorise": (),
@@ -147,7 +147,8 @@ def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> No
     for name in differing:
         receipts.forget(url, name)
     raster, specs = plan.raster, _arrays(plan)
-    made = {array: specs[array] for name in differing for array in REMADE[name]}
+    arrays = [array for name in differing for array in REMADE[name] if array in specs]
+    made = {array: specs[array] for array in arrays}
     workspace.create(url, raster.height, raster.width, made)
     workspace.forget()
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
@@ -167,20 +168,23 @@ def _check_disk(url: str, plan: Plan) -> None:
 
 def _arrays(plan: Plan) -> dict[str, ArraySpec]:
     bands, classes, tile = len(plan.bands), len(plan.card.classes), plan.tiles.core_px
+    labels = ArraySpec(
+        leading=(),
+        dtype="uint8",
+        shard_px=plan.mask_grid.core_px,
+        fill=workspace.NODATA,
+        level=MASK_LEVEL,
+    )
     specs = {
         "image": ArraySpec(leading=(bands,), dtype=plan.raster.dtype, shard_px=tile, fill=0),
         "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
-        "mask": ArraySpec(
-            leading=(),
-            dtype="uint8",
-            shard_px=plan.mask_grid.core_px,
-            fill=workspace.NODATA,
-            level=MASK_LEVEL,
-        ),
+        "mask": labels,
     }
     if plan.sieve_px:
-        specs["sieved"] = replace(specs["mask"], shard_px=tile)
-    if plan.windows:
+        specs["sieved"] = replace(labels, shard_px=tile)
+    if plan.confidence:
+        specs["confidence"] = labels
+    if "probabilities" in plan.predicted:
         specs["probabilities"] = ArraySpec(
             leading=(classes,), dtype="float16", shard_px=tile, fill=0
         )

@@ -5,6 +5,7 @@ import numpy as np
 from segtasks.errors import SourceError
 from segtasks.job import Job
 from segtasks.networks.card import Card
+from segtasks.networks.modes import Modes
 from segtasks.raster import Raster
 from segtasks.storage import rasters
 from segtasks.storage.ground import pixel_side_m
@@ -99,13 +100,17 @@ def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
     return (float(low), float(high) if high > low else float(low) + 1.0)
 
 
-def resolution_advice(raster: Raster, card: Card) -> list[str]:
-    """Say so when pixels are much larger or smaller than those the network has learnt from."""
+def resolution_advice(raster: Raster, card: Card, modes: Modes) -> list[str]:
+    """Say so when the network sees other pixels than the raster's, or than it has learnt from."""
     trained, found = card.ground_resolution_m, pixel_side_m(raster)
-    if trained is None or found is None or 1 / ALIKE <= found / trained <= ALIKE:
+    if trained is None or found is None:
         return []
-    advice = (
-        f"{raster.url}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m; "
-        f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
-    )
-    return [advice]
+    facts = f"{raster.url}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m"
+    apart = min(max(found / trained / s, trained * s / found) for s in map(float, modes.scales))
+    if apart > ALIKE:
+        mend = f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
+        return [f"{facts}; {mend}"]
+    if len(modes.scales) > 1 or modes.scales[0] == 1:
+        return []
+    scale = float(modes.scales[0])
+    return [f"{facts}: it sees the raster at scale {scale:g}, {scale**2:.3g} forwards per pixel"]

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from segtasks import cost, drawing
+from segtasks import cost
 from segtasks.plan import Plan
+from segtasks.stages.write import result_urls
 
 GIB = 2**30
 WASTEFUL_FACTOR = 2.5
@@ -47,9 +48,9 @@ def figures(plan: Plan) -> dict[str, Any]:
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
         "sieve_px": plan.sieve_px,
-        "polygons": drawing.url_of(plan) if plan.job.vectors else None,
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
+        "results": result_urls(plan),
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
     }
@@ -72,10 +73,14 @@ def lines(plan: Plan) -> list[str]:
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
         "clean-up": _clean_up(plan),
-        "writes": ", ".join(filter(None, (shown["mask"], shown["polygons"]))),
+        "writes": f"{plan.job.to}/: {', '.join(_names(plan))}",
     }
     found = [f"{name:<10} {text}" for name, text in rows.items()]
     return found + [f"warning    {warning}" for warning in shown["warnings"]]
+
+
+def _names(plan: Plan) -> list[str]:
+    return [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
 
 
 def _clean_up(plan: Plan) -> str:

@@ -11,6 +11,7 @@ import rasterio
 from segtasks import cost, report
 from segtasks.errors import JobError, WorkspaceError
 from segtasks.grid import Grid, Tile
+from segtasks.inference import Inference
 from segtasks.job import Job, make_job
 from segtasks.networks import Card, ClassEntry, Normalisation
 from segtasks.networks.modes import Modes, as_seen, modes_of
@@ -59,7 +60,8 @@ def test_the_form_names_every_mode_with_its_bounds() -> None:
     schema = Job.model_json_schema()["$defs"]["Inference"]["properties"]
     assert all(field["description"] for field in schema.values())
     assert schema["angles"]["enum"] == ["none", "mirror", "flips", "d4"]
-    scales = schema["scales"]
+    scales, auto = schema["scales"]["anyOf"]
+    assert auto["const"] == schema["scales"]["default"] == "auto"
     assert (scales["minItems"], scales["maxItems"]) == (1, 8)
     assert (scales["items"]["minimum"], scales["items"]["maximum"]) == (0.25, 4)
 
@@ -87,6 +89,28 @@ def test_patches_start_where_every_scale_has_a_point_of_the_lattice(
     on_all = [o for o in range(1, 2 * align) if all(o * s % lattice == 0 for s in modes.scales)]
     assert on_all == [align]
     assert modes.margin_px(halo, lattice, lattice) == margin
+
+
+@pytest.mark.parametrize(
+    ("pixel_m", "scale"),
+    [
+        (0.3, "1"),
+        (0.36, "1"),
+        (0.39, "3/2"),
+        (0.24, "3/4"),
+        (0.14, "1/2"),
+        (0.01, "1/4"),
+        (10.0, "4"),
+        (None, "1"),
+    ],
+)
+def test_pixels_of_another_size_are_met_by_the_nearest_scale(
+    pixel_m: float | None, scale: str
+) -> None:
+    learnt = card("fcn8s_lean").model_copy(update={"ground_resolution_m": 0.3})
+    assert modes_of(Inference(), learnt, pixel_m).scales == (Fraction(scale),)
+    assert modes_of(Inference(scales=(1,)), learnt, pixel_m).is_plain
+    assert modes_of(Inference(), card("fcn8s_lean"), pixel_m).is_plain
 
 
 def test_forwards_are_counted() -> None:

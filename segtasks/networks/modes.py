@@ -9,7 +9,7 @@ torch; `fusion` does the work.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, gcd, lcm
+from math import ceil, gcd, lcm, log
 from typing import Any
 
 from segtasks.errors import JobError
@@ -21,6 +21,9 @@ from segtasks.networks.registry import entry, names
 TURNS = {"none": 1, "mirror": 2, "flips": 4, "d4": 8}
 TAKEN_APART = ("packed", "plain")
 FLOAT_BYTES = 4
+GROUND_SCALES = tuple(map(Fraction, ("1/4", "1/2", "3/4", "1", "3/2", "2", "3", "4")))
+"""What pixels of another size are met with: steps small enough for networks that learn from crops
+at random scales, and of small denominators, which keep the lattice of patches fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +75,31 @@ class Modes:
         return -(-widest // align) * align
 
 
-def modes_of(inference: Inference, card: Card) -> Modes:
-    """What a job asks of a network.
+def modes_of(inference: Inference, card: Card, pixel_m: float | None = None) -> Modes:
+    """What a job asks of a network, of a raster whose pixels are ``pixel_m`` wide.
 
     Raises:
         JobError: pooling over the raster where it has no meaning.
     """
-    scales = sorted((Fraction(round(STEPS * s), STEPS) for s in inference.scales), reverse=True)
-    modes = Modes(tuple(scales), inference.angles, inference.fusion, inference.pooling)
+    scales = _scales_of(inference, card, pixel_m)
+    modes = Modes(scales, inference.angles, inference.fusion, inference.pooling)
     if card.graph is not None:
         _require_as_it_is(modes, inference, card)
     if modes.pooling == "raster":
         _require_pooled(modes, inference, card)
     return modes
+
+
+def _scales_of(inference: Inference, card: Card, pixel_m: float | None) -> tuple[Fraction, ...]:
+    """As asked, the largest first; else the scale that brings pixels nearest to the model's."""
+    if inference.scales != "auto":
+        scales = (Fraction(round(STEPS * scale), STEPS) for scale in inference.scales)
+        return tuple(sorted(scales, reverse=True))
+    trained_m, is_fixed = card.ground_resolution_m, card.graph or inference.pooling == "raster"
+    if pixel_m is None or trained_m is None or is_fixed:
+        return (Fraction(1),)
+    ratio = log(pixel_m / trained_m)
+    return (min(GROUND_SCALES, key=lambda scale: abs(log(scale) - ratio)),)
 
 
 def _require_as_it_is(modes: Modes, inference: Inference, card: Card) -> None:

@@ -1,4 +1,4 @@
-"""Refine: a window of ``probabilities`` and ``image`` -> dense CRF -> ``mask``.
+"""Refine: a window of ``probabilities`` and ``image`` -> dense CRF -> ``mask``, ``confidence``.
 
 The windows are the CRF's own grid, larger than tiles: it reads the stitched probabilities, so the
 network's patches are already joined, and its halo grows with the reach of its kernels.
@@ -9,7 +9,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels, slot
+from segtasks import confidence, labels, slot
 from segtasks.crf.certainty import is_certain
 from segtasks.crf.mean_field import refine
 from segtasks.crf.units import in_8bit_units
@@ -35,6 +35,10 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     mask = labels.most_likely(made.result)
     mask[~valid[inner]] = labels.NODATA
     workspace.write(url, "mask", core, mask)
+    if plan.confidence:
+        sure = confidence.quantised(made.result, plan.confidence)
+        sure[~valid[inner]] = confidence.NODATA
+        workspace.write(url, "confidence", core, sure)
     return Receipt(
         stage="refine",
         row=tile.row,

@@ -1,16 +1,14 @@
 """How large a pixel is on the ground, whatever unit its CRS counts in."""
 
 import numpy as np
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from rasterio import Affine
-from rasterio.crs import CRS
-from rasterio.errors import RasterioError
-from rasterio.warp import transform
 
 from segtasks.raster import Raster
 
 EARTH_M = 6_371_009.0
 """Mean radius: within 0.6 % of any ellipsoid, which is enough to compare resolutions."""
-_LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 
 
 def pixel_side_m(raster: Raster) -> float | None:
@@ -27,10 +25,12 @@ def pixel_side_m(raster: Raster) -> float | None:
     ]
     xs, ys = zip(*corners, strict=True)
     try:
-        crs = CRS.from_wkt(raster.crs_wkt)
-        lon, lat = np.radians(transform(crs, _LONGITUDE_LATITUDE, list(xs), list(ys)))
-    except RasterioError:  # a local grid
+        to_degrees = Transformer.from_crs(raster.crs_wkt, "EPSG:4326", always_xy=True)
+    except ProjError:  # a local grid
+        return None
+    lon, lat = np.radians(to_degrees.transform(xs, ys))
+    if not np.isfinite([lon, lat]).all():  # outside of what its CRS is defined for
         return None
     east, north = (lon[1:] - lon[0]) * np.cos(lat[0]), lat[1:] - lat[0]
     side = EARTH_M * float(np.sqrt(abs(east[0] * north[1] - east[1] * north[0])))
-    return side if np.isfinite(side) and side > 0 else None
+    return side if side > 0 else None

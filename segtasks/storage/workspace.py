@@ -2,8 +2,9 @@
 
     image          (C, H, W) source dtype     written by ingest
     valid          (H, W)    bool             written by ingest
-    probabilities  (K, H, W) float16          written by predict, when a CRF follows
+    probabilities  (K, H, W) float16          written by predict, when a CRF follows or asked for
     mask           (H, W)    uint8, 255       written by refine, or by predict without a CRF
+    confidence     (H, W)    uint8, 255       the same, when asked for
     sieved         (H, W)    uint8, 255       written by sieve, where the mask is cleaned up
     tables/        a file for each tile       written by components, sieve and vectorise
     shares/        a file for each cell       written by pool, where averages are the raster's
@@ -30,7 +31,7 @@ from segtasks.storage import objects
 CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
-ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "sieved")
+ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence", "sieved")
 SHARES, TABLES = "shares", "tables"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.
@@ -67,9 +68,7 @@ def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) ->
 
 
 def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[int, int]) -> None:
-    chunk = gcd(spec.shard_px, CHUNK_PX)
-    # A raster smaller than a shard gets a shard just large enough for it.
-    shard = min(spec.shard_px, ceil(max(shape) / chunk) * chunk)
+    chunk, shard = sides(spec.shard_px, shape)
     group.create_array(
         name,
         shape=(*spec.leading, *shape),
@@ -81,6 +80,15 @@ def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[in
         compressors=ZstdCodec(level=spec.level),
         config=CONFIG,
     )
+
+
+def sides(shard_px: int, shape: tuple[int, int]) -> tuple[int, int]:
+    """Sides of the chunks and shards of arrays of ``shape`` in shards of ``shard_px``.
+
+    A raster smaller than a shard gets a shard just large enough for it.
+    """
+    chunk = gcd(shard_px, CHUNK_PX)
+    return chunk, min(shard_px, ceil(max(shape) / chunk) * chunk)
 
 
 def _array(url: str, name: str) -> zarr.Array[Any]:

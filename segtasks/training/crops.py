@@ -28,7 +28,7 @@ Crop = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Cropper:
-    """Makes batches of crops from pairs; a pair is drawn in proportion to its area.
+    """Makes batches of crops from pairs; a pair is drawn in proportion to its area as seen.
 
     A crop depends on (seed, iteration, its number in the batch) alone: nothing has to be replayed
     to resume, and processes draw their shares without asking each other.
@@ -55,10 +55,10 @@ class Cropper:
     def crop(self, iteration: int, number: int) -> Crop:
         """One crop of a batch."""
         rng = np.random.default_rng([self.job.seed, iteration, number])
-        area = np.array([pair.pixels for pair in self.pairs], np.float64)
+        area = np.array([pair.pixels_seen for pair in self.pairs])
         pair = self.pairs[int(rng.choice(len(area), p=area / area.sum()))]
         least, greatest = self.job.augmentation.scale
-        side = max(1, round(self.crop_px / rng.uniform(least, greatest)))
+        side = pair.side_px(self.crop_px / rng.uniform(least, greatest))
         image, labels = read_normalised(pair, _window(pair, side, rng), self.normalisation)
         crop = _resized(_padded((image, labels), side, pair.ignore), self.crop_px)
         return relit(turned(crop, self.job.augmentation, rng), self.job.augmentation, rng)
@@ -74,14 +74,20 @@ def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) ->
 
 
 def sample_tiles(pairs: Sequence[Pair], normalisation: Normalisation) -> Tensor:
-    """Normalised tiles (N, C, h, w) from the middle of the first pairs, of one size."""
+    """Normalised tiles (N, C, h, w) from the middle of the first pairs, of one size, as seen."""
     chosen = pairs[:SAMPLES]
-    side = min([SAMPLE_PX, *(min(pair.image.height, pair.image.width) for pair in chosen)])
+    size = min([SAMPLE_PX, *(int(_least_side(pair) * pair.scale) for pair in chosen)])
     tiles = []
     for pair in chosen:
+        side = min(pair.side_px(size), _least_side(pair))
         row, col = (pair.image.height - side) // 2, (pair.image.width - side) // 2
-        tiles.append(read_normalised(pair, Window(row, col, side, side), normalisation)[0])
+        crop = read_normalised(pair, Window(row, col, side, side), normalisation)
+        tiles.append(_resized(crop, size)[0])
     return torch.stack(tiles)
+
+
+def _least_side(pair: Pair) -> int:
+    return min(pair.image.height, pair.image.width)
 
 
 def _window(pair: Pair, side: int, rng: np.random.Generator) -> Window:

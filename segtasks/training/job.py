@@ -138,7 +138,11 @@ class TrainJob(BaseModel):
     weights_dtype: Literal["float32", "float16"] = Field(
         default="float32", description="how the weights rest in the file"
     )
-    ground_resolution_m: PositiveFloat | None = None
+    ground_resolution_m: PositiveFloat | None = Field(
+        default=None,
+        description="side of the network's pixels; images that know theirs are resampled to it, "
+        "none: as they are",
+    )
     licence: str = Field(default="unknown: set it to that of the labels", min_length=1)
     note: str = Field(default="", description="kept in the card, e.g. the command that was run")
 

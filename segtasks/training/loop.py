@@ -22,7 +22,6 @@ from segtasks.storage import objects
 from segtasks.training import checkpoint
 from segtasks.training.checkpoint import Checkpoint
 from segtasks.training.course import OnProgress, Progress, make_course
-from segtasks.training.crops import sample_tiles
 from segtasks.training.job import TrainJob
 from segtasks.training.material import Material, make_material
 from segtasks.training.metrics import Scores
@@ -116,11 +115,8 @@ def _written(
     best = state.best
     assert best is not None  # the last iteration is always validated
     module.load_state_dict(best.weights)
-    samples = sample_tiles(material.validation, material.normalisation)
     names = _write_curves(job, state)
-    card = write_model(
-        job, settings, module, material.normalisation, samples, best.iteration, best.scores
-    )
+    card = write_model(job, settings, module, material, best)
     return Result(job.out, card, best.scores, best.iteration, names)
 
 

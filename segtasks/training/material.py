@@ -12,6 +12,7 @@ from torch import Tensor
 from segtasks.networks import Normalisation
 from segtasks.training.checkpoint import identity_of
 from segtasks.training.donor import donor_path
+from segtasks.training.ground import ground_resolution_m
 from segtasks.training.job import TrainJob
 from segtasks.training.pairs import (
     Pair,
@@ -35,6 +36,7 @@ class Material:
         validation: to choose the best weights by.
         normalisation: of the images.
         class_weights: (K,).
+        ground_resolution_m: side of the pixels learnt from; none where images do not say.
         identity: of the job and this data, see `checkpoint`.
     """
 
@@ -42,6 +44,7 @@ class Material:
     validation: list[Pair]
     normalisation: Normalisation
     class_weights: Tensor
+    ground_resolution_m: float | None
     identity: dict[str, Any]
 
 
@@ -67,8 +70,14 @@ def make_material(job: TrainJob, settings: Settings) -> Material:
         class_pixels=[pixels.tolist(), validated.tolist()],
         moments=[mean, std],
     )
-    normalisation = start_normalisation(job, measured)
-    return Material(training, validation, normalisation, _class_weights(job, pixels), identity)
+    return Material(
+        training,
+        validation,
+        start_normalisation(job, measured),
+        _class_weights(job, pixels),
+        ground_resolution_m(job.ground_resolution_m, [pair.image for pair in training]),
+        identity,
+    )
 
 
 def _sha256(init: str | None) -> str | None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from segtasks.raster import Raster
 from segtasks.storage import rasters
 from segtasks.storage.rasters import Valid
 from segtasks.training.codes import ClassIds
+from segtasks.training.ground import magnification
 from segtasks.training.job import TrainJob
 from segtasks.training.labels import Labels, open_labels
 from segtasks.training.sources import Source, find_pairs
@@ -34,17 +36,30 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its labels on the image's grid."""
+    """An image and its labels on the image's grid.
+
+    Attributes:
+        image: as it lies in its file.
+        labels: of its pixels.
+        bands: that are read, 1-based.
+        ignore: the label of pixels that have none.
+        scale: what a network sees the image magnified by.
+    """
 
     image: Raster
     labels: Labels
     bands: tuple[int, ...]
     ignore: int
+    scale: Fraction = Fraction(1)
 
     @property
-    def pixels(self) -> int:
-        """Height x width."""
-        return self.image.pixels
+    def pixels_seen(self) -> float:
+        """Height x width as a network sees it."""
+        return float(self.image.pixels * self.scale**2)
+
+    def side_px(self, seen_px: float) -> int:
+        """Pixels of the image that ``seen_px`` of the network are."""
+        return max(1, round(seen_px / self.scale))
 
     def windows(self, side_px: int) -> Iterator[Window]:
         """Windows of ``side_px`` that partition the pair."""
@@ -100,7 +115,8 @@ def _open(image_url: str, labels_url: str, job: TrainJob) -> Pair:
         raise JobError(f"{image.url} has no bands {bands}; set `bands` to some of {image.bands}")
     labels = open_labels(labels_url, image, job.legend, job.labels, ignore=job.ignore)
     rasters.read(image, bands, _last(image))
-    return Pair(image, labels, bands, job.ignore)
+    scale = magnification(image, job.ground_resolution_m)
+    return Pair(image, labels, bands, job.ignore, scale)
 
 
 def _last(image: Raster) -> Window:

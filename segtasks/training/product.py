@@ -3,12 +3,14 @@
 from pathlib import PurePath
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from segtasks.networks.card import Card, Normalisation
+from segtasks.networks.card import Card
 from segtasks.networks.model_file import make_card, save
+from segtasks.training.checkpoint import Best
+from segtasks.training.crops import sample_tiles
 from segtasks.training.job import TrainJob
-from segtasks.training.metrics import Scores
+from segtasks.training.material import Material
 from segtasks.training.recipes import Settings
 from segtasks.training.sources import Source
 
@@ -19,10 +21,8 @@ def write_model(
     job: TrainJob,
     settings: Settings,
     module: nn.Module,
-    normalisation: Normalisation,
-    samples: Tensor,
-    iteration: int,
-    scores: Scores,
+    material: Material,
+    best: Best,
 ) -> Card:
     """Write ``job.out``; return the card as written.
 
@@ -30,18 +30,17 @@ def write_model(
         job: what was asked for.
         settings: what it came to.
         module: the trained network.
-        normalisation: of its input.
-        samples: normalised tiles (N, C, H, W), for what must be measured on imagery.
-        iteration: whose weights these are.
-        scores: on the validation pairs.
+        material: what it has learnt from.
+        best: whose weights these are.
     """
+    normalisation = material.normalisation
     count = len(normalisation.mean)
     names = _RGB if count == len(_RGB) else tuple(f"band {i}" for i in range(1, count + 1))
     # safetensors writes numpy arrays in the order of memory, so channels_last must end here.
     module.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     card = make_card(
         module,
-        samples=samples,
+        samples=sample_tiles(material.validation, normalisation),
         network=job.network,
         classes=job.legend,
         bands=names,
@@ -49,14 +48,14 @@ def write_model(
         licence=job.licence,
         width=settings.width,
         variant=settings.variant,
-        ground_resolution_m=job.ground_resolution_m,
-        provenance=_provenance(job, settings, iteration, scores),
+        ground_resolution_m=material.ground_resolution_m,
+        provenance=_provenance(job, settings, best),
     )
     return save(job.out, module, card, dtype=job.weights_dtype)
 
 
 def _provenance(
-    job: TrainJob, settings: Settings, iteration: int, scores: Scores
+    job: TrainJob, settings: Settings, best: Best
 ) -> dict[str, str | int | float | None]:
     names = [entry.name for entry in job.legend]
     return {
@@ -67,7 +66,7 @@ def _provenance(
         "seed": job.seed,
         "recipe": settings.recipe,
         "iterations": settings.iterations,
-        "best_iteration": iteration,
+        "best_iteration": best.iteration,
         "optimizer": settings.optimizer,
         "learning_rate": settings.learning_rate,
         "weight_decay": settings.weight_decay,
@@ -76,7 +75,7 @@ def _provenance(
         "crop_px": settings.crop_px,
         "batch": settings.batch,
         "torch": torch.__version__,
-        **{f"validation_{key}": value for key, value in scores.table(names).items()},
+        **{f"validation_{key}": value for key, value in best.scores.table(names).items()},
     }
 
 

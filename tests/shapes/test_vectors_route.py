@@ -10,18 +10,15 @@ import pytest
 import rasterio
 import shapely
 from pyproj import Geod
-from rasterio.features import shapes
+from rasterio.features import geometry_mask, shapes
 from rasterio.transform import Affine
 
 from flows.route import Result, segment
 from segtasks import drawing
 from segtasks.errors import DestinationError, JobError
-from segtasks.grid import Window
 from segtasks.job import make_job
 from segtasks.outputs import vector_files
 from segtasks.scenes.write import write_scene
-from segtasks.storage import workspace
-from segtasks.storage.workspace import ArraySpec
 
 TILING = {"patch_px": 128, "overlap_px": 0}
 SUFFIXES = {"parquet": "parquet", "flatgeobuf": "fgb", "gpkg": "gpkg"}
@@ -49,6 +46,7 @@ def run(
 ) -> Result:
     base: dict[str, Any] = {"source": str(source), "model": str(model), "to": str(to)}
     base |= {"tiling": {**TILING, "tile_px": tile_px}, "crf": None, "compute": {"kind": "inline"}}
+    base |= {"outputs": {"confidence": None}}
     return segment(make_job({**base, "vectors": vectors, **more}))
 
 
@@ -164,29 +162,18 @@ def test_what_is_left_out_and_simplified_alike_in_any_tiles(
     )
 
 
-def test_mean_confidence_where_there_is_some(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An array ``confidence`` of the workspace, here one that is the column of each pixel."""
+def test_mean_confidence_is_that_of_the_band(model: Path, tmp_path: Path) -> None:
     source = photo(
         tmp_path / "p.tif", crs="EPSG:32637", transform=Affine(0.3, 0, 5e5, 0, -0.3, 3e6)
     )
-    url, real = str(tmp_path / "o/.workspace"), workspace.write_manifest
-
-    def with_confidence(where: str, manifest: Any) -> None:  # noqa: ANN401 - a manifest
-        spec = ArraySpec(leading=(), dtype="uint8", shard_px=64, fill=0)
-        workspace.create(where, 200, 260, {"confidence": spec})
-        columns = np.broadcast_to((np.arange(260) // 2).astype(np.uint8), (200, 260))
-        workspace.write(url, "confidence", Window(0, 0, 200, 260), columns)
-        real(where, manifest)
-
-    monkeypatch.setattr(workspace, "write_manifest", with_confidence)
-    run(source, model, tmp_path / "o", {})
+    run(source, model, tmp_path / "o", {}, outputs={"confidence": "margin"})
     frame = read(tmp_path / "o")
-    one = frame.iloc[int(frame.area.argmax())]
-    west, _, east, _ = one.geometry.bounds
-    assert (west - 5e5) / 0.6 < 254 * one["confidence"] < (east - 5e5) / 0.6
-    assert frame["confidence"].between(0, 130 / 254).all()
+    assert list(frame.columns) == ["class", "name", "area_m2", "confidence", "geometry"]
+    with rasterio.open(tmp_path / "o/confidence.tif") as dataset:
+        band, place = dataset.read(1), dataset.transform
+    for index in (0, len(frame) // 2, int(frame.area.argmax())):
+        inside = geometry_mask([frame.geometry[index]], band.shape, place, invert=True)
+        assert frame["confidence"][index] == pytest.approx(band[inside].mean() / 254, abs=1e-4)
 
 
 def test_other_polygons_are_another_job(model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from pyproj import CRS, Geod, Transformer
@@ -9,6 +10,7 @@ from rasterio import Affine
 
 from segtasks.networks import shelf
 from segtasks.networks.card_file import read_card
+from segtasks.networks.modes import Modes
 from segtasks.radiometry import resolution_advice
 from segtasks.raster import Affine as Transform
 from segtasks.raster import Raster
@@ -51,13 +53,30 @@ def test_nowhere_has_no_size() -> None:
     raster = placed(*PLACES["degrees"])
     assert pixel_side_m(replace(raster, crs_wkt=None)) is None
     assert pixel_side_m(replace(raster, transform=None)) is None
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    assert pixel_side_m(replace(raster, crs_wkt=local)) is None
+
+
+def metres(side: float) -> Raster:
+    return placed(32618, (side, 0, 400_000, 0, -side, 4_500_000))
+
+
+def at(*scales: str) -> Modes:
+    return Modes(scales=tuple(map(Fraction, scales)))
 
 
 def test_other_resolutions_than_the_models_are_told() -> None:
     card = read_card(shelf.path("demo"))  # 0.3 m
-    fits = placed(32618, (0.4, 0, 400_000, 0, -0.4, 4_500_000))
-    assert resolution_advice(fits, card) == []
-    coarse = placed(32618, (1.2, 0, 400_000, 0, -1.2, 4_500_000))
-    (told,) = resolution_advice(coarse, card)
-    assert "a pixel is 1.2 m, the model has learnt from 0.3 m" in told
+    assert resolution_advice(metres(0.4), card, at("1")) == []
+    (told,) = resolution_advice(metres(3), card, at("4"))
+    assert "a pixel is 3 m, the model has learnt from 0.3 m" in told
+    assert "0.1 times as wide" in told
+    (told,) = resolution_advice(metres(1.2), card, at("1"))
     assert "0.25 times as wide" in told
+
+
+def test_scales_that_meet_the_models_pixels_are_told() -> None:
+    card = read_card(shelf.path("demo"))  # 0.3 m
+    (told,) = resolution_advice(metres(1.2), card, at("4"))
+    assert told.endswith("it sees the raster at scale 4, 16 forwards per pixel")
+    assert resolution_advice(metres(1.2), card, at("4", "3")) == []
