@@ -11,6 +11,9 @@ from segtasks.plan import Plan
 from segtasks.slot import PROCESS_BYTES, TILES_IN_FLIGHT
 from segtasks.windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
 
+COMPONENT_BYTES, OUTLINE_BYTES = 60, 120  # per pixel of a core, on a mask full of speckles
+RIM_PX, RIM_BYTES, EDGE_BYTES = 4, 200, 24  # a component every so many pixels of a rim
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -54,6 +57,9 @@ def estimate(plan: Plan) -> Cost:
             "pool": PROCESS_BYTES + _pool_bytes(plan),
             "predict": PROCESS_BYTES + _predict_bytes(plan),
             "refine": PROCESS_BYTES + _refine_bytes(plan),
+            "components": PROCESS_BYTES + _sieve_bytes(plan),
+            "sieve": PROCESS_BYTES + _sieve_bytes(plan) + _table_bytes(plan),
+            "vectorise": PROCESS_BYTES + _vectorise_bytes(plan),
         },
         workspace_bytes=plan.raster.pixels * _stored_bytes(plan),
     )
@@ -67,7 +73,8 @@ def _pixel_bytes(plan: Plan) -> int:
 def _stored_bytes(plan: Plan) -> int:
     is_kept = "probabilities" in plan.predicted
     probabilities = len(plan.card.classes) * HALF_BYTES if is_kept else 0
-    return _pixel_bytes(plan) + probabilities + 1 + (plan.confidence is not None)
+    labels = 1 + (plan.confidence is not None) + (plan.sieve_px > 0)
+    return _pixel_bytes(plan) + probabilities + labels
 
 
 def _patch_factor(tiles: Grid, lattice: Lattice) -> float:
@@ -138,6 +145,25 @@ def _refine_bytes(plan: Plan) -> int:
     )
     bands, classes = len(plan.bands), len(plan.card.classes)
     return side**2 * bytes_of_px(plan.raster, bands, classes, plan.crf_backend)
+
+
+def _sieve_bytes(plan: Plan) -> int:
+    return TILES_IN_FLIGHT * _core_px(plan) * COMPONENT_BYTES if plan.sieve_px else 0
+
+
+def _table_bytes(plan: Plan) -> int:
+    """Components on tile borders, of all tiles, where one begins every few pixels."""
+    rows, cols = plan.tiles.shape
+    rims_px = 2 * (rows * plan.raster.width + cols * plan.raster.height)
+    return rims_px // RIM_PX * RIM_BYTES + rims_px * EDGE_BYTES if plan.sieve_px else 0
+
+
+def _vectorise_bytes(plan: Plan) -> int:
+    return TILES_IN_FLIGHT * _core_px(plan) * OUTLINE_BYTES if plan.job.vectors else 0
+
+
+def _core_px(plan: Plan) -> int:
+    return int(min(plan.tiles.core_px, max(plan.raster.height, plan.raster.width)) ** 2)
 
 
 def _crf_factor(plan: Plan) -> float:

@@ -10,12 +10,14 @@ from pydantic import (
     model_validator,
 )
 
+from segtasks.cleanup import Cleanup
 from segtasks.confidence import Kind
 from segtasks.form import ADVANCED
 from segtasks.inference import Inference
 from segtasks.part import Auto, Part, WholeChunks
 from segtasks.refinement import Crf
 from segtasks.settings import validated
+from segtasks.vectorisation import Vectors
 
 Pixels = Annotated[int, Field(ge=1, le=65536)]
 
@@ -154,7 +156,19 @@ class Job(Part):
         description="Dense CRF; none: the network's labels as they are.",
         json_schema_extra=ADVANCED,
     )
+    cleanup: Cleanup | None = Field(
+        None,
+        title="Advanced: clean-up",
+        description="Sieve the mask by a minimum mapping unit; none: as it is.",
+        json_schema_extra=ADVANCED,
+    )
     outputs: Outputs = Outputs()
+    vectors: Vectors | None = Field(
+        None,
+        title="Advanced: vectors",
+        description="Polygons of the mask, PREFIX/polygons.*; none: no polygons.",
+        json_schema_extra=ADVANCED,
+    )
     workspace: str | None = Field(
         None,
         description="Folder or s3:// prefix for what rests between stages. "

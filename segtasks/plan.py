@@ -19,6 +19,7 @@ from segtasks.networks.card_file import read_card
 from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import Modes, as_seen, modes_of
+from segtasks.outputs import vector_files
 from segtasks.patches import Lattice
 from segtasks.radiometry import (
     Range,
@@ -30,12 +31,15 @@ from segtasks.radiometry import (
 )
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
+from segtasks.sizes import least_px
 from segtasks.storage import objects, rasters
 from segtasks.storage.ground import pixel_side_m
+from segtasks.vectorisation import drawn_classes
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
-Stage = Literal["ingest", "pool", "predict", "refine"]
+Stage = Literal["ingest", "pool", "predict", "refine", "components", "sieve", "vectorise"]
 FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
+GATHERED: tuple[Stage, ...] = ("pool", "components")  # every tile needs all of them
 
 FORMAT = 1
 THUMBNAIL_PX = 1536
@@ -52,6 +56,8 @@ class Plan:
         model_range: raw values that become the model's 0 and full range; ``None``: as they are.
         colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
         windows: the CRF's own grid; ``None`` without a CRF.
+        sieve_px: pixels of the smallest piece that stays in the mask; 0: it is not cleaned up.
+        drawn: ids of the classes that get polygons.
         crf_backend: who computes it, by name, whatever auto stands for on another machine.
         settled: precision and form of the network, as measured where the job leaves them open.
         thumbnail_step: every how manieth pixel goes into the quicklook.
@@ -72,6 +78,8 @@ class Plan:
     crf: CrfParameters | None
     crf_halo_px: int
     crf_backend: str
+    sieve_px: int
+    drawn: tuple[int, ...]
     thumbnail_step: int
     settled: Settled = field(default_factory=Settled)
     warnings: tuple[str, ...] = ()
@@ -81,7 +89,10 @@ class Plan:
     def stages(self) -> tuple[Stage, ...]:
         """The tiled stages, in order."""
         first: tuple[Stage, ...] = ("ingest", "pool") if self.pools_raster else ("ingest",)
-        return (*first, "predict", "refine") if self.windows else (*first, "predict")
+        refined: tuple[Stage, ...] = ("refine",) if self.windows else ()
+        cleaned: tuple[Stage, ...] = ("components", "sieve") if self.sieve_px else ()
+        drawn: tuple[Stage, ...] = ("vectorise",) if self.job.vectors else ()
+        return (*first, "predict", *refined, *cleaned, *drawn)
 
     @property
     def pools_raster(self) -> bool:
@@ -106,6 +117,16 @@ class Plan:
         """Patches per forward: one where each has its own place in the raster's pyramid."""
         return 1 if self.pools_raster else self.job.compute.batch
 
+    @property
+    def connectedness(self) -> int:
+        """4 or 8: the neighbours of a pixel, for pieces of the mask that is cleaned up."""
+        return self.job.cleanup.connectedness if self.job.cleanup else 4
+
+    @property
+    def finished_mask(self) -> str:
+        """The array of the workspace that becomes the mask."""
+        return "sieved" if self.sieve_px else "mask"
+
     def before(self, stage: Stage) -> Stage | None:
         """The stage whose tiles ``stage`` needs; ``None`` for the first."""
         index = self.stages.index(stage)
@@ -128,6 +149,8 @@ class Plan:
             return self.mask_grid.read_window(tile, self.crf_halo_px)
         if stage == "pool":
             return self.lattice.patch(tile).window
+        if stage == "vectorise":
+            return self.tiles.read_window(tile, 1)
         core = self.tiles.core(tile)
         return self.lattice.read_window(core) if stage == "predict" else core
 
@@ -136,9 +159,9 @@ class Plan:
         before = self.before(stage)
         if before is None:
             return iter(())
-        if before == "pool":
+        if before in GATHERED:
             return self.grid(before).tiles()
-        return self.tiles.touching(self.read_window(stage, tile))
+        return self.grid(before).touching(self.read_window(stage, tile))
 
 
 def make_plan(job: Job) -> Plan:
@@ -174,6 +197,8 @@ def make_plan(job: Job) -> Plan:
         crf=crf,
         crf_halo_px=halo,
         crf_backend=backend,
+        sieve_px=least_px(job.cleanup, raster),
+        drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
         warnings=(
@@ -192,6 +217,13 @@ def local_model(model: str) -> Path:
     if form_of(path) is not None:
         objects.copy_companion(url, SUFFIX)
     return path
+
+
+def _drawn(job: Job, card: Card) -> tuple[int, ...]:
+    """Ids of the classes that get polygons, where those can be written."""
+    if job.vectors:
+        vector_files.require(job.vectors)
+    return drawn_classes(job.vectors, [entry.name for entry in card.classes])
 
 
 def _thumbnail_step(raster: Raster) -> int:
@@ -214,15 +246,38 @@ def _with_fingerprints(plan: Plan) -> Plan:
     sure = [plan.confidence] if plan.confidence else []
     predict = digest(ingest, network, plan.windows is None, *also, *(sure if also else []))
     pool = {"pool": digest(ingest, network)} if plan.pools_raster else {}
+    refine = digest(predict, crf, plan.crf_backend, *sure)
     prints = {
         "ingest": ingest,
         **pool,
         "predict": predict,
-        "refine": digest(predict, crf, plan.crf_backend, *sure),
+        "refine": refine,
+        **_after_refine(plan, refine if plan.windows else predict),
         # As asked: auto's mask is done, also where auto stands for another backend by now.
-        "mask": digest(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend),
+        "mask": digest(
+            FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend, *_beyond(plan)
+        ),
     }
     return replace(plan, fingerprints=prints)
+
+
+def _after_refine(plan: Plan, made: str) -> dict[str, str]:
+    """Of the stages that clean up and draw the mask, which was made with ``made``."""
+    prints = {}
+    if plan.sieve_px:
+        parts = digest(made, "components", plan.sieve_px, plan.connectedness, plan.tiles.core_px)
+        made = digest(parts, "sieve")
+        prints = {"components": parts, "sieve": made}
+    if plan.job.vectors:
+        prints["vectorise"] = digest(made, plan.job.vectors.model_dump(exclude={"format"}))
+    return prints
+
+
+def _beyond(plan: Plan) -> list[object]:
+    """What else the results depend on; nothing where nothing else was asked for."""
+    cleanup, vectors = plan.job.cleanup, plan.job.vectors
+    sieved = [plan.sieve_px, plan.connectedness] if cleanup else []
+    return [*sieved, *([vectors.model_dump()] if vectors else [])]
 
 
 def with_settled(plan: Plan, settled: Settled) -> Plan:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -17,8 +18,14 @@ from segtasks.windows import BACKEND
 
 MASK_LEVEL = 3
 SETTLED, FINGERPRINTS = "settled", "fingerprints"
-REFINED = ("refine", "mask")
-REFINED_ARRAYS = ("mask", "confidence")
+REMADE: Mapping[str, tuple[str, ...]] = {
+    "refine": ("mask", "confidence"),
+    "components": (),
+    "sieve": ("sieved",),
+    "vectorise": (),
+    "mask": (),
+}
+"""What may be done anew in a finished workspace, and the arrays that each makes."""
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
 
 
@@ -37,6 +44,9 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
         "pool": "a smaller --patch-px",
         "predict": "a smaller --patch-px or --tile-px",
         "refine": "a smaller --crf-window-px or --crf-bi-xy-std",
+        "components": "a smaller --tile-px",
+        "sieve": "a smaller --tile-px",
+        "vectorise": "a smaller --tile-px",
     }[stage]
     raise ResourceError(
         f"{stage} needs {need[stage] / 2**30:.1f} GiB per worker, a worker has "
@@ -50,8 +60,8 @@ def prepare(plan: Plan) -> None:
 
     Raises:
         DestinationError: the destination or the workspace cannot be written.
-        WorkspaceError: the workspace was begun with other settings; with other ones of the CRF
-            alone, and inference finished, it is refined anew.
+        WorkspaceError: the workspace was begun with other settings; with other ones after
+            inference alone, and that finished, it is gone on with from there.
         ResourceError: the disk is too small.
     """
     url = plan.job.workspace_url
@@ -59,13 +69,13 @@ def prepare(plan: Plan) -> None:
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
         differing = _differing(manifest, plan)
-        if differing and not _only_refines_anew(plan, differing):
+        if differing and not _only_made_anew(plan, differing):
             raise WorkspaceError(
                 f"{url}: was begun with another source, model or settings (differs from "
                 f"{differing[0]} on); give --fresh to discard it, or another --workspace"
             )
         if differing:
-            _forget_refined(plan, manifest)
+            _forget(plan, manifest, differing)
         return
     objects.require_writable(url)
     _check_disk(url, plan)
@@ -113,30 +123,32 @@ def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
     return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
 
 
-def _only_refines_anew(plan: Plan, differing: list[str]) -> bool:
-    """Whether all is there that refine reads: probabilities are kept for another CRF.
+def _only_made_anew(plan: Plan, differing: list[str]) -> bool:
+    """Whether all is there that inference makes: it is kept for another CRF, sieve or polygons.
 
-    Where inference is unfinished, other CRF settings are rather a slip.
+    Where inference is unfinished, other settings of these are rather a slip.
     """
-    if plan.windows is None or not set(differing) <= set(REFINED):
+    if not set(differing) <= set(REMADE):
         return False
     known = recall(plan)
     made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
     return len(made) == len(plan.tiles)
 
 
-def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
-    """Drop what refine made with other settings, whose windows may differ, and take the new ones.
+def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> None:
+    """Drop what was made with other settings, whose windows may differ, and take the new ones.
 
     The manifest speaks first of neither, so that killed in between, this is done again.
     """
     url, kept = plan.job.workspace_url, dict(manifest[FINGERPRINTS])
-    for name in REFINED:
+    for name in differing:
         kept.pop(name, None)
     workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
-    receipts.forget(url, "refine")
+    for name in differing:
+        receipts.forget(url, name)
     raster, specs = plan.raster, _arrays(plan)
-    made = {name: specs[name] for name in REFINED_ARRAYS if name in specs}
+    arrays = [array for name in differing for array in REMADE[name] if array in specs]
+    made = {array: specs[array] for array in arrays}
     workspace.create(url, raster.height, raster.width, made)
     workspace.forget()
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
@@ -168,6 +180,8 @@ def _arrays(plan: Plan) -> dict[str, ArraySpec]:
         "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
         "mask": labels,
     }
+    if plan.sieve_px:
+        specs["sieved"] = replace(labels, shard_px=tile)
     if plan.confidence:
         specs["confidence"] = labels
     if "probabilities" in plan.predicted:

@@ -47,6 +47,11 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
             plan.job.inference.model_dump() | {"scales": list(map(float, plan.modes.scales))}
         ),
         "SEGTASKS_NETWORK_RUN": f"{plan.settled.precision} {plan.settled.form}",
+        "SEGTASKS_SIEVE": json.dumps(
+            {"sieve_px": plan.sieve_px, "connectedness": plan.connectedness}
+            if plan.sieve_px
+            else None
+        ),
         "SEGTASKS_CRF": json.dumps(
             plan.job.crf
             and plan.job.crf.model_dump()

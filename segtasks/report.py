@@ -4,7 +4,7 @@ from typing import Any
 
 from segtasks import cost
 from segtasks.plan import Plan
-from segtasks.results import FILES, result_urls
+from segtasks.results import result_urls
 
 GIB = 2**30
 WASTEFUL_FACTOR = 2.5
@@ -47,6 +47,7 @@ def figures(plan: Plan) -> dict[str, Any]:
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
+        "sieve_px": plan.sieve_px,
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
         "results": result_urls(plan),
@@ -77,8 +78,19 @@ def rows(plan: Plan) -> dict[str, str]:
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
-        "writes": f"{plan.job.to}/: {', '.join(FILES[name] for name in result_urls(plan))}",
+        "clean-up": _clean_up(plan),
+        "writes": f"{plan.job.to}/: {', '.join(_names(plan))}",
     }
+
+
+def _names(plan: Plan) -> list[str]:
+    return [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
+
+
+def _clean_up(plan: Plan) -> str:
+    if not plan.sieve_px:
+        return "none"
+    return f"pieces of fewer than {plan.sieve_px} px go to their largest neighbour"
 
 
 def _inference(plan: Plan) -> str:

@@ -1,5 +1,6 @@
 """Which results a job asks for, and where they go."""
 
+from segtasks import drawing
 from segtasks.plan import Plan
 
 FILES = {
@@ -25,7 +26,8 @@ def result_urls(plan: Plan) -> dict[str, str]:
         "quicklook": asked.quicklook,
         "report": asked.report,
     }
-    return {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
+    urls = {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
+    return urls | ({"polygons": drawing.url_of(plan)} if plan.job.vectors else {})
 
 
 def mask_url(plan: Plan) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import provenance
+from segtasks import drawing, provenance
 from segtasks.addresses import public
 from segtasks.confidence import FULL
 from segtasks.errors import DestinationError, StageError
@@ -96,6 +96,8 @@ def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
         small = _small(plan, urls, made, started)
         if "probabilities" in urls:
             _write_probabilities(plan, urls["probabilities"], tell)
+        if "polygons" in urls:
+            drawing.publish(plan)
         for name, data in small.items():
             objects.write_bytes(urls[name], data)
         for name in reversed(made):
@@ -120,9 +122,9 @@ def _require_finished(plan: Plan) -> None:
     """No receipt, no mask: a hole must never look like a result."""
     last = plan.stages[-1]
     done = receipts.done(plan.job.workspace_url, plan.fingerprints[last], last)
-    missing = len(plan.mask_grid) - len(done)
+    missing = len(plan.grid(last)) - len(done)
     if missing:
-        raise StageError(f"write: {missing} of {len(plan.mask_grid)} tiles are not done; rerun")
+        raise StageError(f"write: {missing} of {len(plan.grid(last))} tiles are not done; rerun")
 
 
 def legend(plan: Plan) -> cogs.Legend:
@@ -141,10 +143,10 @@ def _cog(plan: Plan, name: str, url: str, tell: Tell) -> AbstractContextManager[
 
 def _parts(plan: Plan, name: str, tell: Tell) -> Parts:
     """An array of the workspace, shard by shard."""
-    grid = _grid(plan, name)
+    grid, array = _grid(plan, name), plan.finished_mask if name == "mask" else name
     for tile in grid.tiles():
         core = grid.core(tile)
-        yield core, workspace.read(plan.job.workspace_url, name, core)
+        yield core, workspace.read(plan.job.workspace_url, array, core)
         tell()
 
 

@@ -5,6 +5,8 @@
     probabilities  (K, H, W) float16          written by predict, when a CRF follows or asked for
     mask           (H, W)    uint8, 255       written by refine, or by predict without a CRF
     confidence     (H, W)    uint8, 255       the same, when asked for
+    sieved         (H, W)    uint8, 255       written by sieve, where the mask is cleaned up
+    tables/        a file for each tile       written by components, sieve and vectorise
     shares/        a file for each cell       written by pool, where averages are the raster's
 
 A shard (one object) is written whole by one task; chunks inside it are what is read.
@@ -29,8 +31,8 @@ from segtasks.storage import objects
 CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
-ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence")
-SHARES = "shares"
+ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence", "sieved")
+SHARES, TABLES = "shares", "tables"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.
 # Zarr does not keep it with the array: it must be said again at every opening.
@@ -162,7 +164,7 @@ def clear(url: str) -> None:
     if not _is_ours(url):
         return
     there = objects.names(url)
-    for name in (MANIFEST, "receipts", SHARES, *ARRAYS, GROUP):
+    for name in (MANIFEST, "receipts", SHARES, TABLES, *ARRAYS, GROUP):
         if name in there:
             objects.remove_tree(f"{url}/{name}")
     objects.remove_empty_folder(url)
