@@ -6,6 +6,7 @@ from segtasks.plan import Plan
 FILES = {
     "mask": "mask.tif",
     "legend": "mask.tif.aux.xml",
+    "style": "mask.qml",
     "confidence": "confidence.tif",
     "probabilities": "probabilities.zarr",
     "item": "item.json",
@@ -20,6 +21,7 @@ def result_urls(plan: Plan) -> dict[str, str]:
     chosen = {
         "mask": True,
         "legend": True,
+        "style": True,
         "confidence": plan.confidence is not None,
         "probabilities": asked.probabilities,
         "item": asked.stac,

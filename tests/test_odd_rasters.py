@@ -28,7 +28,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-RESULTS = {"mask.tif", "mask.tif.aux.xml", "confidence.tif", "item.json"}
+RESULTS = {"mask.tif", "mask.tif.aux.xml", "mask.qml", "confidence.tif", "item.json"}
 
 
 def run(source: str, to: Path | str, model: str, **settings: Any) -> Result:  # noqa: ANN401

@@ -214,7 +214,13 @@ def test_names_with_signs_and_patterns_in_them(
     np.testing.assert_array_equal(labels(f"{to}/mask.tif", tmp_path), image)
     left = [request.path for request in s3.requests("/out [1]*/") if request.method == "PUT"]
     assert any("/.workspace/" in path for path in left), "the workspace was there"
-    assert objects.names(to) == {"mask.tif", "mask.tif.aux.xml", "confidence.tif", "item.json"}
+    assert objects.names(to) == {
+        "mask.tif",
+        "mask.tif.aux.xml",
+        "mask.qml",
+        "confidence.tif",
+        "item.json",
+    }
 
 
 def test_model_on_s3(s3: ObjectStore, identity_model: str, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ COG, XML = pystac.MediaType.COG, pystac.MediaType.XML
 ASSETS: Mapping[str, tuple[str, str | None, tuple[str, ...]]] = {
     "mask": ("Class ids", COG, ("data",)),
     "legend": ("Class names and colours, for GDAL", XML, ("metadata",)),
+    "style": ("Class names and colours, for QGIS", XML, ("metadata",)),
     "confidence": ("Confidence of the mask", COG, ("data", "confidence")),
     "probabilities": (
         "Probability of each class",

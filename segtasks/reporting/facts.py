@@ -22,6 +22,7 @@ LONGEST = 200
 CONTENTS = {
     "mask": "class ids as a Cloud-Optimised GeoTIFF; QGIS shows its classes and colours",
     "legend": "names and colours of the classes, for GDAL and QGIS",
+    "style": "the same as a style, which QGIS takes up by itself",
     "confidence": "how sure each label is, 0 to 254 for 0 to 1",
     "probabilities": "probabilities of all classes, as Zarr",
     "item": "STAC item of source, model and results",

@@ -18,7 +18,7 @@ from segtasks.addresses import public
 from segtasks.confidence import FULL
 from segtasks.errors import DestinationError, StageError
 from segtasks.grid import Grid, Window
-from segtasks.outputs import legend_file, quicklook
+from segtasks.outputs import legend_file, quicklook, style_file
 from segtasks.plan import Plan
 from segtasks.results import FILES, mask_url, result_urls
 from segtasks.storage import cogs, cubes, objects, receipts, workspace
@@ -169,6 +169,7 @@ def _small(
     """The small files that go with the mask, by name."""
     makers: dict[str, Callable[[], bytes]] = {
         "legend": lambda: legend_file.aux_xml(legend(plan).entries),
+        "style": lambda: style_file.qml(legend(plan).entries),
         "item": lambda: _item(plan, urls),
         "quicklook": lambda: _quicklook(plan, made["mask"]),
         "report": lambda: _report(plan, urls, made, started),

@@ -105,17 +105,17 @@ def test_the_mask_does_not_know_what_is_made_beside_it(
 ) -> None:
     alone = {"confidence": None, "stac": False, "quicklook": False, "report": False}
     urls = run(scene, tmp_path / "alone", crf, outputs=alone).urls
-    assert sorted(urls) == ["legend", "mask"]
+    assert sorted(urls) == ["legend", "mask", "style"]
     run(scene, tmp_path / "all", crf, outputs={"confidence": "entropy", "probabilities": True})
     assert job_runs.sha(tmp_path / "alone/mask.tif") == job_runs.sha(tmp_path / "all/mask.tif")
 
 
-RESULTS = ("mask", "legend", "confidence", "quicklook", "report")
+RESULTS = ("mask", "legend", "style", "confidence", "quicklook", "report")
 
 
 def test_every_result_is_named_and_there(scene: Scene, tmp_path: Path) -> None:
     first = run(scene, tmp_path, CRF, outputs={"probabilities": True})
-    names = {"mask", "legend", "confidence", "probabilities", "item", "quicklook", "report"}
+    names = {"probabilities", "item", *RESULTS}
     assert first.urls.keys() == names
     assert {Path(url).name for url in first.urls.values()} == {p.name for p in tmp_path.iterdir()}
     assert all(any(url in line for line in first.lines()) for url in first.urls.values())
@@ -246,10 +246,10 @@ def killed(*_: object, **__: object) -> None:
 
 
 def same_files(one: Path, other: Path) -> None:
-    """But for the item, which tells the time."""
+    """But for the item and the report, which tell the time."""
     names = sorted(str(p.relative_to(other)) for p in other.rglob("*") if p.is_file())
     assert names == sorted(str(p.relative_to(one)) for p in one.rglob("*") if p.is_file())
-    for name in set(names) - {"item.json"}:
+    for name in set(names) - {"item.json", "report.html"}:
         assert job_runs.sha(one / name) == job_runs.sha(other / name), name
 
 

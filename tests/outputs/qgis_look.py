@@ -4,6 +4,7 @@ qgis_look.py MASK PICTURE: draws it, prints its renderer and legend as JSON.
 """
 
 import json
+import os
 import sys
 
 from qgis.core import (
@@ -38,4 +39,5 @@ found = {
     "crs": layer.crs().authid(),
 }
 sys.stdout.write(json.dumps(found) + "\n")
-app.exitQgis()
+sys.stdout.flush()
+os._exit(0)  # its destructors crash in the wrong order
