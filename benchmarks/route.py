@@ -1,9 +1,9 @@
 """What the route costs beside the network: python benchmarks/route.py --help.
 
 Prints four tables: the route against the bare network over the same patches, memory of a worker at
-two sizes, what refining takes of the route, and the bookkeeping of a thousand tiles. The bare network is the fastest way known to
-run it: BatchNorm folded, packed channels_last convolutions, malloc tuned, one process per core.
-Quote ratios: the two are run in turn on the same machine.
+two sizes, what refining takes of the route, and the bookkeeping of a thousand tiles. The bare
+network is the fastest way known to run it: BatchNorm folded, packed channels_last convolutions,
+malloc tuned, one process per core. Quote ratios: what is compared is run in turn on one machine.
 """
 
 import argparse
