@@ -61,7 +61,7 @@ def test_the_form_names_every_mode_with_its_bounds() -> None:
     assert all(field["description"] for field in schema.values())
     assert schema["angles"]["enum"] == ["none", "mirror", "flips", "d4"]
     scales, auto = schema["scales"]["anyOf"]
-    assert auto["const"] == schema["scales"]["default"] == "auto"
+    assert (auto["enum"], schema["scales"]["default"]) == (["auto"], "auto")
     assert (scales["minItems"], scales["maxItems"]) == (1, 8)
     assert (scales["items"]["minimum"], scales["items"]["maximum"]) == (0.25, 4)
 
