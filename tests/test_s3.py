@@ -110,7 +110,8 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
     left = {url.split("/ortho/")[1].split("/")[0] for url in objects.find(f"{s3.url}/out/**")}
     assert left == {url.rpartition("/")[2] for url in result.urls.values()}
     store, path = objects.filesystem(result.urls["report"])
-    assert store.info(path, refresh=True)["ContentType"] == "text/html"  # or a browser would not show it
+    # Of another type a browser would not show it.
+    assert store.info(path, refresh=True)["ContentType"] == "text/html"
     with xr.open_zarr(result.urls["probabilities"]) as cube:
         likely = cube["probabilities"].fillna(0).argmax("class")
         np.testing.assert_array_equal(likely.where(image < 255, 255), image)
