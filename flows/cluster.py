@@ -49,7 +49,7 @@ def worker_bytes(plan: Plan, processes: int) -> int:
 def worker_count(plan: Plan) -> int:
     """Processes on this machine: as asked, else one per core, but no more than tiles."""
     workers = plan.job.compute.workers
-    return min(CPU_COUNT, len(plan.tiles)) if workers == "auto" else workers
+    return min(CPU_COUNT, max(1, len(plan.selected("predict")))) if workers == "auto" else workers
 
 
 @contextmanager

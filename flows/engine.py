@@ -72,7 +72,7 @@ def kind_of(plan: Plan) -> str:
     kind = plan.job.compute.kind
     if kind != "auto":
         return kind
-    if len(plan.tiles) == 1:
+    if len(plan.selected("predict")) == 1:
         return "inline"
     from flows.cluster import gpus  # noqa: PLC0415 - see engine
 

@@ -114,7 +114,7 @@ def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
 def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
     """All tiled stages at once: a tile goes on as soon as what it reads is there."""
     before = done(plan)
-    if all(len(before[stage]) == len(plan.grid(stage)) for stage in plan.stages):
+    if all(len(before[stage]) == len(plan.selected(stage)) for stage in plan.stages):
         return plan, dict.fromkeys(plan.stages, 0)
     with engine(plan) as tiles:
         check_memory(plan, tiles.worker_bytes)
@@ -179,7 +179,7 @@ def _result(
         urls=urls,
         height=plan.raster.height,
         width=plan.raster.width,
-        tiles={stage: len(plan.grid(stage)) for stage in plan.stages},
+        tiles={stage: len(plan.selected(stage)) for stage in plan.stages},
         tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
         class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
         seconds=round(seconds, 2),

@@ -44,8 +44,7 @@ class StageRun:
             StageError: some tiles could not be done; the rest is done and kept.
         """
         done = self.board.done(self.stage)
-        grid = self.plan.grid(self.stage)
-        self.todo.extend(tile for tile in grid.tiles() if tile not in done)
+        self.todo.extend(tile for tile in self.plan.selected(self.stage) if tile not in done)
         count = len(self.todo)
         self._report()
         while (self.todo or self.live) and not self.board.stopped:
@@ -108,7 +107,7 @@ class StageRun:
 
     def _report(self) -> None:
         done = len(self.board.done(self.stage))
-        self.on_progress(self.stage, done, len(self.plan.grid(self.stage)))
+        self.on_progress(self.stage, done, len(self.plan.selected(self.stage)))
 
     def _raise_failures(self) -> None:
         failed = self.board.failed(self.stage)
@@ -118,6 +117,7 @@ class StageRun:
         more = f" and {len(failed) - LISTED} more" if len(failed) > LISTED else ""
         reasons = "; ".join(list(dict.fromkeys(failed.values()))[:LISTED])
         raise StageError(
-            f"{self.stage}: {len(failed)} of {len(self.plan.grid(self.stage))} tiles failed, (row, "
-            f"column) {shown}{more}: {reasons}. What is done is kept; rerun to try these again"
+            f"{self.stage}: {len(failed)} of {len(self.plan.selected(self.stage))} tiles failed, "
+            f"(row, column) {shown}{more}: {reasons}. What is done is kept; rerun to try these "
+            "again"
         )

@@ -121,6 +121,18 @@ class Job(Part):
         description="Raw values LOW, HIGH that become the model's 0 and full range, for sources "
         "in other units than the model's; auto: 2 % and 98 % of sampled pixels.",
     )
+    aoi: str | None = Field(
+        None,
+        description="Area of interest: a vector file or url (GeoJSON, GeoPackage, FlatGeobuf, "
+        "GeoParquet; FILE|layername=LAYER), WKT, or a box MINX,MINY,MAXX,MAXY. Outside the mask is "
+        "nodata and nothing is read but what the edge needs. Empty: the whole raster.",
+        examples=["fields.gpkg", "500000,2990000,504000,2994000"],
+    )
+    aoi_crs: str | None = Field(
+        None,
+        description="CRS of the area, e.g. EPSG:4326. Empty: what its file says (GeoJSON: WGS84); "
+        "of WKT or a box the raster's.",
+    )
     tiling: Tiling = Tiling()
     inference: Inference = Inference()
     crf: Crf | None = Field(Crf(), description="Dense CRF; none: the network's labels as they are.")
@@ -142,6 +154,17 @@ class Job(Part):
     @classmethod
     def _no_trailing_slash(cls, value: str | None) -> str | None:
         return value if value is None else (value.rstrip("/") or "/")
+
+    @field_validator("aoi", mode="before")
+    @classmethod
+    def _box_of_a_list(cls, value: object) -> object:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _crs_of_something(self) -> Self:
+        if self.aoi_crs and not self.aoi:
+            raise ValueError(f"aoi_crs {self.aoi_crs}: there is no aoi; give both or none")
+        return self
 
     @field_validator("stretch")
     @classmethod

@@ -5,11 +5,12 @@ Nothing is computed or written here; a plan that cannot work is refused.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from segtasks.crf.parameters import CrfParameters
-from segtasks.grid import Grid, Tile, Window
+from segtasks.grid import Grid, Selection, Tile, Window
 from segtasks.job import Job, digest
 from segtasks.layout import lattice_of
 from segtasks.networks import shelf
@@ -29,7 +30,7 @@ from segtasks.radiometry import (
 )
 from segtasks.raster import Raster
 from segtasks.settled import Settled, as_asked
-from segtasks.storage import objects, rasters
+from segtasks.storage import areas, footprint, objects, rasters
 from segtasks.storage.ground import pixel_side_m
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
@@ -38,6 +39,10 @@ FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
 
 FORMAT = 1
 THUMBNAIL_PX = 1536
+WHOLE_READ = (
+    "the network averages over the whole raster, so all of it is read, whatever the area; "
+    "--pooling patch reads the area alone"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,8 @@ class Plan:
         windows: the CRF's own grid; ``None`` without a CRF.
         crf_backend: who computes it, by name, whatever auto stands for on another machine.
         settled: precision and form of the network, as measured where the job leaves them open.
+        aoi: digest of the area of interest; ``None``: the whole raster.
+        selected_bits: per stage the tiles that are done (see `Selection`), where not all are.
         thumbnail_step: every how manieth pixel goes into the quicklook.
         fingerprints: per stage and for the whole job ("mask"): what the data depends on.
     """
@@ -73,6 +80,8 @@ class Plan:
     crf_backend: str
     thumbnail_step: int
     settled: Settled = field(default_factory=Settled)
+    aoi: str | None = None
+    selected_bits: Mapping[Stage, bytes] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
@@ -108,6 +117,10 @@ class Plan:
             return self.lattice.cells
         return self.mask_grid if stage == "refine" else self.tiles
 
+    def selected(self, stage: Stage) -> Selection:
+        """The tiles of a stage that are done; the others lie off the area, or hold no data."""
+        return Selection(self.grid(stage), self.selected_bits.get(stage))
+
     def read_window(self, stage: Stage, tile: Tile) -> Window:
         """What a stage reads to do ``tile``."""
         if stage == "refine":
@@ -122,9 +135,11 @@ class Plan:
         before = self.before(stage)
         if before is None:
             return iter(())
+        selected = self.selected(before)
         if before == "pool":
-            return self.grid(before).tiles()
-        return self.tiles.touching(self.read_window(stage, tile))
+            return iter(selected)
+        read = self.tiles.touching(self.read_window(stage, tile))
+        return (need for need in read if need in selected)
 
 
 def make_plan(job: Job) -> Plan:
@@ -166,9 +181,48 @@ def make_plan(job: Job) -> Plan:
             *raster.warnings,
             *resolution_advice(raster, card, modes),
             *(colour_warnings(raster, bands, job.stretch) if crf else ()),
+            *((WHOLE_READ,) if job.aoi and modes.pooling == "raster" else ()),
         ),
     )
-    return _with_fingerprints(plan)
+    return _with_fingerprints(_with_selection(plan))
+
+
+def area_of(plan: Plan) -> areas.Area | None:
+    """The job's area of interest, over its raster.
+
+    Raises:
+        JobError: it cannot be understood, or holds no pixel of the raster.
+        SourceError: its file cannot be read.
+    """
+    job = plan.job
+    return areas.describe(job.aoi, job.aoi_crs, plan.raster) if job.aoi else None
+
+
+def _with_selection(plan: Plan) -> Plan:
+    """Only what holds a pixel of the area and of data is done, and what that reads.
+
+    What is read beyond the area's edge is real, so that inside nothing differs from a run without
+    it. Averages over the raster are taken over all of it.
+    """
+    area, empty = area_of(plan), footprint.empty_tiles(plan.raster, plan.tiles)
+    if area is None and not empty:
+        return plan
+    grid = plan.mask_grid
+    wanted = area.tiles(grid) if area else Selection(grid)
+    filled = (tile for tile in wanted if _has_data(plan, grid.core(tile), empty))
+    chosen = {plan.stages[-1]: Selection.of(grid, filled)}
+    for stage, before in pairwise(reversed(plan.stages)):
+        if before == "pool":
+            chosen[before] = Selection(plan.lattice.cells)
+        else:
+            read = {each for tile in chosen[stage] for each in plan.needs(stage, tile)}
+            chosen[before] = Selection.of(plan.tiles, (each for each in read if each not in empty))
+    bits = {stage: each.bits for stage, each in chosen.items() if each.bits is not None}
+    return replace(plan, aoi=area and area.digest, selected_bits=bits)
+
+
+def _has_data(plan: Plan, window: Window, empty: Selection) -> bool:
+    return any(tile not in empty for tile in plan.tiles.touching(window))
 
 
 def local_model(model: str) -> Path:
@@ -195,15 +249,17 @@ def _with_fingerprints(plan: Plan) -> Plan:
     """
     source, network, crf = _source_digest(plan), _network_digest(plan), _crf_digest(plan)
     ingest = digest(FORMAT, source, plan.tiles.core_px)
-    predict = digest(ingest, network, plan.windows is None)
+    # What comes before the cut to the area is the same whatever the area.
+    area = [plan.aoi] if plan.aoi else []
+    predict = digest(ingest, network, plan.windows is None, *([] if plan.windows else area))
     pool = {"pool": digest(ingest, network)} if plan.pools_raster else {}
     prints = {
         "ingest": ingest,
         **pool,
         "predict": predict,
-        "refine": digest(predict, crf, plan.crf_backend),
+        "refine": digest(predict, crf, plan.crf_backend, *area),
         # As asked: auto's mask is done, also where auto stands for another backend by now.
-        "mask": digest(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend),
+        "mask": digest(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend, *area),
     }
     return replace(plan, fingerprints=prints)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from segtasks import cost
 from segtasks.contents import Contents
-from segtasks.errors import ResourceError, WorkspaceError
+from segtasks.errors import JobError, ResourceError, WorkspaceError
 from segtasks.grid import Tile
-from segtasks.plan import Plan, Stage, with_settled
+from segtasks.plan import Plan, Stage, area_of, with_settled
 from segtasks.settled import Settled
-from segtasks.storage import objects, receipts, workspace
+from segtasks.storage import areas, objects, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
 from segtasks.windows import BACKEND
 
@@ -71,7 +71,17 @@ def prepare(plan: Plan) -> None:
     workspace.clear(url)
     workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
     _create_thumbnail(plan)
+    _save_area(plan)
     workspace.write_manifest(url, _manifest(plan))
+
+
+def _save_area(plan: Plan) -> None:
+    """The polygons, which are not in the plan that travels with every task."""
+    area = area_of(plan)
+    if area is not None and area.digest != plan.aoi:
+        raise JobError(f"aoi {plan.job.aoi}: has changed since this run began; run it again")
+    if area is not None:
+        areas.save(plan.job.workspace_url, area)
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -103,7 +113,14 @@ def remember(plan: Plan, settled: Settled) -> Plan:
 def done(plan: Plan) -> dict[Stage, set[Tile]]:
     """Per stage the tiles that have their receipt."""
     url = plan.job.workspace_url
-    return {s: receipts.done(url, plan.fingerprints[s], s) for s in plan.stages}
+    return {
+        stage: {
+            tile
+            for tile in receipts.done(url, plan.fingerprints[stage], stage)
+            if tile in plan.selected(stage)
+        }
+        for stage in plan.stages
+    }
 
 
 def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
@@ -121,7 +138,7 @@ def _only_refines_anew(plan: Plan, differing: list[str]) -> bool:
         return False
     known = recall(plan)
     made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
-    return len(made) == len(plan.tiles)
+    return all(tile in made for tile in plan.selected("predict"))
 
 
 def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
@@ -137,6 +154,7 @@ def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
     raster = plan.raster
     workspace.create(url, raster.height, raster.width, {"mask": _arrays(plan)["mask"]})
     workspace.forget()
+    _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
 
 

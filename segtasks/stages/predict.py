@@ -19,7 +19,8 @@ from segtasks.networks.pooling import heading
 from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 from segtasks.patches import Patch
 from segtasks.plan import Plan
-from segtasks.storage import shares, workspace
+from segtasks.storage import areas, shares, workspace
+from segtasks.storage.rasters import Valid
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
@@ -29,23 +30,32 @@ Slices = tuple[slice, slice]
 Forward = Callable[[Net, Floats], Floats]
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A core, what was read for it, and where in it (h, w) labels are wanted."""
+
+    core: Window
+    pixels: Pixels
+    wanted: Valid
+
+
 def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one core: probabilities for the CRF, or the mask at once."""
     started, core = time.perf_counter(), plan.tiles.core(tile)
-    pixels = _read(plan, tile)
+    work = _read(plan, tile)
     product = PROBABILITIES if plan.windows else MASK
     # Made here and not in the slot: what outlives a forward must not lie in the slot's memory.
     out = product.empty(plan, core)
     read_seconds = time.perf_counter() - started
-    done = slot.compute(lambda: product.fill(plan, core, pixels, out))
-    writing, valid = time.perf_counter(), pixels.valid[core.within(pixels.window)]
-    out[..., ~valid] = product.nodata
+    done = slot.compute(lambda: product.fill(plan, work, out))
+    writing = time.perf_counter()
+    out[..., ~work.wanted] = product.nodata
     workspace.write(plan.job.workspace_url, product.name, core, out)
     return Receipt(
         stage="predict",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(valid)),
+        valid_px=int(np.count_nonzero(work.wanted)),
         worker=worker_name(),
         began=done.began,
         histogram={} if plan.windows else labels.histogram(out),
@@ -53,43 +63,47 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     )
 
 
-def _read(plan: Plan, tile: Tile) -> Pixels:
-    """The read window; of an all-nodata core the core alone, since no patch will be run."""
-    core = plan.tiles.core(tile)
-    some = workspace.read(plan.job.workspace_url, "valid", core).any()
-    return inputs.read(plan, plan.read_window("predict", tile) if some else core)
+def _read(plan: Plan, tile: Tile) -> Work:
+    """The read window; where nothing is wanted the core alone, since no patch will be run."""
+    url, core = plan.job.workspace_url, plan.tiles.core(tile)
+    wanted = workspace.read(url, "valid", core)
+    # What the CRF reads beyond the area's edge must be there; it cuts the mask to the area.
+    if plan.aoi and not plan.windows:
+        wanted &= areas.inside(url, plan.aoi, core)
+    window = plan.read_window("predict", tile) if wanted.any() else core
+    return Work(core, inputs.read(plan, window), wanted)
 
 
-def _fill_mask(plan: Plan, core: Window, pixels: Pixels, out: Mask) -> None:
+def _fill_mask(plan: Plan, work: Work, out: Mask) -> None:
     """Class ids (h, w) of the core."""
     if plan.lattice.stitch == "blend":
-        out[:] = labels.most_likely(_blend(plan, core, pixels))
+        out[:] = labels.most_likely(_blend(plan, work))
         return
     # The largest logit is the largest probability: the softmax can be spared.
-    for patch, maps in _forward(plan, core, pixels, forward_patches):
-        kept, inner = _common(plan, patch, core)
+    for patch, maps in _forward(plan, work, forward_patches):
+        kept, inner = _common(plan, patch, work.core)
         out[inner] = labels.most_likely(maps[(..., *kept)])
 
 
-def _fill_probabilities(plan: Plan, core: Window, pixels: Pixels, out: Halves) -> None:
+def _fill_probabilities(plan: Plan, work: Work, out: Halves) -> None:
     """Probabilities (K, h, w) of the core."""
     if plan.lattice.stitch == "blend":
-        out[:] = _blend(plan, core, pixels)
+        out[:] = _blend(plan, work)
         return
-    for patch, maps in _forward(plan, core, pixels, forward_probabilities):
-        kept, inner = _common(plan, patch, core)
+    for patch, maps in _forward(plan, work, forward_probabilities):
+        kept, inner = _common(plan, patch, work.core)
         out[(..., *inner)] = maps[(..., *kept)]
 
 
-def _blend(plan: Plan, core: Window, pixels: Pixels) -> Floats:
+def _blend(plan: Plan, work: Work) -> Floats:
     """Sum of weight x probability over sum of weight (K, h, w)."""
-    total = np.zeros((len(plan.card.classes), *core.shape), np.float32)
-    weights = np.full(core.shape, np.finfo(np.float32).tiny)
+    total = np.zeros((len(plan.card.classes), *work.core.shape), np.float32)
+    weights = np.full(work.core.shape, np.finfo(np.float32).tiny)
     # Patches come in the lattice's order, so a pixel's sum has the same bits in every tiling.
-    for patch, maps in _forward(plan, core, pixels, forward_probabilities):
-        kept, inner = _common(plan, patch, core)
+    for patch, maps in _forward(plan, work, forward_probabilities):
+        kept, inner = _common(plan, patch, work.core)
         part = plan.lattice.kept(patch)
-        weight = plan.lattice.weight(patch)[part.intersect(core).within(part)]
+        weight = plan.lattice.weight(patch)[part.intersect(work.core).within(part)]
         total[(..., *inner)] += weight * maps[(..., *kept)]
         weights[inner] += weight
     return total / weights
@@ -101,13 +115,11 @@ def _common(plan: Plan, patch: Patch, core: Window) -> tuple[Slices, Slices]:
     return part.within(patch.window), part.within(core)
 
 
-def _forward(
-    plan: Plan, core: Window, pixels: Pixels, forward: Forward
-) -> Iterator[tuple[Patch, Floats]]:
+def _forward(plan: Plan, work: Work, forward: Forward) -> Iterator[tuple[Patch, Floats]]:
     """Every needed patch with its maps (K, h, w), in the lattice's order."""
-    for _, same in groupby(_needed(plan, core, pixels), key=lambda patch: patch.window.shape):
+    for _, same in groupby(_needed(plan, work), key=lambda patch: patch.window.shape):
         while patches := list(islice(same, plan.batch)):
-            stack = np.stack([normalised(plan, pixels, patch.window) for patch in patches])
+            stack = np.stack([normalised(plan, work.pixels, patch.window) for patch in patches])
             yield from zip(patches, forward(_network(plan, patches[0]), stack), strict=True)
 
 
@@ -119,11 +131,11 @@ def _network(plan: Plan, patch: Patch) -> Net:
     return heading(network_of(plan), patch.window, plan.tiles.raster, total)
 
 
-def _needed(plan: Plan, core: Window, pixels: Pixels) -> Iterator[Patch]:
-    """The patches that give something to a valid pixel of the core."""
-    for patch in plan.lattice.touching(core):
-        part = plan.lattice.kept(patch).intersect(core)
-        if pixels.valid[part.within(pixels.window)].any():
+def _needed(plan: Plan, work: Work) -> Iterator[Patch]:
+    """The patches that give something to a wanted pixel of the core."""
+    for patch in plan.lattice.touching(work.core):
+        part = plan.lattice.kept(patch).intersect(work.core)
+        if work.wanted[part.within(work.core)].any():
             yield patch
 
 

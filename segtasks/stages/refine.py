@@ -15,7 +15,7 @@ from segtasks.crf.mean_field import refine
 from segtasks.crf.units import in_8bit_units
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan
-from segtasks.storage import workspace
+from segtasks.storage import areas, workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
@@ -33,13 +33,16 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     made = slot.compute(lambda: _marginals(plan, core, window, probabilities, valid))
     writing = time.perf_counter()
     mask = labels.most_likely(made.result)
-    mask[~valid[inner]] = labels.NODATA
+    wanted = valid[inner]
+    if plan.aoi:
+        wanted = wanted & areas.inside(url, plan.aoi, core)
+    mask[~wanted] = labels.NODATA
     workspace.write(url, "mask", core, mask)
     return Receipt(
         stage="refine",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(valid[inner])),
+        valid_px=int(np.count_nonzero(wanted)),
         worker=worker_name(),
         began=made.began,
         histogram=labels.histogram(mask),

@@ -13,7 +13,7 @@ from segtasks.errors import DestinationError, StageError
 from segtasks.grid import Window
 from segtasks.outputs import quicklook
 from segtasks.plan import Plan
-from segtasks.storage import cogs, objects, receipts, workspace
+from segtasks.storage import areas, cogs, objects, receipts, workspace
 
 SOURCE_TAG, IDENTITY_TAG = "SEGTASKS_SOURCE", "SEGTASKS_SOURCE_IDENTITY"
 OnProgress = Callable[[int, int], None]
@@ -76,9 +76,10 @@ def _require_finished(plan: Plan) -> None:
     """No receipt, no mask: a hole must never look like a result."""
     last = plan.stages[-1]
     done = receipts.done(plan.job.workspace_url, plan.fingerprints[last], last)
-    missing = len(plan.mask_grid) - len(done)
+    selected = plan.selected(last)
+    missing = sum(tile not in done for tile in selected)
     if missing:
-        raise StageError(f"write: {missing} of {len(plan.mask_grid)} tiles are not done; rerun")
+        raise StageError(f"write: {missing} of {len(selected)} tiles are not done; rerun")
 
 
 def legend(plan: Plan) -> cogs.Legend:
@@ -102,6 +103,7 @@ def _tags(plan: Plan) -> dict[str, str]:
         cogs.FINGERPRINT_TAG: plan.fingerprints["mask"],
         SOURCE_TAG: plan.job.source,
         IDENTITY_TAG: plan.raster.identity,
+        **({"SEGTASKS_AOI": areas.named(plan.job.aoi, plan.job.aoi_crs)} if plan.job.aoi else {}),
         "SEGTASKS_MODEL": plan.job.model,
         "SEGTASKS_NETWORK": plan.card.network,
         "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,
