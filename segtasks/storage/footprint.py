@@ -10,7 +10,8 @@ Two proofs, both of GeoTIFF:
   integer (no mean of other values becomes it), and if no lossy compression has touched it.
 
 By nearest, mode or cubic a pixel of an overview says nothing of its neighbours below, so such
-overviews, and those that do not say how they were made, prove nothing and are not used.
+overviews, and those that do not say how they were made, prove nothing and are not used; nor are
+those in a file of their own (.ovr).
 """
 
 from collections.abc import Iterator
@@ -87,7 +88,9 @@ def _is_missing(dataset: DatasetReader, bands: tuple[int, ...], row: int, col: i
 
 def _proving_level(dataset: DatasetReader) -> int | None:
     """The finest overview of a moderate size, if overviews prove anything."""
-    if not (_has_extreme_nodata(dataset) and dataset.compression in LOSSLESS):
+    # An .ovr is another file, which may be older than this one.
+    is_apart = any(name.endswith(".ovr") for name in dataset.files)
+    if is_apart or not _has_extreme_nodata(dataset) or dataset.compression not in LOSSLESS:
         return None
     factors = dataset.overviews(1)
     for level, factor in enumerate(factors):
@@ -109,16 +112,12 @@ def _has_extreme_nodata(dataset: DatasetReader) -> bool:
 def _is_average(dataset: DatasetReader, level: int) -> bool:
     """Whether the file says so: gdaladdo in each overview, GDAL's later COG driver in the file.
 
-    A level is made of the one before, so all of them must be.
+    A level is made of the one before, so all of them must be; gdaladdo tags the first band alone.
     """
     if dataset.tags(ns="IMAGE_STRUCTURE").get("OVERVIEW_RESAMPLING") == "AVERAGE":
         return True
-    bands, levels = dataset.indexes, range(level + 1)
-    return all(
-        dataset.get_tag_item("RESAMPLING", bidx=band, ovr=each) == "AVERAGE"
-        for band in bands
-        for each in levels
-    )
+    tags = [dataset.get_tag_item("RESAMPLING", bidx=1, ovr=each) for each in range(level + 1)]
+    return set(tags) == {"AVERAGE"}
 
 
 def _empty_in_overview(raster: Raster, grid: Grid, level: int) -> Iterator[Tile]:

@@ -71,7 +71,10 @@ def test_missing_blocks_without_nodata_are_black_pixels(tmp_path: Path) -> None:
 
 
 def with_overviews(
-    path: Path, valid: np.ndarray[Any, Any], method: Resampling, **more: Any
+    path: Path,
+    valid: np.ndarray[Any, Any],
+    method: Resampling,
+    **more: Any,  # noqa: ANN401 - rasterio's own
 ) -> Path:
     rng = np.random.default_rng(1)
     pixels = np.where(valid, rng.integers(1, 255, (3, *SHAPE)), more.get("nodata", 0))
@@ -122,6 +125,17 @@ def test_what_proves_nothing_is_not_used(
 ) -> None:
     path = with_overviews(tmp_path / "a.tif", np.zeros(SHAPE, np.bool_), method, **more)
     assert proven(path) == set()
+
+
+def test_overviews_beside_the_file_are_not_used(tmp_path: Path) -> None:
+    path = with_overviews(tmp_path / "a.tif", np.zeros(SHAPE, np.bool_), Resampling.average)
+    assert len(proven(path)) == 24
+    bare = tmp_path / "b.tif"
+    rasterio.shutil.copy(path, bare, driver="GTiff", copy_src_overviews=False)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(bare, "r+") as dataset:
+        dataset.build_overviews([2, 4], Resampling.average)
+    assert (tmp_path / "b.tif.ovr").exists()
+    assert proven(bare) == set()
 
 
 def test_an_alpha_band_or_mask_decides_for_itself(tmp_path: Path) -> None:
