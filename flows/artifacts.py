@@ -19,6 +19,7 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
+from flows.dry import DryRun
 from flows.route import Result
 from segtasks.storage import objects
 
@@ -90,6 +91,12 @@ def show(result: Result) -> None:
     )
     if "quicklook" in result.urls:
         create_image_artifact(_data_uri(result.urls["quicklook"]), key="quicklook")
+
+
+def show_plan(made: DryRun) -> None:
+    """What a dry run found."""
+    lines = "\n".join(made.lines)
+    create_markdown_artifact(f"## {made.plan.job.source}\n\n```\n{lines}\n```\n", key="plan")
 
 
 def show_batch(rows: list[dict[str, Any]]) -> None:

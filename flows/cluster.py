@@ -52,6 +52,16 @@ def worker_count(plan: Plan) -> int:
     return min(CPU_COUNT, max(1, len(plan.selected("predict")))) if workers == "auto" else workers
 
 
+def planned(plan: Plan, kind: str) -> tuple[int | None, int | None]:
+    """Processes and the memory of each, as far as the job says; a cluster's own are not known."""
+    compute, limit = plan.job.compute, plan.job.limits.worker_memory_gib
+    if kind in {"address", "cluster"}:
+        count = None if compute.workers == "auto" else compute.workers
+        return count, None if limit == "auto" else int(limit * 2**30)
+    count = len(_gpu_workers(plan)) if kind == "gpu" else worker_count(plan)
+    return count, worker_bytes(plan, count)
+
+
 @contextmanager
 def client(plan: Plan, kind: str) -> Iterator[Client]:
     """A client of the cluster that the job asks for; what was started ends with the block.

@@ -218,7 +218,7 @@ def _with_selection(plan: Plan) -> Plan:
             read = {each for tile in chosen[stage] for each in plan.needs(stage, tile)}
             chosen[before] = Selection.of(plan.tiles, (each for each in read if each not in empty))
     bits = {stage: each.bits for stage, each in chosen.items() if each.bits is not None}
-    return replace(plan, aoi=area and area.digest, selected_bits=bits)
+    return replace(plan, aoi=area.digest if area else None, selected_bits=bits)
 
 
 def _has_data(plan: Plan, window: Window, empty: Selection) -> bool:

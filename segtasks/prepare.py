@@ -1,13 +1,12 @@
 """Before the first tile: refuse what cannot work, open the workspace or make it."""
 
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from segtasks import cost
 from segtasks.contents import Contents
-from segtasks.errors import JobError, ResourceError, WorkspaceError
+from segtasks.errors import JobError, WorkspaceError
+from segtasks.fitting import check_disk
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage, area_of, with_settled
 from segtasks.settled import Settled
@@ -18,30 +17,6 @@ from segtasks.windows import BACKEND
 MASK_LEVEL = 3
 SETTLED, FINGERPRINTS = "settled", "fingerprints"
 REFINED = ("refine", "mask")
-STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
-
-
-def check_memory(plan: Plan, worker_bytes: int) -> None:
-    """Refuse a plan whose tasks cannot fit ``worker_bytes``.
-
-    Raises:
-        ResourceError: with the stage, its need, the bound and what would make it fit.
-    """
-    need = cost.estimate(plan).worker_bytes
-    stage = max(need, key=lambda name: need[name])
-    if need[stage] <= worker_bytes:
-        return
-    mend = {
-        "ingest": "a smaller --tile-px",
-        "pool": "a smaller --patch-px",
-        "predict": "a smaller --patch-px or --tile-px",
-        "refine": "a smaller --crf-window-px or --crf-bi-xy-std",
-    }[stage]
-    raise ResourceError(
-        f"{stage} needs {need[stage] / 2**30:.1f} GiB per worker, a worker has "
-        f"{worker_bytes / 2**30:.1f} GiB; use fewer --workers, {mend}, "
-        "or a higher --worker-memory-gib"
-    )
 
 
 def prepare(plan: Plan) -> None:
@@ -67,7 +42,7 @@ def prepare(plan: Plan) -> None:
             _forget_refined(plan, manifest)
         return
     objects.require_writable(url)
-    _check_disk(url, plan)
+    check_disk(plan)
     workspace.clear(url)
     workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
     _create_thumbnail(plan)
@@ -156,18 +131,6 @@ def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
     workspace.forget()
     _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
-
-
-def _check_disk(url: str, plan: Plan) -> None:
-    if objects.is_remote(url):
-        return
-    need = int(cost.estimate(plan).workspace_bytes * STORED_SHARE)
-    free = shutil.disk_usage(objects.local_path(url)).free
-    if need > free:
-        raise ResourceError(
-            f"{url}: the workspace needs about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
-            "free; free some space or give another --workspace"
-        )
 
 
 def _arrays(plan: Plan) -> dict[str, ArraySpec]:

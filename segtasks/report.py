@@ -1,11 +1,16 @@
 """A plan in words and figures, before anything is done."""
 
+from dataclasses import asdict
 from typing import Any
 
 from segtasks import cost
+from segtasks.estimate import Estimate
+from segtasks.fitting import disk_bytes
 from segtasks.plan import Plan
+from segtasks.traffic import traffic
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
+MINUTE, HOUR = 60, 3600
 WASTEFUL_FACTOR = 2.5
 HALO_TOLERANCE: dict[object, str] = {
     "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",
@@ -36,6 +41,9 @@ def figures(plan: Plan) -> dict[str, Any]:
         and plan.seen.halo_px is not None,
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
+        "tiles_left_out": len(plan.tiles) - need.tiles,
+        "aoi": plan.job.aoi,
+        "patches": _patches(plan),
         "forward_px_per_px": round(need.forward_factor, 3),
         "gmac": _gmac(plan, need),
         "crf": plan.job.crf.model_dump() if plan.job.crf else None,
@@ -46,6 +54,8 @@ def figures(plan: Plan) -> dict[str, Any]:
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
+        "disk_bytes": disk_bytes(plan),
+        "network_bytes": asdict(traffic(plan)),
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
         "fingerprint": plan.fingerprints["mask"],
@@ -61,18 +71,85 @@ def lines(plan: Plan) -> list[str]:
     rows = {
         "source": f"{shown['source']}: {size}, bands {', '.join(map(str, plan.bands))}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
-        "tiles": f"{shown['tiles']} of {shown['tile_px']} px",
-        "patches": f"{shown['patch_px']} px, overlap {shown['overlap_px']} px, "
-        f"{shown['forward_px_per_px']} px forwarded per px",
+        "tiles": f"{shown['tiles']} of {shown['tile_px']} px{_left_out(plan, shown)}",
+        "patches": f"{shown['patches']} of {shown['patch_px']} px, overlap "
+        f"{shown['overlap_px']} px, {shown['forward_px_per_px']} px forwarded per px",
         "inference": _inference(plan),
         "stitching": _stitching(plan),
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
+        "disk": _places(shown["disk_bytes"]) or "nothing on this machine",
+        "network": _places(shown["network_bytes"]) or "nothing",
         "writes": shown["mask"],
     }
     found = [f"{name:<10} {text}" for name, text in rows.items()]
     return found + [f"warning    {warning}" for warning in shown["warnings"]]
+
+
+def time_figures(found: Estimate, price_per_hour: float | None) -> dict[str, Any]:
+    """An estimate for machines; seconds, and money if an hour has its price."""
+    figures = asdict(found)
+    return figures if price_per_hour is None else figures | found.price(price_per_hour)
+
+
+def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
+    """The same for people."""
+    stages = [f"{stage} {_duration(seconds)}" for stage, seconds in found.stages.items()]
+    timed = [f"{stage} {count}" for stage, count in found.timed_tiles.items()]
+    rows = [
+        (
+            f"time       {_duration(found.seconds)} (90 %: {_duration(found.low)} … "
+            f"{_duration(found.high)}), start-up {found.startup_seconds:.0f} s and writing "
+            f"{found.write_seconds:.0f} s included"
+        ),
+        (
+            f"work       {', '.join(stages)} over {found.processes} processes; timed tiles: "
+            f"{', '.join(timed)}"
+        ),
+    ]
+    if price_per_hour is not None:
+        price = found.price(price_per_hour)
+        rows.append(
+            f"price      {price['price']:.2f} (90 %: {price['price_low']:.2f} … "
+            f"{price['price_high']:.2f}) at {price_per_hour:g} per hour"
+        )
+    return rows
+
+
+def _duration(seconds: float) -> str:
+    """Two figures that matter."""
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def _patches(plan: Plan) -> int:
+    """Those of the whole raster, or those that the tiles in hand touch."""
+    if not plan.selected_bits:
+        return len(plan.lattice.cells)
+    cores = (plan.tiles.core(tile) for tile in plan.selected("predict"))
+    reach, cells = plan.lattice.reach_px, plan.lattice.cells
+    return len({cell for core in cores for cell in cells.touching(core.grow(reach))})
+
+
+def _left_out(plan: Plan, shown: dict[str, Any]) -> str:
+    if not plan.selected_bits:
+        return ""
+    why = "outside the area or without data" if plan.aoi else "without data"
+    return f"; {shown['tiles_left_out']} more are {why}"
+
+
+def _places(amounts: dict[str, int]) -> str:
+    rows = [f"{_bytes(count)} {name.replace('_', ' ')}" for name, count in amounts.items() if count]
+    return ", ".join(rows)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / GIB:.2f} GiB" if count >= GIB / 10 else f"{count / MIB:.1f} MiB"
 
 
 def _inference(plan: Plan) -> str:
