@@ -79,8 +79,8 @@ def lines(plan: Plan) -> list[str]:
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
-        "disk": _places(shown["disk_bytes"]) or "nothing on this machine",
-        "network": _places(shown["network_bytes"]) or "nothing",
+        "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
+        "network": _network(shown["network_bytes"]) or "nothing",
         "writes": shown["mask"],
     }
     found = [f"{name:<10} {text}" for name, text in rows.items()]
@@ -143,8 +143,12 @@ def _left_out(plan: Plan, shown: dict[str, Any]) -> str:
     return f"; {shown['tiles_left_out']} more are {why}"
 
 
-def _places(amounts: dict[str, int]) -> str:
-    rows = [f"{_bytes(count)} {name.replace('_', ' ')}" for name, count in amounts.items() if count]
+def _disk(needs: dict[str, int]) -> str:
+    return ", ".join(f"{_bytes(count)} in {folder}" for folder, count in needs.items())
+
+
+def _network(moved: dict[str, int]) -> str:
+    rows = [f"{_bytes(count)} {name.replace('_', ' ')}" for name, count in moved.items() if count]
     return ", ".join(rows)
 
 
