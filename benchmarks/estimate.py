@@ -60,10 +60,11 @@ def main() -> None:
         plan, measuring = command("plan", job, "--measure")
         said = plan["time"]
         _, took = command("run", job)
+        off = 100 * (said["seconds"] / took - 1)
         inside = "yes" if said["low"] <= took <= said["high"] else "no"
         print(
             f"{each:<6} {said['seconds']:10.1f}  {said['low']:6.1f} … {said['high']:<6.1f} "
-            f"{took:7.1f} {100 * (said['seconds'] / took - 1):+7.1f}  {inside:<6} {measuring:11.1f}",
+            f"{took:7.1f} {off:+7.1f}  {inside:<6} {measuring:11.1f}",
             flush=True,
         )
         print(json.dumps(said), file=sys.stderr)

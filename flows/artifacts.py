@@ -34,7 +34,7 @@ class ProgressArtifacts:
         self._ids: dict[str, Any] = {}
         self._told: dict[str, float] = {}
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def tell(self, stage: str, done: int, total: int, _px: int = 0, /) -> None:
         """Take the news of a stage."""
         now, share = time.monotonic(), 100.0 * done / max(total, 1)
         if stage not in self._ids:

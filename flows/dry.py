@@ -5,12 +5,12 @@ from typing import Any
 
 from flows.engine import expected
 from flows.measure import measured
-from flows.stage import OnProgress
 from segtasks import report
 from segtasks.estimate import Estimate
 from segtasks.fitting import check_disk, check_memory
 from segtasks.job import Job
 from segtasks.plan import Plan, make_plan
+from segtasks.progress import OnProgress
 from segtasks.stages.write import is_published
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import replace
 
+import numpy as np
+
 from flows.engine import Engine, engine
-from flows.stage import OnProgress
 from segtasks import cost, sampling, task
 from segtasks.errors import SourceError
 from segtasks.estimate import Estimate, Timed, Timing, Work, estimate
@@ -14,6 +15,7 @@ from segtasks.fitting import check_memory
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan, Stage, with_settled
 from segtasks.prepare import prepare
+from segtasks.progress import OnProgress
 from segtasks.raster import Raster
 from segtasks.stages.write import legend
 from segtasks.storage import cogs, objects, receipts, workspace
@@ -54,6 +56,7 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
         try:
             chosen = _settled(chosen, tiles)
             ready = time.perf_counter() - began
+            _fill_around(chosen)
             warm = _done(sampling.sample(chosen, units[:processes]), tiles, lambda *_: None)
             for stage in chosen.stages:
                 receipts.forget(chosen.job.workspace_url, stage)
@@ -62,6 +65,18 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
         finally:
             workspace.clear(chosen.job.workspace_url)
             objects.remove_empty_folder(plan.job.to)
+
+
+def _fill_around(chosen: Plan) -> None:
+    """Equal probabilities where the CRF reads what is not predicted: it takes as long."""
+    if not chosen.windows:
+        return
+    classes, predicted = len(chosen.card.classes), chosen.selected("predict")
+    for tile in chosen.selected("ingest"):
+        if tile not in predicted:
+            core = chosen.tiles.core(tile)
+            equal = np.full((classes, *core.shape), 1 / classes, np.float16)
+            workspace.write(chosen.job.workspace_url, "probabilities", core, equal)
 
 
 def _settled(chosen: Plan, tiles: Engine) -> Plan:

@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from flows.board import Board
 from flows.engine import Engine, engine
-from flows.stage import OnProgress, StageRun
+from flows.stage import StageRun
 from segtasks import task
 from segtasks.errors import StageError
 from segtasks.fitting import check_memory
 from segtasks.job import Job
 from segtasks.plan import FORWARDING, Plan, Stage, make_plan
 from segtasks.prepare import done, prepare, recall, remember
+from segtasks.progress import OnProgress
 from segtasks.stages import write
 from segtasks.storage import receipts, workspace
 from segtasks.storage.receipts import Receipt

@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from segtasks import task
 from segtasks.errors import JobError, ModelError, StageError
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
+from segtasks.progress import OnProgress
 
 logger = logging.getLogger("segtasks")
 
@@ -19,8 +19,6 @@ POLL_SECONDS = 0.05  # how soon a stage sees that the one before has finished a 
 WATCH_SECONDS = 20.0  # how often a silent cluster is looked at
 LISTED = 5
 HOPELESS = (ModelError, JobError)  # every other tile would meet it too
-
-OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(kw_only=True)
@@ -107,7 +105,8 @@ class StageRun:
 
     def _report(self) -> None:
         done = len(self.board.done(self.stage))
-        self.on_progress(self.stage, done, len(self.plan.selected(self.stage)))
+        selected = self.plan.selected(self.stage)
+        self.on_progress(self.stage, done, len(selected), selected.pixels)
 
     def _raise_failures(self) -> None:
         failed = self.board.failed(self.stage)

@@ -2,61 +2,108 @@
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from segtasks.training.loop import Progress as TrainingProgress
 
-OnProgress = Callable[[str, int, int], None]
 LINE_SECONDS = 10.0
+MINUTE, HOUR = 60, 3600
+
+
+class OnProgress(Protocol):
+    """What is told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
+        """Take news: tiles done, of how many, and how many pixels all of them have."""
 
 
 @contextmanager
 def shown_progress() -> Iterator[OnProgress]:
-    """A callback (stage, done, total) that shows what it is told, on standard error."""
+    """A callback (stage, done, total, pixels) that shows what it is told, on standard error.
+
+    A terminal gets a bar for each stage, with its speed and the time that is left; a pipe a line
+    every ten seconds and at the end.
+    """
     if not sys.stderr.isatty():
         yield _Lines().tell
         return
-    from rich.console import Console  # noqa: PLC0415 - the same
-    from rich.progress import (  # noqa: PLC0415 - pipes need no bars
+    from rich.console import Console  # noqa: PLC0415 - pipes need no bars
+    from rich.progress import (  # noqa: PLC0415 - the same
         BarColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+    names, speeds = TextColumn("{task.description:<8}"), TextColumn("{task.fields[speed]}")
+    columns = (names, BarColumn(), MofNCompleteColumn(), speeds)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         yield _Bars(progress).tell
+
+
+class Speed:
+    """How fast a stage goes; what was done before its first news, in a run before, is no news."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: float | None = None
+        self._before = 0
+
+    def text(self, done: int, total: int, px: int = 0) -> str:
+        """Tiles/s, MPx/s where pixels are known, and the time that is left, or that it took."""
+        if self._began is None:
+            self._began, self._before = self._clock(), done
+            return ""
+        seconds, count = self._clock() - self._began, done - self._before
+        if not count or seconds <= 0:
+            return ""
+        speed = count / seconds
+        area = f", {speed * px / total / 1e6:.2f} MPx/s" if px else ""
+        end = f"{duration((total - done) / speed)} left" if done < total else duration(seconds)
+        return f"{speed:.2f} tiles/s{area}, {end}"
+
+
+def duration(seconds: float) -> str:
+    """Two figures that matter."""
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
 
 
 class _Bars:
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._speeds: defaultdict[str, Speed] = defaultdict(Speed)
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Move the stage's bar, which appears with its first news."""
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._progress.add_task(stage, total=total, speed="")
+        speed = self._speeds[stage].text(done, total, px)
+        self._progress.update(self._tasks[stage], completed=done, total=total, speed=speed)
 
 
 class _Lines:
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._speeds: defaultdict[str, Speed] = defaultdict(Speed)
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """A line every ten seconds per stage, and one at its end."""
-        now = time.monotonic()
+        now, speed = time.monotonic(), self._speeds[stage].text(done, total, px)
         if done == total or now - self._last.setdefault(stage, now) >= LINE_SECONDS:
             self._last[stage] = now
-            sys.stderr.write(f"{stage} {done}/{total}\n")
+            sys.stderr.write(f"{stage} {done}/{total}  {speed}".rstrip() + "\n")
             sys.stderr.flush()
 
 

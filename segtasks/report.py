@@ -7,10 +7,10 @@ from segtasks import cost
 from segtasks.estimate import Estimate
 from segtasks.fitting import disk_bytes
 from segtasks.plan import Plan
+from segtasks.progress import duration
 from segtasks.traffic import traffic
 
 GIB, MIB = 2**30, 2**20
-MINUTE, HOUR = 60, 3600
 WASTEFUL_FACTOR = 2.5
 HALO_TOLERANCE: dict[object, str] = {
     "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",
@@ -95,12 +95,12 @@ def time_figures(found: Estimate, price_per_hour: float | None) -> dict[str, Any
 
 def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
     """The same for people."""
-    stages = [f"{stage} {_duration(seconds)}" for stage, seconds in found.stages.items()]
+    stages = [f"{stage} {duration(seconds)}" for stage, seconds in found.stages.items()]
     timed = [f"{stage} {count}" for stage, count in found.timed_tiles.items()]
     rows = [
         (
-            f"time       {_duration(found.seconds)} (90 %: {_duration(found.low)} … "
-            f"{_duration(found.high)}), start-up {found.startup_seconds:.0f} s and writing "
+            f"time       {duration(found.seconds)} (90 %: {duration(found.low)} … "
+            f"{duration(found.high)}), start-up {found.startup_seconds:.0f} s and writing "
             f"{found.write_seconds:.0f} s included"
         ),
         (
@@ -115,16 +115,6 @@ def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
             f"{price['price_high']:.2f}) at {price_per_hour:g} per hour"
         )
     return rows
-
-
-def _duration(seconds: float) -> str:
-    """Two figures that matter."""
-    whole = round(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
 
 
 def _patches(plan: Plan) -> int:
