@@ -36,8 +36,10 @@ def job_of(folder: Path, size: int, model: str, *, crf: bool) -> Path:
     scene = folder / f"scene_{size}.tif"
     if not scene.exists():
         write_scene(scene, SEED, size, size)
-    job = {"source": str(scene), "to": str(folder / "out"), "model": model}
-    job |= {"fresh": True, "overwrite": True, **({} if crf else {"crf": None})}
+    job: dict[str, Any] = {"source": str(scene), "to": str(folder / "out"), "model": model}
+    job |= {"fresh": True, "overwrite": True}
+    if not crf:
+        job["crf"] = None
     path = folder / "job.yaml"
     path.write_text(json.dumps(job))
     return path

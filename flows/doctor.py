@@ -26,6 +26,7 @@ TIMEOUT_SECONDS = 5.0
 LITTLE_DISK_BYTES = 5 * GIB
 NEEDED_DRIVERS, USEFUL_DRIVERS = ("GTiff", "COG", "VRT"), ("JPEG", "JP2OpenJPEG", "PNG")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+SHOWN = ("segtasks", "torch", "rasterio", "zarr", "dask", "prefect")
 NO_EXTRA = {"extra": ""}
 State = Literal["ok", "warn", "fail"]
 
@@ -61,14 +62,10 @@ def examined(url: str | None, *, write: bool) -> Iterator[Check]:
 def _packages() -> Check:
     """Those that segtasks says it needs."""
     wrong = [text for text in map(_fault, requires("segtasks") or []) if text]
-    found = (
-        f"segtasks {version('segtasks')}, prefect {version('prefect')}, torch {version('torch')}"
-    )
     if wrong:
-        return Check(
-            "packages", "fail", ", ".join(wrong), "pip install -c constraints.txt segtasks"
-        )
-    return Check("packages", "ok", found)
+        mend = "pip install -c constraints.txt segtasks"
+        return Check("packages", "fail", ", ".join(wrong), mend)
+    return Check("packages", "ok", ", ".join(f"{name} {version(name)}" for name in SHOWN))
 
 
 def _fault(text: str) -> str | None:

@@ -56,7 +56,7 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
         try:
             chosen = _settled(chosen, tiles)
             ready = time.perf_counter() - began
-            _fill_around(chosen)
+            _fill(chosen)
             warm = _done(sampling.sample(chosen, units[:processes]), tiles, lambda *_: None)
             for stage in chosen.stages:
                 receipts.forget(chosen.job.workspace_url, stage)
@@ -67,16 +67,15 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
             objects.remove_empty_folder(plan.job.to)
 
 
-def _fill_around(chosen: Plan) -> None:
-    """Equal probabilities where the CRF reads what is not predicted: it takes as long."""
+def _fill(chosen: Plan) -> None:
+    """Equal probabilities, for the CRF to read around what is predicted: it takes as long."""
     if not chosen.windows:
         return
-    classes, predicted = len(chosen.card.classes), chosen.selected("predict")
+    classes = len(chosen.card.classes)
     for tile in chosen.selected("ingest"):
-        if tile not in predicted:
-            core = chosen.tiles.core(tile)
-            equal = np.full((classes, *core.shape), 1 / classes, np.float16)
-            workspace.write(chosen.job.workspace_url, "probabilities", core, equal)
+        core = chosen.tiles.core(tile)
+        equal = np.full((classes, *core.shape), 1 / classes, np.float16)
+        workspace.write(chosen.job.workspace_url, "probabilities", core, equal)
 
 
 def _settled(chosen: Plan, tiles: Engine) -> Plan:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import job_runs
@@ -16,6 +17,7 @@ from segtasks.estimate import Timed, Timing, Work, estimate, student
 from segtasks.grid import Window
 from segtasks.job import make_job
 from segtasks.plan import Plan, make_plan
+from segtasks.slot import PROCESS_BYTES
 from segtasks.storage import rasters
 from segtasks.traffic import traffic
 
@@ -49,8 +51,8 @@ def test_students_quantile_is_scipys(degrees: int) -> None:
 
 def test_equal_tiles_leave_scheduling_and_storage_alone_in_doubt() -> None:
     tiles = {"ingest": [timed(10, 0, 1)] * 3, "predict": [timed(100, 8, 2)] * 3}
-    work = {"ingest": Work(px=160, tiles=16), "predict": Work(px=1600, tiles=16)}
-    found = estimate(work, timing(tiles, 2))  # type: ignore[arg-type] # stages are words here
+    work: Any = {"ingest": Work(px=160, tiles=16), "predict": Work(px=1600, tiles=16)}
+    found = estimate(work, timing(tiles, 2))
     assert found.stages == {"ingest": 16.0, "predict": 160.0}
     # 128 s of computing, 48 s of storage; two processes; one chain of 1 + 10 s at the end.
     assert found.low == pytest.approx(7 + 128 / 2)
@@ -64,7 +66,7 @@ def test_equal_tiles_leave_scheduling_and_storage_alone_in_doubt() -> None:
 
 def test_one_process_has_no_last_tile_to_wait_for() -> None:
     tiles = {"predict": [timed(100, 8)] * 3}
-    found = estimate({"predict": Work(px=500, tiles=5)}, timing(tiles, 1))  # type: ignore[arg-type] # see above
+    found = estimate({"predict": Work(px=500, tiles=5)}, timing(tiles, 1))
     assert found.low == found.seconds == found.high == pytest.approx(7 + 40)
 
 
@@ -135,7 +137,7 @@ def test_a_sample_is_a_whole_small_run(photo: Path, tmp_path: Path, crf: object)
 def test_memory_that_lacks_is_refused_with_what_fits(photo: Path, tmp_path: Path) -> None:
     tiling = {"patch_px": 1024, "overlap_px": 64}
     plan = planned(photo, tmp_path, tiling=tiling | {"tile_px": 2048}, crf=None)
-    limit = (cost.estimate(plan).peak_bytes + cost.PROCESS_BYTES) // 2
+    limit = (cost.estimate(plan).peak_bytes + PROCESS_BYTES) // 2
     with pytest.raises(ResourceError, match=r"a worker has .* GiB; use (--.*), or give") as refused:
         fitting.check_memory(plan, limit)
     words = str(refused.value).partition("; use ")[2].partition(", or give")[0].replace(" and", "")
@@ -153,7 +155,7 @@ def test_a_full_disk_is_refused(
 ) -> None:
     plan = planned(photo, tmp_path)
     need = sum(fitting.disk_bytes(plan).values())
-    full = type("Usage", (), {"free": need - 1})
+    full = SimpleNamespace(free=need - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda _: full)
     with pytest.raises(ResourceError, match=r"the job needs about .* GiB on this disk"):
         fitting.check_disk(plan)

@@ -1,12 +1,15 @@
 """What a terminal is told of training."""
 
+import os
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from segtasks.progress import Pace, shown_training
+from segtasks.progress import Pace, Speed, duration, shown_progress, shown_training
 
 
 def at(iteration: int, loss: float, mean_iou: float | None = None) -> Any:  # noqa: ANN401 - like Progress
@@ -32,3 +35,44 @@ def test_a_pipe_gets_a_line_per_validation(capsys: pytest.CaptureFixture[str]) -
     assert first == "recipe     scratch"
     pattern = r"iteration 5/100  loss 2\.0000  mIoU 0\.5000  [\d.]+ it/s  \d+ s left"
     assert re.fullmatch(pattern, second)
+
+
+def test_speed_and_time_left_leave_out_what_an_earlier_run_did() -> None:
+    clock = iter([10.0, 14.0, 20.0])
+    speed = Speed(lambda: next(clock))
+    assert speed.text(30, 100, 50_000_000) == ""  # taken up at 30
+    # Eight tiles in four seconds, of half a megapixel each; 62 to go.
+    assert speed.text(38, 100, 50_000_000) == "2.00 tiles/s, 1.00 MPx/s, 31 s left"
+    assert speed.text(100, 100) == "7.00 tiles/s, 10 s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (7384, "2 h 3 min")],
+)
+def test_durations_have_two_figures(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_pipe_gets_a_line_at_the_end_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_progress() as on_progress:
+        for done in range(4):
+            on_progress("predict", done, 3, 3_000_000)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"predict 3/3  [\d.]+ tiles/s, [\d.]+ MPx/s, 0 s", line)
+
+
+def test_a_terminal_gets_a_bar_for_each_stage() -> None:
+    code = (
+        "from segtasks.progress import shown_progress\n"
+        "with shown_progress() as tell:\n"
+        "    [tell(s, n, 5, 5_000_000) for n in range(6) for s in ('ingest', 'predict')]\n"
+    )
+    leader, follower = os.openpty()
+    environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
+    subprocess.run([sys.executable, "-c", code], stderr=follower, env=environment, check=True)
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    for stage in ("ingest", "predict"):
+        assert re.search(rf"{stage}.*5/5.*tiles/s, [\d.]+ MPx/s", shown)

@@ -289,7 +289,7 @@ def test_source_replaced_while_the_job_runs_is_refused(
     source = f"{s3.url}/in/a.tif"
     upload(source, tmp_path)
 
-    def replace(stage: str, done: int, _: int) -> None:
+    def replace(stage: str, done: int, *_: int) -> None:
         if (stage, done) == ("ingest", 0):
             upload(source, tmp_path, seed=1)
 
