@@ -61,14 +61,14 @@ def examined(url: str | None, *, write: bool) -> Iterator[Check]:
 
 def _packages() -> Check:
     """Those that segtasks says it needs."""
-    wrong = [text for text in map(_fault, requires("segtasks") or []) if text]
+    wrong = [text for text in map(fault, requires("segtasks") or []) if text]
     if wrong:
         mend = "pip install -c constraints.txt segtasks"
         return Check("packages", "fail", ", ".join(wrong), mend)
     return Check("packages", "ok", ", ".join(f"{name} {version(name)}" for name in SHOWN))
 
 
-def _fault(text: str) -> str | None:
+def fault(text: str) -> str | None:
     """What is wrong with a requirement, if it is one here."""
     need = Requirement(text)
     if need.marker and not need.marker.evaluate(NO_EXTRA):
