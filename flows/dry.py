@@ -9,7 +9,8 @@ from segtasks import report
 from segtasks.estimate import Estimate
 from segtasks.fitting import check_disk, check_memory
 from segtasks.job import Job
-from segtasks.plan import Plan, make_plan
+from segtasks.plan import Plan
+from segtasks.planning import make_plan
 from segtasks.progress import OnProgress
 from segtasks.stages.write import is_published
 

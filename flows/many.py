@@ -6,7 +6,7 @@ from typing import Any
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import SegtasksError, StageError
 from segtasks.job import Job
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.stages.write import is_outdated, is_published
 
 LISTED = 3

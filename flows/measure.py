@@ -11,13 +11,14 @@ from flows.engine import Engine, engine
 from segtasks import cost, sampling, task
 from segtasks.errors import SourceError
 from segtasks.estimate import Estimate, Timed, Timing, Work, estimate
+from segtasks.fingerprints import with_settled
 from segtasks.fitting import check_memory
 from segtasks.grid import Tile, Window
-from segtasks.plan import Plan, Stage, with_settled
+from segtasks.plan import Plan, Stage
 from segtasks.prepare import prepare
 from segtasks.progress import OnProgress
 from segtasks.raster import Raster
-from segtasks.stages.write import legend
+from segtasks.stages.write import band
 from segtasks.storage import cogs, objects, receipts, workspace
 from segtasks.storage.receipts import Receipt
 
@@ -154,20 +155,25 @@ def _loading_seconds(
 
 
 def _write_seconds(chosen: Plan) -> float:
-    """Of a COG of the timed masks, by the pixels of the whole."""
-    grid, url = chosen.mask_grid, chosen.job.workspace_url
+    """Of COGs of the timed tiles, by the pixels of the whole."""
+    grid = chosen.mask_grid
     cores = [grid.core(tile) for tile in chosen.selected(chosen.stages[-1])]
-    side = max(max(core.shape) for core in cores)
+    names = ("mask", "confidence") if chosen.confidence else ("mask",)
+    seconds = sum(_cog_seconds(chosen, name, cores) for name in names)
+    return seconds * chosen.raster.pixels / sum(core.pixels for core in cores)
+
+
+def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
+    """Of one COG of an array, its cores side by side."""
+    side, url = max(max(core.shape) for core in cores), chosen.job.workspace_url
     small = _plain(chosen.raster, side, side * len(cores))
     began = time.perf_counter()
     parts = (
-        (Window(0, index * side, *core.shape), workspace.read(url, "mask", core))
+        (Window(0, index * side, *core.shape), workspace.read(url, name, core))
         for index, core in enumerate(cores)
     )
-    with cogs.made("timing", small, legend(chosen), {}, parts):
-        seconds = time.perf_counter() - began
-    written = sum(core.pixels for core in cores)
-    return seconds * chosen.raster.pixels / written
+    with cogs.made("timing", small, band(chosen, name), {}, parts):
+        return time.perf_counter() - began
 
 
 def _plain(raster: Raster, height: int, width: int) -> Raster:

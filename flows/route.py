@@ -20,7 +20,8 @@ from segtasks import task
 from segtasks.errors import StageError
 from segtasks.fitting import check_memory
 from segtasks.job import Job
-from segtasks.plan import FORWARDING, Plan, Stage, make_plan
+from segtasks.plan import FORWARDING, Plan, Stage
+from segtasks.planning import make_plan
 from segtasks.prepare import done, prepare, recall, remember
 from segtasks.progress import OnProgress
 from segtasks.stages import write
@@ -93,7 +94,7 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     plan = make_plan(job)
     if write.is_published(plan):
         _clean_up(job)
-        return _result(plan, "was done already", {"mask": write.mask_url(plan)}, started)
+        return _result(plan, "was done already", write.published_urls(plan), started)
     prepare(plan)
     plan, tiles_done = _run_stages(recall(plan), start, on_progress)
     urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()

@@ -98,10 +98,11 @@ def pixel_bytes(plan: Plan) -> int:
 
 
 def _stored_bytes(plan: Plan) -> int:
-    probabilities = len(plan.card.classes) * HALF_BYTES if plan.windows else 0
+    classes = len(plan.card.classes) if "probabilities" in plan.predicted else 0
+    labels = 1 + (plan.confidence is not None)
     ingested, predicted = plan.selected("ingest").pixels, plan.selected("predict").pixels
     masked = plan.selected(plan.stages[-1]).pixels
-    return ingested * pixel_bytes(plan) + predicted * probabilities + masked
+    return ingested * pixel_bytes(plan) + predicted * classes * HALF_BYTES + masked * labels
 
 
 def _largest_patch(lattice: Lattice) -> int:
@@ -122,9 +123,9 @@ def _predict_bytes(plan: Plan) -> int:
     classes, lattice, patch_px = len(plan.card.classes), plan.lattice, _largest_patch(plan.lattice)
     core_px = min(plan.tiles.core_px, max(lattice.height, lattice.width)) ** 2
     read_px = max(core_px, patch_px) + 4 * lattice.margin_px * plan.tiles.core_px
-    forward = patch_px * (
-        plan.seen.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + classes)
-    )
+    # Beside the mask, what is made of a patch's logits needs their softmax as well.
+    maps = classes if len(plan.predicted) == 1 else 2 * classes
+    forward = patch_px * (plan.seen.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + maps))
     tile = read_px * pixel_bytes(plan) + core_px * (
         classes * (FLOAT_BYTES + HALF_BYTES) + FLOAT_BYTES
     )

@@ -10,6 +10,7 @@ from pydantic import (
     model_validator,
 )
 
+from segtasks.confidence import Kind
 from segtasks.inference import Inference
 from segtasks.part import Auto, Part, WholeChunks
 from segtasks.refinement import Crf
@@ -45,6 +46,20 @@ class Tiling(Part):
 class Outputs(Part):
     """What is written beside the mask."""
 
+    confidence: Kind | None = Field(
+        "max_probability",
+        description="confidence.tif: how sure each label is, 0 to 1. max_probability: the label's "
+        "probability. margin: less that of the next likely class. entropy: 1 - entropy / ln "
+        "classes. Of the CRF's marginals where there is a CRF.",
+    )
+    probabilities: bool = Field(
+        default=False,
+        description="probabilities.zarr: the network's probability of each class, before the CRF; "
+        "large.",
+    )
+    stac: bool = Field(
+        default=True, description="item.json: a STAC item of the results, their source and model."
+    )
     quicklook: bool = Field(default=True, description="quicklook.png: image and mask side by side.")
 
 

@@ -39,13 +39,16 @@ def nested(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, as nested values for ``model``."""
     values: dict[str, Any] = {}
     for path, info in _leaves(model):
-        raw = given.get(_name(path).replace("-", "_"))
-        if raw is None:
+        name = _name(path).replace("-", "_")
+        is_off = given.get(f"no_{name}", False)
+        raw: Any = None if is_off else given.get(name)
+        if raw is None and not is_off:
             continue
         part = values
         for key in path[:-1]:
             part = part.setdefault(key, {})
-        part[path[-1]] = raw if _is_text(info) or isinstance(raw, bool) else _parsed(raw)
+        is_kept = raw is None or _is_text(info) or isinstance(raw, bool)
+        part[path[-1]] = raw if is_kept else _parsed(raw)
     return values
 
 
@@ -90,7 +93,11 @@ def _option(path: Path, info: FieldInfo) -> Command:
         return click.option(f"--{name}/--no-{name}", default=None, help=text)
     default = info.get_default(call_default_factory=True) if not info.is_required() else None
     shown = "" if default in (None, {}, ()) else f" [default: {default}]"
-    return click.option(f"--{name}", default=None, metavar="VALUE", help=text + shown)
+    option = click.option(f"--{name}", default=None, metavar="VALUE", help=text + shown)
+    if default is None or type(None) not in get_args(info.annotation):
+        return option
+    off = click.option(f"--no-{name}", is_flag=True, help=f"No {path[-1]}.")
+    return lambda command: option(off(command))
 
 
 def _is_text(info: FieldInfo) -> bool:

@@ -6,17 +6,20 @@ from typing import Any
 
 from segtasks.contents import Contents
 from segtasks.errors import JobError, WorkspaceError
+from segtasks.fingerprints import with_settled
 from segtasks.fitting import check_disk
 from segtasks.grid import Tile
-from segtasks.plan import Plan, Stage, area_of, with_settled
+from segtasks.plan import Plan, Stage
+from segtasks.planning import area_of
 from segtasks.settled import Settled
 from segtasks.storage import areas, objects, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
 from segtasks.windows import BACKEND
 
 MASK_LEVEL = 3
-SETTLED, FINGERPRINTS = "settled", "fingerprints"
+SETTLED, FINGERPRINTS, AREA = "settled", "fingerprints", "aoi"
 REFINED = ("refine", "mask")
+REFINED_ARRAYS = ("mask", "confidence")
 
 
 def prepare(plan: Plan) -> None:
@@ -25,7 +28,7 @@ def prepare(plan: Plan) -> None:
     Raises:
         DestinationError: the destination or the workspace cannot be written.
         WorkspaceError: the workspace was begun with other settings; with other ones of the CRF
-            alone, and inference finished, it is refined anew.
+            alone, and inference finished, or over another area, it is refined anew.
         ResourceError: the disk is too small.
     """
     url = plan.job.workspace_url
@@ -33,7 +36,7 @@ def prepare(plan: Plan) -> None:
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
         differing = _differing(manifest, plan)
-        if differing and not _only_refines_anew(plan, differing):
+        if differing and not _only_refines_anew(plan, manifest, differing):
             raise WorkspaceError(
                 f"{url}: was begun with another source, model or settings (differs from "
                 f"{differing[0]} on); give --fresh to discard it, or another --workspace"
@@ -64,6 +67,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
     contents = Contents(raster=plan.raster, legend=classes, colour_range=plan.colour_range)
     return {
         FINGERPRINTS: dict(plan.fingerprints),
+        AREA: plan.aoi,
         "segtasks": version("segtasks"),
         BACKEND: plan.crf_backend,
         **contents.entry(),
@@ -104,13 +108,16 @@ def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
     return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
 
 
-def _only_refines_anew(plan: Plan, differing: list[str]) -> bool:
-    """Whether all is there that refine reads: probabilities are kept for another CRF.
+def _only_refines_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
+    """Whether what refine reads is kept: for another CRF, confidence or area.
 
-    Where inference is unfinished, other CRF settings are rather a slip.
+    Where inference is unfinished, other CRF settings are rather a slip; another area needs other
+    tiles.
     """
     if plan.windows is None or not set(differing) <= set(REFINED):
         return False
+    if manifest.get(AREA) != plan.aoi:
+        return True
     known = recall(plan)
     made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
     return all(tile in made for tile in plan.selected("predict"))
@@ -126,8 +133,9 @@ def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
         kept.pop(name, None)
     workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
     receipts.forget(url, "refine")
-    raster = plan.raster
-    workspace.create(url, raster.height, raster.width, {"mask": _arrays(plan)["mask"]})
+    raster, specs = plan.raster, _arrays(plan)
+    made = {name: specs[name] for name in REFINED_ARRAYS if name in specs}
+    workspace.create(url, raster.height, raster.width, made)
     workspace.forget()
     _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
@@ -135,18 +143,21 @@ def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
 
 def _arrays(plan: Plan) -> dict[str, ArraySpec]:
     bands, classes, tile = len(plan.bands), len(plan.card.classes), plan.tiles.core_px
+    labels = ArraySpec(
+        leading=(),
+        dtype="uint8",
+        shard_px=plan.mask_grid.core_px,
+        fill=workspace.NODATA,
+        level=MASK_LEVEL,
+    )
     specs = {
         "image": ArraySpec(leading=(bands,), dtype=plan.raster.dtype, shard_px=tile, fill=0),
         "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
-        "mask": ArraySpec(
-            leading=(),
-            dtype="uint8",
-            shard_px=plan.mask_grid.core_px,
-            fill=workspace.NODATA,
-            level=MASK_LEVEL,
-        ),
+        "mask": labels,
     }
-    if plan.windows:
+    if plan.confidence:
+        specs["confidence"] = labels
+    if "probabilities" in plan.predicted:
         specs["probabilities"] = ArraySpec(
             leading=(classes,), dtype="float16", shard_px=tile, fill=0
         )

@@ -32,6 +32,7 @@ class Raster:
             ``None`` when the file has none.
         crs_wkt: of ``transform``, or of the GCPs when those place the raster.
         rpcs: GDAL's RPC metadata of a raster placed by rational polynomials.
+        dated: TIFFTAG_DATETIME as RFC 3339 (it names no zone: UTC), if there is one.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Raster:
     gcps: tuple[GroundControlPoint, ...] = ()
     rpcs: tuple[tuple[str, str], ...] = ()
     palette: tuple[tuple[int, int, int, int], ...] | None = None
+    dated: str | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from segtasks.estimate import Estimate
 from segtasks.fitting import disk_bytes
 from segtasks.plan import Plan
 from segtasks.progress import duration
+from segtasks.results import FILES, result_urls
 from segtasks.traffic import traffic
 
 GIB, MIB = 2**30, 2**20
@@ -58,6 +59,7 @@ def figures(plan: Plan) -> dict[str, Any]:
         "network_bytes": asdict(traffic(plan)),
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
+        "results": result_urls(plan),
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
     }
@@ -81,7 +83,7 @@ def lines(plan: Plan) -> list[str]:
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
         "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
         "network": _network(shown["network_bytes"]) or "nothing",
-        "writes": shown["mask"],
+        "writes": f"{plan.job.to}/: {', '.join(FILES[name] for name in result_urls(plan))}",
     }
     found = [f"{name:<10} {text}" for name, text in rows.items()]
     return found + [f"warning    {warning}" for warning in shown["warnings"]]

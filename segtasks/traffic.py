@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from segtasks import cost
-from segtasks.fitting import MASK_SHARE, STORED_SHARE
+from segtasks.fitting import STORED_SHARE, result_bytes
 from segtasks.plan import Plan
 from segtasks.storage import objects, rasters
 from segtasks.windows import HALF_BYTES
@@ -17,7 +17,7 @@ class Traffic:
         source: read, counting a block again for each tile that it belongs to.
         workspace_written: after compression, as an upper bound.
         workspace_read: the same, halos counted for each tile that reads them.
-        results: the mask.
+        results: mask, confidence and probabilities, as far as they are asked for.
     """
 
     source: int
@@ -39,12 +39,11 @@ def traffic(plan: Plan) -> Traffic:
     """
     is_remote = objects.is_remote(plan.job.workspace_url)
     need = cost.estimate(plan)
-    mask = int(plan.raster.pixels * MASK_SHARE)
     return Traffic(
         source=_source_bytes(plan) if objects.is_remote(plan.job.source) else 0,
         workspace_written=int(need.workspace_bytes * STORED_SHARE) if is_remote else 0,
         workspace_read=int(_read_again(plan) * STORED_SHARE) if is_remote else 0,
-        results=mask if objects.is_remote(plan.job.to) else 0,
+        results=sum(result_bytes(plan).values()) if objects.is_remote(plan.job.to) else 0,
     )
 
 
@@ -57,13 +56,20 @@ def _source_bytes(plan: Plan) -> int:
 
 def _read_again(plan: Plan) -> int:
     """What predict, refine and write read of the workspace, before compression."""
-    pixel = cost.pixel_bytes(plan)
+    pixel, halves = cost.pixel_bytes(plan), HALF_BYTES * len(plan.card.classes)
     reads = dict.fromkeys(plan.stages, pixel) | {"ingest": 0}
     if plan.windows:
-        reads["refine"] = pixel + HALF_BYTES * len(plan.card.classes)
+        reads["refine"] = pixel + halves
     total = sum(
         bytes_per_px * plan.read_window(stage, tile).pixels
         for stage, bytes_per_px in reads.items()
         for tile in plan.selected(stage)
     )
-    return total + plan.raster.pixels
+    labels = 1 + (plan.confidence is not None)
+    # Beside the probabilities, where they are valid.
+    published = halves + 1 if plan.job.outputs.probabilities else 0
+    return (
+        total
+        + labels * plan.selected(plan.stages[-1]).pixels
+        + published * plan.selected("predict").pixels
+    )

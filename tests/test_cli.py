@@ -37,6 +37,8 @@ def test_run_plan_and_run_again(photo: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "o").exists()
     done = json.loads(segtasks("run", *words).stdout)
     assert done["urls"]["mask"] == f"{tmp_path}/o/mask.tif"
+    assert done["urls"] == plan["results"]
+    assert {Path(url) for url in done["urls"].values()} == set((tmp_path / "o").iterdir())
     assert sum(done["class_px"].values()) == 300 * 400
     assert not (tmp_path / "o" / ".workspace").exists()
     assert json.loads(segtasks("plan", *words).stdout)["done_already"] is True
@@ -81,7 +83,9 @@ def test_an_existing_file_is_not_replaced_unless_told(photo: Path, tmp_path: Pat
     (tmp_path / "mask.tif").write_bytes(photo.read_bytes())
     assert "give --overwrite" in refused("run", photo, "--to", tmp_path)
     assert (tmp_path / "mask.tif").read_bytes() == photo.read_bytes()
-    assert segtasks("run", photo, "--to", tmp_path, "--no-crf", "--overwrite").returncode == 0
+    bare = ("--no-crf", "--no-confidence", "--no-stac", "--no-quicklook")
+    assert segtasks("run", photo, "--to", tmp_path, *bare, "--overwrite").returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"mask.tif", "mask.tif.aux.xml"}
     with rasterio.open(tmp_path / "mask.tif") as mask:
         assert mask.tags()["CLASS_1"] == "building"
 

@@ -16,7 +16,8 @@ from segtasks.errors import ResourceError
 from segtasks.estimate import Timed, Timing, Work, estimate, student
 from segtasks.grid import Window
 from segtasks.job import make_job
-from segtasks.plan import Plan, make_plan
+from segtasks.plan import Plan
+from segtasks.planning import make_plan
 from segtasks.slot import PROCESS_BYTES
 from segtasks.storage import rasters
 from segtasks.traffic import traffic

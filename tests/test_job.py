@@ -33,6 +33,10 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"compute": {"kind": "cluster"}}, "kind is cluster: give cluster_class"),
         ({"bands": [0]}, r"bands.0: .*greater than or equal to 1 \(got 0\)"),
         ({"limits": {"attempts": 0}}, r"limits.attempts: .*\(got 0\)"),
+        (
+            {"outputs": {"confidence": "high"}},
+            r"outputs.confidence: .*'margin' or 'entropy' \(got 'high'\)",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_line(values: dict[str, object], match: str) -> None:
@@ -50,6 +54,19 @@ def test_options_win_over_the_file_part_by_part(tmp_path: Path) -> None:
     assert job.crf is not None
     assert (job.crf.iterations, job.crf.bi_xy_std) == (7, 20)
     assert (job.tiling.tile_px, job.bands, job.overwrite) == (512, (3, 2, 1), True)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({}, "max_probability"),
+        ({"confidence": "entropy", "no_confidence": False}, "entropy"),
+        ({"no_confidence": True}, None),
+        ({"confidence": None}, "max_probability"),
+    ],
+)
+def test_confidence_can_be_left_out(given: dict[str, object], kind: str | None) -> None:
+    assert make_job(merged(PATHS, nested(Job, given))).outputs.confidence == kind
 
 
 def test_text_stays_text() -> None:

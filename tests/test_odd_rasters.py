@@ -28,6 +28,9 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+RESULTS = {"mask.tif", "mask.tif.aux.xml", "confidence.tif", "item.json"}
+
+
 def run(source: str, to: Path | str, model: str, **settings: Any) -> Result:  # noqa: ANN401
     values: dict[str, Any] = {
         "source": source,
@@ -90,7 +93,10 @@ def test_mask_of_an_odd_raster_is_its_values_and_nodata_where_it_has_none(
     assert_same_place(odd.source, mask)
     assert_cog(mask)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mask.tif"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == RESULTS
+    sure = read_mask(tmp_path / "out/confidence.tif")
+    np.testing.assert_array_equal(sure == 255, odd.nodata | np.zeros_like(sure, bool))
+    assert_same_place(odd.source, tmp_path / "out/confidence.tif")
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -200,7 +206,7 @@ def test_crf_keeps_nodata_to_the_pixel_and_weak_kernels_keep_the_labels(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("name", ["mask.tif", "quicklook.png"])
+@pytest.mark.parametrize("name", ["mask.tif", "confidence.tif", "quicklook.png"])
 def test_source_is_never_overwritten_even_through_links(
     name: str, tmp_path: Path, identity_model: str, *, overwrite: bool
 ) -> None:
@@ -218,7 +224,7 @@ def test_source_is_never_overwritten_even_through_links(
 def test_masks_may_lie_in_the_folder_of_the_source(tmp_path: Path, identity_model: str) -> None:
     odd = plain(tmp_path, name="a.tif")
     run(odd.source, tmp_path, identity_model)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.tif", "mask.tif"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tif", *RESULTS}
 
 
 @pytest.mark.parametrize("to", ["/proc/segtasks", "/proc/version", "/proc/version/below"])
@@ -246,7 +252,7 @@ def test_results_go_to_folders_of_any_name(
     to = tmp_path / folder
     run(odd.source, to, identity_model, outputs={"quicklook": True})
     np.testing.assert_array_equal(read_mask(to / "mask.tif"), odd.labels)
-    assert {path.name for path in to.iterdir()} == {"mask.tif", "quicklook.png"}
+    assert {path.name for path in to.iterdir()} == {*RESULTS, "quicklook.png"}
 
 
 def test_mask_comes_last_so_that_nothing_is_missing_beside_it(
@@ -261,7 +267,7 @@ def test_mask_comes_last_so_that_nothing_is_missing_beside_it(
     shutil.rmtree(to / "quicklook.png")
     result = run(odd.source, to, identity_model, outputs={"quicklook": True})
     assert result.tiles_done == {"ingest": 0, "predict": 0}
-    assert {path.name for path in to.iterdir()} == {"mask.tif", "quicklook.png"}
+    assert {path.name for path in to.iterdir()} == {*RESULTS, "quicklook.png"}
 
 
 def test_source_replaced_on_disk_is_read_anew(tmp_path: Path, identity_model: str) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import swift_server
+import xarray as xr
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 from swift_server import ObjectStore
@@ -24,7 +25,7 @@ from segtasks.batch import BatchJob, jobs
 from segtasks.errors import DestinationError, SegtasksError, SourceError, StageError, StorageError
 from segtasks.grid import Window
 from segtasks.job import make_job
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.prepare import prepare
 from segtasks.stages import ingest, predict, write
 from segtasks.storage import objects, receipts
@@ -96,7 +97,7 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
         f"{s3.url}/in/ortho.tif",
         f"{s3.url}/out/ortho",
         identity_model,
-        outputs={"quicklook": True},
+        outputs={"probabilities": True},
     )
     assert result.status == "done"
     mask = fetch(f"{s3.url}/out/ortho/mask.tif", tmp_path)
@@ -106,8 +107,11 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
         assert dataset.transform == Affine(0.5, 0, 500000, 0, -0.5, 5000000)
     is_valid, errors, _ = cog_validate(mask, quiet=True)
     assert is_valid, errors
-    left = objects.find(f"{s3.url}/out/**")
-    assert left == [f"{s3.url}/out/ortho/mask.tif", f"{s3.url}/out/ortho/quicklook.png"]
+    left = {url.split("/ortho/")[1].split("/")[0] for url in objects.find(f"{s3.url}/out/**")}
+    assert left == {url.rpartition("/")[2] for url in result.urls.values()}
+    with xr.open_zarr(result.urls["probabilities"]) as cube:
+        likely = cube["probabilities"].fillna(0).argmax("class")
+        np.testing.assert_array_equal(likely.where(image < 255, 255), image)
 
 
 def test_source_is_read_by_ranges_once_and_never_copied_to_disk(
@@ -180,6 +184,24 @@ def test_source_over_plain_http(s3: ObjectStore, identity_model: str, tmp_path: 
     np.testing.assert_array_equal(labels(str(tmp_path / "out/mask.tif"), tmp_path), image)
 
 
+def test_credentials_of_a_source_are_in_none_of_its_results(
+    s3: ObjectStore, identity_model: str, tmp_path: Path
+) -> None:
+    upload(f"{s3.url}/in/a.tif", tmp_path)
+    s3.let_all_read()
+    signed = f"{s3.public_url}/in/a.tif?X-Amz-Signature=hushhush"
+    outputs = {"probabilities": True}
+    result = run(signed, str(tmp_path / "out"), identity_model, outputs=outputs)
+    assert result.status == "done"
+    with rasterio.open(tmp_path / "out/mask.tif") as mask:
+        assert mask.tags()["SEGTASKS_SOURCE"] == f"{s3.public_url}/in/a.tif"
+    for path in (tmp_path / "out").rglob("*"):
+        assert not path.is_file() or b"hushhush" not in path.read_bytes(), path
+    # Signed anew, it is the same source.
+    again = run(signed.replace("hush", "mum"), str(tmp_path / "out"), identity_model)
+    assert again.status == "was done already"
+
+
 def test_names_with_signs_and_patterns_in_them(
     s3: ObjectStore, identity_model: str, tmp_path: Path
 ) -> None:
@@ -190,7 +212,7 @@ def test_names_with_signs_and_patterns_in_them(
     np.testing.assert_array_equal(labels(f"{to}/mask.tif", tmp_path), image)
     left = [request.path for request in s3.requests("/out [1]*/") if request.method == "PUT"]
     assert any("/.workspace/" in path for path in left), "the workspace was there"
-    assert objects.names(to) == {"mask.tif"}
+    assert objects.names(to) == {"mask.tif", "mask.tif.aux.xml", "confidence.tif", "item.json"}
 
 
 def test_model_on_s3(s3: ObjectStore, identity_model: str, tmp_path: Path) -> None:

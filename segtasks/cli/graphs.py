@@ -7,7 +7,7 @@ from segtasks.networks.card import Card
 from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.graph_card import probed_card
 from segtasks.networks.graphs.sidecar import SUFFIX, parsed
-from segtasks.plan import local_model
+from segtasks.planning import local_model
 from segtasks.storage import objects
 
 

@@ -10,7 +10,7 @@ from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.importers.job import ImportJob
-from segtasks.plan import local_model
+from segtasks.planning import local_model
 from segtasks.settings import read_yaml, validated
 from segtasks.storage import objects
 

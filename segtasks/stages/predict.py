@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import inputs, labels, slot
+from segtasks import confidence, inputs, labels, slot
 from segtasks.grid import Tile, Window
 from segtasks.inputs import Pixels, net_of, network_of, normalised
+from segtasks.networks.card import Gives
 from segtasks.networks.pooling import heading
 from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 from segtasks.patches import Patch
@@ -24,75 +25,85 @@ from segtasks.storage.rasters import Valid
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
-Mask = npt.NDArray[np.uint8]
+Arrays = dict[str, npt.NDArray[Any]]
 Slices = tuple[slice, slice]
 Forward = Callable[[Net, Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A core, what was read for it, and where in it (h, w) labels are wanted."""
+    """A core, what was read for it, and where in it (h, w) the network's answer is needed."""
 
     core: Window
     pixels: Pixels
-    wanted: Valid
+    needed: Valid
 
 
 def run(plan: Plan, tile: Tile) -> Receipt:
-    """Do one core: probabilities for the CRF, or the mask at once."""
+    """Do one core: probabilities for the CRF, or the mask at once with what goes with it."""
     started, core = time.perf_counter(), plan.tiles.core(tile)
     work = _read(plan, tile)
-    product = PROBABILITIES if plan.windows else MASK
     # Made here and not in the slot: what outlives a forward must not lie in the slot's memory.
-    out = product.empty(plan, core)
+    out = {name: _empty(plan, name, core) for name in plan.predicted}
     read_seconds = time.perf_counter() - started
-    done = slot.compute(lambda: product.fill(plan, work, out))
+    done = slot.compute(lambda: _fill(plan, work, out))
     writing = time.perf_counter()
-    out[..., ~work.wanted] = product.nodata
-    workspace.write(plan.job.workspace_url, product.name, core, out)
+    for name, array in out.items():
+        array[..., ~work.needed] = ARRAYS[name].nodata
+        workspace.write(plan.job.workspace_url, name, core, array)
     return Receipt(
         stage="predict",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(work.wanted)),
+        valid_px=int(np.count_nonzero(work.needed)),
         worker=worker_name(),
         began=done.began,
-        histogram={} if plan.windows else labels.histogram(out),
+        histogram=labels.histogram(out["mask"]) if "mask" in out else {},
         seconds=done.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
     )
 
 
 def _read(plan: Plan, tile: Tile) -> Work:
-    """The read window; where nothing is wanted the core alone, since no patch will be run."""
+    """The read window; where nothing is needed the core alone, since no patch will be run."""
     url, core = plan.job.workspace_url, plan.tiles.core(tile)
-    wanted = workspace.read(url, "valid", core)
-    # What the CRF reads beyond the area's edge must be there; it cuts the mask to the area.
-    if plan.aoi and not plan.windows:
-        wanted &= areas.inside(url, plan.aoi, core)
-    window = plan.read_window("predict", tile) if wanted.any() else core
-    return Work(core, inputs.read(plan, window), wanted)
+    needed = workspace.read(url, "valid", core)
+    # What the CRF reads beyond the area's edge must be there; it cuts its results to the area.
+    if not plan.windows:
+        needed = areas.cut(needed, url, plan.aoi, core)
+    window = plan.read_window("predict", tile) if needed.any() else core
+    return Work(core, inputs.read(plan, window), needed)
 
 
-def _fill_mask(plan: Plan, work: Work, out: Mask) -> None:
-    """Class ids (h, w) of the core."""
+def _fill(plan: Plan, work: Work, out: Arrays) -> None:
+    """All arrays of the core."""
     if plan.lattice.stitch == "blend":
-        out[:] = labels.most_likely(_blend(plan, work))
+        _take(plan, _blend(plan, work), out, gives="probabilities")
         return
-    # The largest logit is the largest probability: the softmax can be spared.
-    for patch, maps in _forward(plan, work, forward_patches):
+    gives = _gives(plan) if "mask" in out else "probabilities"
+    forward = forward_patches if "mask" in out else forward_probabilities
+    for patch, maps in _forward(plan, work, forward):
         kept, inner = _common(plan, patch, work.core)
-        out[inner] = labels.most_likely(maps[(..., *kept)])
+        parts = {name: array[(..., *inner)] for name, array in out.items()}
+        _take(plan, maps[(..., *kept)], parts, gives=gives)
 
 
-def _fill_probabilities(plan: Plan, work: Work, out: Halves) -> None:
-    """Probabilities (K, h, w) of the core."""
-    if plan.lattice.stitch == "blend":
-        out[:] = _blend(plan, work)
+def _take(plan: Plan, maps: Floats, out: Arrays, *, gives: Gives) -> None:
+    """Make all arrays of maps (K, h, w)."""
+    if "mask" in out:
+        # Of the logits themselves: after a softmax two that differ in the last bit may be equal.
+        out["mask"][:] = labels.most_likely(maps)
+    if set(out) == {"mask"}:
         return
-    for patch, maps in _forward(plan, work, forward_probabilities):
-        kept, inner = _common(plan, patch, work.core)
-        out[(..., *inner)] = maps[(..., *kept)]
+    probabilities = confidence.softmax(maps) if gives == "logits" else maps
+    if plan.confidence and "confidence" in out:
+        out["confidence"][:] = confidence.quantised(probabilities, plan.confidence)
+    if "probabilities" in out:
+        out["probabilities"][:] = probabilities
+
+
+def _gives(plan: Plan) -> Gives:
+    """What comes out of the network, whatever its modes."""
+    return plan.card.graph.gives if plan.card.graph else "logits"
 
 
 def _blend(plan: Plan, work: Work) -> Floats:
@@ -132,27 +143,29 @@ def _network(plan: Plan, patch: Patch) -> Net:
 
 
 def _needed(plan: Plan, work: Work) -> Iterator[Patch]:
-    """The patches that give something to a wanted pixel of the core."""
+    """The patches that give something to a needed pixel of the core."""
     for patch in plan.lattice.touching(work.core):
         part = plan.lattice.kept(patch).intersect(work.core)
-        if work.wanted[part.within(work.core)].any():
+        if work.needed[part.within(work.core)].any():
             yield patch
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """One of the two arrays that predict can make: how it is filled, and what nodata is in it."""
+class Kept:
+    """How an array keeps its values, and what nodata is in it."""
 
-    name: str
     dtype: str
     nodata: int
-    fill: Callable[..., None]
-
-    def empty(self, plan: Plan, core: Window) -> npt.NDArray[Any]:
-        """The array of a core, with a leading class axis when it holds one value per class."""
-        leading = (len(plan.card.classes),) if self.name == "probabilities" else ()
-        return np.zeros((*leading, *core.shape), self.dtype)
 
 
-PROBABILITIES = Product("probabilities", "float16", 0, _fill_probabilities)
-MASK = Product("mask", "uint8", labels.NODATA, _fill_mask)
+ARRAYS = {
+    "probabilities": Kept("float16", 0),
+    "mask": Kept("uint8", labels.NODATA),
+    "confidence": Kept("uint8", confidence.NODATA),
+}
+
+
+def _empty(plan: Plan, name: str, core: Window) -> npt.NDArray[Any]:
+    """The array of a core, with a leading class axis where it holds one value per class."""
+    leading = (len(plan.card.classes),) if name == "probabilities" else ()
+    return np.zeros((*leading, *core.shape), ARRAYS[name].dtype)

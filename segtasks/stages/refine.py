@@ -1,4 +1,4 @@
-"""Refine: a window of ``probabilities`` and ``image`` -> dense CRF -> ``mask``.
+"""Refine: a window of ``probabilities`` and ``image`` -> dense CRF -> ``mask``, ``confidence``.
 
 The windows are the CRF's own grid, larger than tiles: it reads the stitched probabilities, so the
 network's patches are already joined, and its halo grows with the reach of its kernels.
@@ -9,7 +9,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels, slot
+from segtasks import confidence, labels, slot
 from segtasks.crf.certainty import is_certain
 from segtasks.crf.mean_field import refine
 from segtasks.crf.units import in_8bit_units
@@ -26,23 +26,24 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one CRF window; where its core is all nodata or certain, nothing can change."""
     started, core = time.perf_counter(), plan.mask_grid.core(tile)
     url, window = plan.job.workspace_url, plan.read_window("refine", tile)
-    inner = core.within(window)
     valid = workspace.read(url, "valid", window)
     probabilities = workspace.read(url, "probabilities", window).astype(np.float32)
     read_seconds = time.perf_counter() - started
     made = slot.compute(lambda: _marginals(plan, core, window, probabilities, valid))
     writing = time.perf_counter()
     mask = labels.most_likely(made.result)
-    wanted = valid[inner]
-    if plan.aoi:
-        wanted = wanted & areas.inside(url, plan.aoi, core)
-    mask[~wanted] = labels.NODATA
+    kept = areas.cut(valid[core.within(window)], url, plan.aoi, core)
+    mask[~kept] = labels.NODATA
     workspace.write(url, "mask", core, mask)
+    if plan.confidence:
+        sure = confidence.quantised(made.result, plan.confidence)
+        sure[~kept] = confidence.NODATA
+        workspace.write(url, "confidence", core, sure)
     return Receipt(
         stage="refine",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(wanted)),
+        valid_px=int(np.count_nonzero(kept)),
         worker=worker_name(),
         began=made.began,
         histogram=labels.histogram(mask),

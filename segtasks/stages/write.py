@@ -1,49 +1,71 @@
-"""Write: the finished ``mask`` -> COG at the destination, and a quicklook beside it."""
+"""Write: the finished arrays -> what lies at the destination: mask, confidence, item and the rest.
 
-import json
+All is made first and then published, the mask last: where it is, nothing is left to do.
+"""
+
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from contextlib import AbstractContextManager, ExitStack
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import labels
+from segtasks import provenance
+from segtasks.addresses import public
+from segtasks.confidence import FULL
 from segtasks.errors import DestinationError, StageError
-from segtasks.grid import Window
-from segtasks.outputs import quicklook
+from segtasks.grid import Grid, Window
+from segtasks.outputs import legend_file, quicklook
 from segtasks.plan import Plan
-from segtasks.storage import areas, cogs, objects, receipts, workspace
+from segtasks.results import FILES, mask_url, result_urls
+from segtasks.storage import areas, cogs, cubes, objects, receipts, workspace
 
-SOURCE_TAG, IDENTITY_TAG = "SEGTASKS_SOURCE", "SEGTASKS_SOURCE_IDENTITY"
 OnProgress = Callable[[int, int], None]
+Tell = Callable[[], None]
+Parts = Iterator[tuple[Window, npt.NDArray[Any]]]
 
 
-def mask_url(plan: Plan) -> str:
-    """Where the mask goes."""
-    return f"{plan.job.to}/mask.tif"
+def published_urls(plan: Plan) -> dict[str, str]:
+    """The results that are there already, of those asked for."""
+    return {name: url for name, url in result_urls(plan).items() if objects.exists(_proof(url))}
 
 
-def quicklook_url(plan: Plan) -> str:
-    """Where the quicklook goes."""
-    return f"{plan.job.to}/quicklook.png"
+def _proof(url: str) -> str:
+    """What of a result comes last."""
+    return f"{url}/{workspace.GROUP}" if url.endswith(FILES["probabilities"]) else url
 
 
 def is_published(plan: Plan) -> bool:
-    """Whether the destination holds the mask of this very job (which ``fresh`` makes again).
+    """Whether the destination holds the results of this very job (which ``fresh`` makes again).
 
     Raises:
         DestinationError: when it holds something else and may not be replaced.
     """
-    url = mask_url(plan)
-    for own in (url, quicklook_url(plan)):
+    urls = result_urls(plan)
+    # Also what is not asked for now: it may be another time.
+    for own in (f"{plan.job.to}/{file}" for file in FILES.values()):
         if objects.is_same(own, plan.job.source):
             raise DestinationError(f"{own}: is the source itself; choose another --to")
+    # Of the mask last: whatever is refused is refused before it counts as done.
+    theirs = [_is_ours(plan, name, urls[name]) for name in PROVEN if name in urls]
+    return all(theirs) and not plan.job.fresh
+
+
+PROVEN = ("confidence", "probabilities", "mask")
+"""Results that carry their fingerprint; the others are made with them."""
+
+
+def _is_ours(plan: Plan, name: str, url: str) -> bool:
+    """Whether a result is there, and made by this job."""
     if not objects.exists(url):
         return False
-    if cogs.read_tag(url, cogs.FINGERPRINT_TAG) == plan.fingerprints["mask"]:
-        return not plan.job.fresh
-    if plan.job.overwrite:
+    is_cube = name == "probabilities"
+    read = cubes.read_attribute if is_cube else cogs.read_tag
+    if read(url, cogs.FINGERPRINT_TAG) == provenance.fingerprint(plan, name):
+        return True
+    if plan.job.overwrite or (is_cube and cubes.is_unfinished(url)):
         return False
     raise DestinationError(
         f"{url}: is there already, made by another job; choose another --to or give --overwrite"
@@ -53,23 +75,43 @@ def is_published(plan: Plan) -> bool:
 def is_outdated(plan: Plan) -> bool:
     """Whether the destination holds our mask of an earlier state of the same source."""
     url = mask_url(plan)
-    if not objects.exists(url) or cogs.read_tag(url, SOURCE_TAG) != plan.job.source:
+    tag, source = provenance.SOURCE_TAG, public(plan.job.source)
+    if not objects.exists(url) or cogs.read_tag(url, tag) != source:
         return False
-    return cogs.read_tag(url, IDENTITY_TAG) != plan.raster.identity
+    return cogs.read_tag(url, provenance.IDENTITY_TAG) != plan.raster.identity
 
 
 def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
-    """Publish the mask and what goes with it; the urls by name."""
+    """Make and publish all results; their urls by name."""
     _require_finished(plan)
-    urls = {"mask": mask_url(plan)}
-    parts = _parts(plan, on_progress)
-    with cogs.made(urls["mask"], plan.raster, legend(plan), _tags(plan), parts) as cog:
-        if plan.job.outputs.quicklook:
-            urls["quicklook"] = quicklook_url(plan)
-            objects.write_bytes(urls["quicklook"], _quicklook(plan, cog))
-        # Last: where a mask is, nothing is left to do.
-        objects.put_file(cog, urls["mask"])
+    urls, tell = result_urls(plan), _counting(plan, on_progress)
+    with ExitStack() as files:
+        made = {
+            name: files.enter_context(_cog(plan, name, urls[name], tell))
+            for name in ("mask", "confidence")
+            if name in urls
+        }
+        small = _small(plan, urls, made["mask"])
+        if "probabilities" in urls:
+            _write_probabilities(plan, urls["probabilities"], tell)
+        for name, data in small.items():
+            objects.write_bytes(urls[name], data)
+        for name in reversed(made):
+            objects.put_file(made[name], urls[name])
     return urls
+
+
+def _counting(plan: Plan, on_progress: OnProgress) -> Tell:
+    """To be called for every tile of every result."""
+    asked = result_urls(plan)
+    grids = [_grid(plan, name) for name in PROVEN if name in asked]
+    total, counter = sum(map(len, grids)), count(1)
+    return lambda: on_progress(next(counter), total)
+
+
+def _grid(plan: Plan, name: str) -> Grid:
+    """The grid whose cores are the shards of an array."""
+    return plan.tiles if name == "probabilities" else plan.mask_grid
 
 
 def _require_finished(plan: Plan) -> None:
@@ -87,45 +129,58 @@ def legend(plan: Plan) -> cogs.Legend:
     return cogs.Legend(entries=tuple((c.id, c.name, c.color) for c in plan.card.classes))
 
 
-def _parts(plan: Plan, on_progress: OnProgress) -> Iterator[tuple[Window, npt.NDArray[np.uint8]]]:
-    grid = plan.mask_grid
-    for count, tile in enumerate(grid.tiles(), start=1):
+def band(plan: Plan, name: str) -> cogs.Band:
+    """What the band of ``mask`` or ``confidence`` shows."""
+    if name == "confidence":
+        return cogs.Scale(name=f"{plan.confidence}", factor=1 / FULL)
+    return legend(plan)
+
+
+def _cog(plan: Plan, name: str, url: str, tell: Tell) -> AbstractContextManager[Path]:
+    """The COG of ``mask`` or ``confidence``, as a temporary file."""
+    tags = provenance.tags(plan, name)
+    return cogs.made(url, plan.raster, band(plan, name), tags, _parts(plan, name, tell))
+
+
+def _parts(plan: Plan, name: str, tell: Tell) -> Parts:
+    """An array of the workspace, shard by shard."""
+    grid = _grid(plan, name)
+    for tile in grid.tiles():
         core = grid.core(tile)
-        yield core, workspace.read(plan.job.workspace_url, "mask", core)
-        on_progress(count, len(grid))
+        yield core, workspace.read(plan.job.workspace_url, name, core)
+        tell()
 
 
-def _tags(plan: Plan) -> dict[str, str]:
-    """Provenance: enough to make the same mask again."""
-    return {
-        "TIFFTAG_SOFTWARE": f"segtasks {version('segtasks')}",
-        "TIFFTAG_IMAGEDESCRIPTION": f"Class ids; {labels.NODATA} is nodata",
-        cogs.FINGERPRINT_TAG: plan.fingerprints["mask"],
-        SOURCE_TAG: plan.job.source,
-        IDENTITY_TAG: plan.raster.identity,
-        **({"SEGTASKS_AOI": areas.named(plan.job.aoi, plan.job.aoi_crs)} if plan.job.aoi else {}),
-        "SEGTASKS_MODEL": plan.job.model,
-        "SEGTASKS_NETWORK": plan.card.network,
-        "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,
-        "SEGTASKS_STITCH": json.dumps(
-            {
-                "stitch": plan.lattice.stitch,
-                "patch_px": plan.lattice.patch_px,
-                "overlap_px": 2 * plan.lattice.margin_px,
-            }
-        ),
-        "SEGTASKS_INFERENCE": json.dumps(plan.job.inference.model_dump()),
-        "SEGTASKS_NETWORK_RUN": f"{plan.settled.precision} {plan.settled.form}",
-        "SEGTASKS_CRF": json.dumps(
-            plan.job.crf
-            and plan.job.crf.model_dump()
-            | {
-                "window_px": plan.mask_grid.core_px,
-                "halo_px": plan.crf_halo_px,
-                "backend": plan.crf_backend,
-            }
-        ),
+def _write_probabilities(plan: Plan, url: str, tell: Tell) -> None:
+    """The network's probabilities, NaN where there is no data, or nothing was asked for."""
+    attributes = provenance.tags(plan, "probabilities")
+    shard_px, parts = plan.tiles.core_px, _blanked(plan, tell)
+    cubes.write(url, plan.raster, legend(plan), shard_px, attributes, parts)
+
+
+def _blanked(plan: Plan, tell: Tell) -> Parts:
+    url = plan.job.workspace_url
+    for core, data in _parts(plan, "probabilities", tell):
+        valid = workspace.read(url, "valid", core)
+        data[:, ~areas.cut(valid, url, plan.aoi, core)] = np.nan
+        yield core, data
+
+
+def _small(plan: Plan, urls: dict[str, str], mask: Path) -> dict[str, bytes]:
+    """The small files that go with the mask, by name."""
+    makers: dict[str, Callable[[], bytes]] = {
+        "legend": lambda: legend_file.aux_xml(legend(plan).entries),
+        "item": lambda: _item(plan, urls),
+        "quicklook": lambda: _quicklook(plan, mask),
     }
+    return {name: make() for name, make in makers.items() if name in urls}
+
+
+def _item(plan: Plan, urls: dict[str, str]) -> bytes:
+    from segtasks import catalogue  # noqa: PLC0415 - half a second, which --help need not wait for
+
+    results = {name: url for name, url in urls.items() if name != "item"}
+    return catalogue.item(plan, results, provenance.tags(plan, "mask"))
 
 
 def _quicklook(plan: Plan, cog: Path) -> bytes:

@@ -114,9 +114,9 @@ def save(workspace: str, area: Area) -> None:
     objects.write_bytes(f"{workspace}/{AREA}", area.text.encode())
 
 
-def inside(workspace: str, digest: str, window: Window) -> Valid:
-    """Where a window of the raster is inside the saved area (h, w)."""
-    return _saved(workspace, digest).inside(window)
+def cut(valid: Valid, workspace: str, digest: str | None, window: Window) -> Valid:
+    """The ``valid`` pixels (h, w) of a window inside the saved area; all where there is none."""
+    return valid & _saved(workspace, digest).inside(window) if digest else valid
 
 
 @lru_cache(maxsize=8)

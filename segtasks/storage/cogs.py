@@ -1,4 +1,4 @@
-"""Writing the mask: Zarr windows -> temporary GeoTIFF -> Cloud-Optimised GeoTIFF -> destination.
+"""Writing a result: Zarr windows -> temporary GeoTIFF -> Cloud-Optimised GeoTIFF -> destination.
 
 Both files are streamed, so memory does not grow with the raster. The destination sees nothing
 until the COG is whole and has been read back; then it is put under its final name at once.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,11 @@ CLASSES_TAG = "SEGTASKS_CLASSES"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Legend:
-    """Class id, name and colour (#rrggbb) of each class."""
+    """A band of class ids: id, name and colour (#rrggbb) of each class."""
 
     entries: tuple[tuple[int, str, str], ...]
+    # The most frequent class, not a mean of ids.
+    creation: ClassVar[Mapping[str, str]] = {"overview_resampling": "mode"}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,16 +58,46 @@ class Legend:
         names = {str(i): name for i, name, _ in self.entries}
         return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
 
+    def describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio ships no types
+        """Give an open dataset the colours and names."""
+        dataset.write_colormap(1, self.colormap)
+        dataset.colorinterp = (ColorInterp.palette,)
+        dataset.set_band_description(1, "class")
+        dataset.update_tags(**self.tags)
+        dataset.update_tags(1, **{f"CLASS_{i}": name for i, name, _ in self.entries})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A band of bytes that stand for real values: value = byte x ``factor``."""
+
+    name: str
+    factor: float
+    creation: ClassVar[Mapping[str, str]] = {
+        "overview_resampling": "average",
+        "predictor": "standard",
+    }
+
+    def describe(self, dataset: Any) -> None:  # noqa: ANN401 - as above
+        """Give an open dataset the name and the scale, by which viewers show the real values."""
+        dataset.set_band_description(1, self.name)
+        dataset.scales, dataset.offsets = (self.factor,), (0.0,)
+
+
+Band = Legend | Scale
+
 
 @contextmanager
 def made(
     url: str,
     raster: Raster,
-    legend: Legend,
+    band: Band,
     tags: Mapping[str, str],
     parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
 ) -> Iterator[Path]:
     """Make of ``parts`` (windows that cover the raster) the COG that is to go to ``url``.
+
+    Bytes of 255 are nodata, whatever the band shows.
 
     Yields:
         A temporary file, whole and read back; it is the caller's to publish.
@@ -74,11 +106,11 @@ def made(
         ResourceError: when the disk is full or the result cannot be read back.
     """
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
-        plain, cog = Path(folder, "plain.tif"), Path(folder, "mask.tif")
+        plain, cog = Path(folder, "plain.tif"), Path(folder, url.rsplit("/", 1)[-1])
         try:
             with rasterio.Env(**gdal_options()):
-                _write_plain(plain, raster, legend, tags, parts)
-                _write_cog(plain, cog)
+                _write_plain(plain, raster, band, tags, parts)
+                _write_cog(plain, cog, band.creation)
                 _check(cog, raster, tags)
         except (OSError, *GDAL_ERRORS) as error:
             raise ResourceError(
@@ -92,19 +124,17 @@ def made(
 def _write_plain(
     path: Path,
     raster: Raster,
-    legend: Legend,
+    band: Band,
     tags: Mapping[str, str],
     parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
 ) -> None:
     with rasterio.open(path, "w", **_profile(raster)) as dataset:
         _place(dataset, raster)
-        dataset.write_colormap(1, legend.colormap)
-        dataset.colorinterp = (ColorInterp.palette,)
-        dataset.set_band_description(1, "class")
-        dataset.update_tags(**legend.tags, **tags)
-        for window, mask in parts:
+        band.describe(dataset)
+        dataset.update_tags(**tags)
+        for window, data in parts:
             area = RasterioWindow(window.col, window.row, window.width, window.height)
-            dataset.write(mask, 1, window=area)
+            dataset.write(data, 1, window=area)
 
 
 def _profile(raster: Raster) -> dict[str, Any]:
@@ -136,7 +166,7 @@ def _place(dataset: Any, raster: Raster) -> None:  # noqa: ANN401 - rasterio shi
         dataset.transform = Affine(*raster.transform)
 
 
-def _write_cog(plain: Path, cog: Path) -> None:
+def _write_cog(plain: Path, cog: Path, creation: Mapping[str, str]) -> None:
     rasterio.shutil.copy(
         plain,
         cog,
@@ -144,10 +174,9 @@ def _write_cog(plain: Path, cog: Path) -> None:
         blocksize=BLOCK_PX,
         compress="deflate",
         level=6,
-        # The most frequent class, not a mean of ids.
-        overview_resampling="mode",
         bigtiff="if_safer",
         num_threads="all_cpus",
+        **creation,
     )
 
 

@@ -1,5 +1,7 @@
 """A raster's header, as GDAL reads it, as a `Raster`."""
 
+from datetime import datetime
+
 import numpy as np
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
@@ -30,6 +32,7 @@ def header(dataset: DatasetReader, url: str) -> Raster:
         gcps=_gcps(dataset),
         rpcs=tuple(dataset.tags(ns="RPC").items()),
         palette=palette,
+        dated=_dated(dataset),
         warnings=_warnings(dataset, url),
     )
     if not raster.bands:
@@ -76,6 +79,15 @@ def _gcps(dataset: DatasetReader) -> tuple[GroundControlPoint, ...]:
     return tuple(
         GroundControlPoint(row=p.row, col=p.col, x=p.x, y=p.y, z=p.z or 0.0) for p in points
     )
+
+
+def _dated(dataset: DatasetReader) -> str | None:
+    """The time of the tag, which cameras without a clock fill with zeros."""
+    text = dataset.tags().get("TIFFTAG_DATETIME", "")
+    try:
+        return f"{datetime.strptime(text.strip(), '%Y:%m:%d %H:%M:%S').isoformat()}Z"  # noqa: DTZ007 - TIFF 6.0 knows no zones
+    except ValueError:
+        return None
 
 
 def _warnings(dataset: DatasetReader, url: str) -> tuple[str, ...]:

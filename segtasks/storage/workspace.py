@@ -2,8 +2,9 @@
 
     image          (C, H, W) source dtype     written by ingest
     valid          (H, W)    bool             written by ingest
-    probabilities  (K, H, W) float16          written by predict, when a CRF follows
+    probabilities  (K, H, W) float16          written by predict, when a CRF follows or asked for
     mask           (H, W)    uint8, 255       written by refine, or by predict without a CRF
+    confidence     (H, W)    uint8, 255       the same, when asked for
     shares/        a file for each cell       written by pool, where averages are the raster's
     aoi.json       polygons in pixels         written before the first tile, where there is an area
 
@@ -29,7 +30,7 @@ from segtasks.storage import objects
 CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
-ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask")
+ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence")
 SHARES, AREA = "shares", "aoi.json"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.
@@ -66,9 +67,7 @@ def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) ->
 
 
 def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[int, int]) -> None:
-    chunk = gcd(spec.shard_px, CHUNK_PX)
-    # A raster smaller than a shard gets a shard just large enough for it.
-    shard = min(spec.shard_px, ceil(max(shape) / chunk) * chunk)
+    chunk, shard = sides(spec.shard_px, shape)
     group.create_array(
         name,
         shape=(*spec.leading, *shape),
@@ -80,6 +79,15 @@ def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[in
         compressors=ZstdCodec(level=spec.level),
         config=CONFIG,
     )
+
+
+def sides(shard_px: int, shape: tuple[int, int]) -> tuple[int, int]:
+    """Sides of the chunks and shards of arrays of ``shape`` in shards of ``shard_px``.
+
+    A raster smaller than a shard gets a shard just large enough for it.
+    """
+    chunk = gcd(shard_px, CHUNK_PX)
+    return chunk, min(shard_px, ceil(max(shape) / chunk) * chunk)
 
 
 def _array(url: str, name: str) -> zarr.Array[Any]:

@@ -50,7 +50,8 @@ def test_killed_twice_and_resumed(scene: tuple[Path, Path, Path], tmp_path: Path
     hits, rewritten = run_with_kills(scene, tmp_path, [6.0, 5.0], OPTIONS)
     assert hits >= 1
     assert rewritten == {}
-    assert job_runs.sha(tmp_path / "mask.tif") == job_runs.sha(scene[2])
+    for name in ("mask.tif", "confidence.tif"):
+        assert job_runs.sha(tmp_path / name) == job_runs.sha(scene[2].with_name(name))
 
 
 @pytest.mark.slow

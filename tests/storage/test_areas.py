@@ -160,7 +160,10 @@ def test_what_is_saved_is_what_was_described(tmp_path: Path) -> None:
     area = areas.describe(on_map(STAR).wkt, None, raster())
     areas.save(str(tmp_path), area)
     window = Window(3, 5, 80, 150)
-    assert np.array_equal(areas.inside(str(tmp_path), area.digest, window), area.inside(window))
+    valid = np.random.default_rng(1).random(window.shape) < 0.5
+    kept = areas.cut(valid, str(tmp_path), area.digest, window)
+    assert np.array_equal(kept, valid & area.inside(window))
+    assert np.array_equal(areas.cut(valid, str(tmp_path), None, window), valid)
 
 
 def test_overlapping_and_many_shapes_are_their_union(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -167,8 +167,8 @@ def test_file_that_was_torn_unnoticed_is_never_given_out(
 ) -> None:
     whole = cogs._write_cog  # noqa: SLF001 - the fault is put right behind it
 
-    def torn(plain: Path, cog: Path) -> None:
-        whole(plain, cog)
+    def torn(plain: Path, cog: Path, creation: Mapping[str, str]) -> None:
+        whole(plain, cog, creation)
         with cog.open("r+b") as file:
             file.truncate(int(cog.stat().st_size * share))
 

@@ -53,6 +53,8 @@ def test_nowhere_has_no_size() -> None:
     raster = placed(*PLACES["degrees"])
     assert pixel_side_m(replace(raster, crs_wkt=None)) is None
     assert pixel_side_m(replace(raster, transform=None)) is None
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    assert pixel_side_m(replace(raster, crs_wkt=local)) is None
 
 
 def metres(side: float) -> Raster:

@@ -1,0 +1,31 @@
+"""Which results a job asks for, and where they go."""
+
+from segtasks.plan import Plan
+
+FILES = {
+    "mask": "mask.tif",
+    "legend": "mask.tif.aux.xml",
+    "confidence": "confidence.tif",
+    "probabilities": "probabilities.zarr",
+    "item": "item.json",
+    "quicklook": "quicklook.png",
+}
+
+
+def result_urls(plan: Plan) -> dict[str, str]:
+    """Where each result that is asked for goes, by name."""
+    asked = plan.job.outputs
+    chosen = {
+        "mask": True,
+        "legend": True,
+        "confidence": plan.confidence is not None,
+        "probabilities": asked.probabilities,
+        "item": asked.stac,
+        "quicklook": asked.quicklook,
+    }
+    return {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
+
+
+def mask_url(plan: Plan) -> str:
+    """Where the mask goes."""
+    return f"{plan.job.to}/{FILES['mask']}"
