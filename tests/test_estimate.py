@@ -175,6 +175,24 @@ def test_what_is_local_crosses_no_network(photo: Path, tmp_path: Path) -> None:
     assert (moved.source, moved.results) == (0, 0)
 
 
+def test_results_beside_the_mask_count(photo: Path, tmp_path: Path) -> None:
+    asked = {"confidence": "margin", "probabilities": True}
+    alone = planned(photo, tmp_path, crf=None, outputs={"confidence": None})
+    more = planned(photo, tmp_path, crf=None, outputs=asked)
+    px, classes = more.raster.pixels, len(more.card.classes)
+    stored = [cost.estimate(plan).workspace_bytes for plan in (alone, more)]
+    assert stored[1] - stored[0] == px * (1 + 2 * classes)
+    sizes = fitting.result_bytes(more)
+    assert list(sizes) == ["mask", "confidence", "probabilities"]
+    assert sizes["probabilities"] == px * classes
+    assert fitting.result_bytes(alone) == {"mask": sizes["mask"]}
+    far = replace(more, job=more.job.model_copy(update={"to": "s3://bucket/o"}))
+    assert traffic(far).results == sum(sizes.values())
+    # The CRF reads probabilities whether they are asked for or not.
+    kept = [planned(photo, tmp_path, outputs={"probabilities": asked}) for asked in (False, True)]
+    assert len({cost.estimate(plan).workspace_bytes for plan in kept}) == 1
+
+
 def test_a_tile_costs_all_blocks_it_touches(photo: Path) -> None:
     raster = rasters.describe(str(photo))
     blocks = rasters.blocks(raster)

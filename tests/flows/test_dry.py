@@ -20,13 +20,13 @@ from segtasks.job import make_job
 from segtasks.results import FILES
 
 TILING = {"tile_px": 128, "patch_px": 128, "overlap_px": 64}
-CRF = {"iterations": 1, "window_px": 256, "halo_px": 32, "bi_xy_std": 8}
+CRF = {"iterations": 1, "window_px": 192, "halo_px": 32, "bi_xy_std": 8}
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("dry")
-    photo = job_runs.write_photo(folder / "photo.tif", 700, 600)
+    photo = job_runs.write_photo(folder / "photo.tif", 400, 300)
     model = job_runs.write_network(folder / "m.safetensors", "fcn8s_lean", width=0.05)
     base = {"source": str(photo), "model": str(model), "tiling": TILING}
     return base | {"compute": {"kind": "inline"}}
