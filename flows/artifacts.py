@@ -20,31 +20,53 @@ from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
 from flows.dry import DryRun
+from flows.many import counts
 from flows.route import Result
+from segtasks.pace import Pace
 from segtasks.storage import objects
 
 UPDATE_SECONDS = 2.0
-PICTURE_PX = 900  # it is kept in the server's database
+PICTURE_SIDES_PX = (900, 640, 480, 320)
+PICTURE_BYTES = 150_000  # kept in the server's database, sent with every page that lists it
+M2_PER_HA = 10_000
+
+Row = dict[str, Any]
 
 
 class ProgressArtifacts:
-    """One progress artifact per stage, updated at most every two seconds."""
+    """One progress artifact per stage with its pace, updated at most every two seconds."""
 
     def __init__(self) -> None:
         self._ids: dict[str, Any] = {}
         self._told: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
 
-    def tell(self, stage: str, done: int, total: int, _px: int = 0, /) -> None:
+    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Take the news of a stage."""
+        pace = self._paces.setdefault(stage, Pace(total=total, first=done))
+        pace.tell(done, total, px)
         now, share = time.monotonic(), 100.0 * done / max(total, 1)
+        text = f"{stage}: {pace.text()}"
         if stage not in self._ids:
-            text = f"{stage}: {total} tiles"
             self._ids[stage] = create_progress_artifact(share, key=stage, description=text)
         elif done == total or now - self._told[stage] >= UPDATE_SECONDS:
-            update_progress_artifact(self._ids[stage], progress=share)
+            update_progress_artifact(self._ids[stage], progress=share, description=text)
         else:
             return
         self._told[stage] = now
+
+    def timings(self) -> list[Row]:
+        """Wall time per stage of this run; stages overlap, so they do not add up to the run's."""
+        return [
+            {
+                "stage": stage,
+                "tiles": pace.total,
+                "done in this run": pace.done - pace.first,
+                "seconds": round(pace.seconds, 1),
+                "tiles/s": round(pace.tiles_per_second, 2),
+            }
+            for stage, pace in sorted(self._paces.items(), key=lambda told: told[1].started)
+        ]
 
 
 @contextmanager
@@ -76,21 +98,48 @@ class _Stamp(logging.Filter):
         return True
 
 
-def show(result: Result) -> None:
+def show(result: Result, model: str, timings: list[Row]) -> None:
     """Artifacts of a finished run."""
+    create_markdown_artifact(_summary(result, model), key="result", description=result.source)
+    if result.class_px:
+        create_table_artifact(_classes(result), key="classes", description=result.source)
+    if timings:
+        create_table_artifact(timings, key="timings", description=result.source)
+    if "quicklook" in result.urls:
+        picture = _data_uri(objects.read_bytes(result.urls["quicklook"]))
+        create_image_artifact(picture, key="quicklook", description=result.source)
+
+
+def show_batch(source: str, rows: list[Row]) -> None:
+    """The table of a batch, with the same columns in every row."""
+    columns = ("status", "source", "error", "mask", "seconds", "mpx")
+    table = [{column: row.get(column, "") for column in columns} for row in rows]
+    create_table_artifact(table, key="batch", description=f"{source}: {counts(rows)}")
+
+
+def _summary(result: Result, model: str) -> str:
+    """Markdown: what was done, where the results are, what to beware of."""
+    links = [
+        f"| {name} | {url if url.startswith('http') else f'`{url}`'} |"
+        for name, url in result.urls.items()
+    ]
+    size = f"{result.height} x {result.width} px"
+    done = f"{result.status}, model `{model}`, {size}, {result.seconds:.1f} s"
+    speed = f", {result.mpx_per_second:.2f} MPx/s" if result.class_px else ""
+    warnings = [f"- **Warning:** {warning}" for warning in result.warnings]
+    table = ["| result | url |", "|---|---|", *links]
+    return "\n".join([f"## {result.source}", "", done + speed, "", *table, "", *warnings, ""])
+
+
+def _classes(result: Result) -> list[Row]:
+    """Per class its share of the pixels with data, and its area where pixels have one."""
     total = max(sum(result.class_px.values()), 1)
-    table = [
-        {"class": name, "pixels": px, "share %": round(100 * px / total, 2)}
+    hectares = result.pixel_m2 and result.pixel_m2 / M2_PER_HA
+    return [
+        {"class": name, "share %": round(100 * px / total, 2), "pixels": px}
+        | ({"area ha": round(px * hectares, 4)} if hectares else {})
         for name, px in result.class_px.items()
     ]
-    if table:
-        create_table_artifact(table, key="classes", description=result.source)
-    links = "\n".join(f"- {name}: `{url}`" for name, url in result.urls.items())
-    create_markdown_artifact(
-        f"## {result.source}\n\n{result.status}, {result.seconds:.1f} s\n\n{links}\n", key="result"
-    )
-    if "quicklook" in result.urls:
-        create_image_artifact(_data_uri(result.urls["quicklook"]), key="quicklook")
 
 
 def show_plan(made: DryRun) -> None:
@@ -99,15 +148,13 @@ def show_plan(made: DryRun) -> None:
     create_markdown_artifact(f"## {made.plan.job.source}\n\n```\n{lines}\n```\n", key="plan")
 
 
-def show_batch(rows: list[dict[str, Any]]) -> None:
-    """The table of a batch."""
-    create_table_artifact(rows, key="batch", description="images of this run")
-
-
-def _data_uri(url: str) -> str:
-    """A small copy of the picture, inline."""
-    with Image.open(io.BytesIO(objects.read_bytes(url))) as picture:
-        picture.thumbnail((PICTURE_PX, PICTURE_PX))
-        out = io.BytesIO()
-        picture.save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+def _data_uri(png: bytes) -> str:
+    """A small copy of a picture, inline: a browser can open it wherever the results are."""
+    for side in PICTURE_SIDES_PX:
+        with Image.open(io.BytesIO(png)) as picture:
+            picture.thumbnail((side, side))
+            out = io.BytesIO()
+            picture.convert("RGB").save(out, "JPEG", quality=85)
+        if out.tell() <= PICTURE_BYTES:
+            break
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"

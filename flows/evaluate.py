@@ -4,21 +4,27 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
 
 from flows.artifacts import ProgressArtifacts
+from flows.refusal import parsed, told
 from segtasks.accuracy.evaluation import evaluate as count
 from segtasks.accuracy.figures import Figures, figures
 from segtasks.accuracy.job import EvaluationJob
 from segtasks.accuracy.publish import publish, require_free
 
 
-@flow(name="evaluate", persist_result=False)
-def evaluate(job: EvaluationJob) -> dict[str, Any]:
+@flow(name="evaluate", persist_result=False, validate_parameters=False)  # see refusal
+def evaluate(job: EvaluationJob) -> dict[str, Any] | State[Any]:
     """Compare masks with labels: figures per class, and a page with pictures.
 
     Args:
         job: The masks with their labels, and where the page goes.
     """
+    return told(lambda: _evaluate(parsed(EvaluationJob, job)))
+
+
+def _evaluate(job: EvaluationJob) -> dict[str, Any]:
     require_free(job)
     made = count(job, ProgressArtifacts().tell)
     found = figures(made)

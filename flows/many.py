@@ -1,21 +1,40 @@
 """Many rasters in turn: only what is new or changed, and one bad image stops no other."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from flows.route import Result
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import SegtasksError, StageError
 from segtasks.job import Job
 from segtasks.planning import make_plan
 from segtasks.stages.write import is_outdated, is_published
 
+logger = logging.getLogger("segtasks")
+
 LISTED = 3
+SKIPPED, FAILED = "was done already", "failed"
 
 Row = dict[str, Any]
 
 
-def segment_each(batch: BatchJob, segment: Callable[[Job], str]) -> Iterator[Row]:
-    """Do each raster of a batch with ``segment``, which returns its status; yield rows of a table.
+def outcome(result: Result) -> Row:
+    """What a table says of a finished image."""
+    mpx = round(result.height * result.width / 1e6, 2)
+    return {"status": result.status, "seconds": result.seconds, "mpx": mpx}
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """How many images were done, skipped and failed."""
+    found = Counter(row["status"] for row in rows)
+    skipped, failed = found.pop(SKIPPED, 0), found.pop(FAILED, 0)
+    return f"{found.total()} done, {skipped} skipped (unchanged), {failed} failed"
+
+
+def segment_each(batch: BatchJob, segment: Callable[[Job], Row]) -> Iterator[Row]:
+    """Do each raster of a batch with ``segment``, which returns its `outcome`; yield table rows.
 
     Raises:
         SourceError: no raster is found.
@@ -30,20 +49,23 @@ def require_all(rows: Sequence[Row]) -> None:
     Raises:
         StageError: naming the first of them.
     """
-    failed = [row for row in rows if row["status"] == "failed"]
+    failed = [row for row in rows if row["status"] == FAILED]
     if failed:
         names = ", ".join(row["source"] for row in failed[:LISTED])
         raise StageError(f"{len(failed)} of {len(rows)} images failed: {names}; see the table")
 
 
-def _one(job: Job, segment: Callable[[Job], str]) -> Row:
+def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
     """A row of the table."""
     row = {"source": job.source, "mask": f"{job.to}/mask.tif"}
     try:
         todo = _due(job)
-        return row | {"status": "was done already" if todo is None else segment(todo)}
+        return row | ({"status": SKIPPED} if todo is None else segment(todo))
     except SegtasksError as error:
-        return row | {"status": "failed", "error": str(error)}
+        return row | {"status": FAILED, "error": str(error)}
+    except Exception as error:  # the others shall be done before anybody looks at it
+        logger.exception("%s", job.source)
+        return row | {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
 
 
 def _due(job: Job) -> Job | None:

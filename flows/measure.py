@@ -1,4 +1,4 @@
-"""Time a few real tiles of a job: ingest, predict and refine, on what will run them all."""
+"""Time a few real tiles of a job, stage by stage, on what will run them all."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -157,7 +157,7 @@ def _loading_seconds(
 def _write_seconds(chosen: Plan) -> float:
     """Of COGs of the timed tiles, by the pixels of the whole."""
     grid = chosen.mask_grid
-    cores = [grid.core(tile) for tile in chosen.selected(chosen.stages[-1])]
+    cores = [grid.core(tile) for tile in chosen.selected(chosen.mask_stage)]
     names = ("mask", "confidence") if chosen.confidence else ("mask",)
     seconds = sum(_cog_seconds(chosen, name, cores) for name in names)
     return seconds * chosen.raster.pixels / sum(core.pixels for core in cores)

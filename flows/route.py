@@ -1,4 +1,4 @@
-"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> write.
+"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> (sieve, polygons ->) write.
 
 Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
 ``segment``), the engine runs the tiles.
@@ -24,6 +24,7 @@ from segtasks.plan import FORWARDING, Plan, Stage
 from segtasks.planning import make_plan
 from segtasks.prepare import done, prepare, recall, remember
 from segtasks.progress import OnProgress
+from segtasks.sizes import pixel_area_m2
 from segtasks.stages import write
 from segtasks.storage import receipts, workspace
 from segtasks.storage.receipts import Receipt
@@ -50,6 +51,7 @@ class Result(BaseModel):
         class_px: pixels per class name.
         seconds: wall time of this run.
         network: how the network was run, where that was measured.
+        pixel_m2: area of the raster's middle pixel on the ground, where it is known.
         startup_seconds: from the start of the process to the first forward of this run.
     """
 
@@ -61,6 +63,7 @@ class Result(BaseModel):
     tiles: dict[str, int] = {}
     tiles_done: dict[str, int] = {}
     class_px: dict[str, int] = {}
+    pixel_m2: float | None = None
     seconds: float = 0.0
     startup_seconds: float | None = None
     mpx_per_second: float = 0.0
@@ -97,10 +100,15 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
         return _result(plan, "was done already", write.published_urls(plan), started)
     prepare(plan)
     plan, tiles_done = _run_stages(recall(plan), start, on_progress)
-    urls = start("write", lambda: write.run(plan, partial(on_progress, "write"))).result()
+    urls = start("write", lambda: _write(plan, on_progress)).result()
     result = _result(plan, "done", urls, started, tiles_done)
     _clean_up(job)
     return result
+
+
+def _write(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
+    on_progress("write", 0, len(plan.mask_grid))
+    return write.run(plan, partial(on_progress, "write"))
 
 
 def _clean_up(job: Job) -> None:
@@ -175,6 +183,7 @@ def _result(
     url, prints = plan.job.workspace_url, plan.fingerprints
     stages: set[Stage] = {*FORWARDING, plan.stages[-1]} & set(plan.stages) if tiles_done else set()
     reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
+    labelled = plan.selected(plan.mask_stage)
     forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
     return Result(
         status=status,
@@ -185,9 +194,10 @@ def _result(
         tiles={stage: len(plan.selected(stage)) for stage in plan.stages},
         tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
         class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
+        pixel_m2=pixel_area_m2(plan.raster),
         seconds=round(seconds, 2),
         startup_seconds=_startup_seconds(forwarded, seconds),
-        mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
+        mpx_per_second=round(labelled.pixels / 1e6 / seconds, 3),
         network=plan.settled.line if plan.settled.samples else None,
         warnings=plan.warnings,
     )

@@ -4,19 +4,27 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from prefect import flow, runtime
+from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import dry
 from flows.artifacts import ProgressArtifacts, run_log, show, show_plan
+from flows.refusal import parsed, told
 from flows.route import route
 from flows.tasks import stage
 from segtasks.job import Job
 
 
+def named(verb: str, job: Job | dict[str, Any]) -> str:
+    """What is processed, and with which model."""
+    values = job.model_dump() if isinstance(job, Job) else job
+    source, model = str(values.get("source", "?")), str(values.get("model", "demo"))
+    return f"{verb} {PurePosixPath(source).name} with {PurePosixPath(model).stem}"
+
+
 def _run_name() -> str:
-    """What is processed."""
-    job = runtime.flow_run.parameters["job"]
-    return f"segment {PurePosixPath(job.source).name}"
+    given = runtime.flow_run.parameters
+    return named("plan" if given.get("dry_run") else "segment", given["job"])
 
 
 @flow(
@@ -24,8 +32,13 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     task_runner=ThreadPoolTaskRunner(max_workers=8),  # type: ignore[arg-type] # future type varies
     persist_result=False,
+    validate_parameters=False,  # see refusal
 )
-def segment(job: Job, dry_run: bool = False, measure: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - fields of the form
+def segment(
+    job: Job,
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a field of the form
+    measure: bool = False,  # noqa: FBT001, FBT002 - the same
+) -> dict[str, Any] | State[Any]:
     """Segment one raster: source in, full-resolution mask out. Run again, it resumes.
 
     Args:
@@ -33,12 +46,20 @@ def segment(job: Job, dry_run: bool = False, measure: bool = False) -> dict[str,
         dry_run: Only say what this would do and need, and refuse what cannot fit.
         measure: In a dry run, time a few tiles and say how long it will take.
     """
-    progress = ProgressArtifacts()
     if dry_run:
-        made = dry.dry_run(job, measure=measure, on_progress=progress.tell)
-        show_plan(made)
-        return made.figures
+        return told(lambda: _plan(parsed(Job, job), measure=measure))
+    return told(lambda: _segment(parsed(Job, job)))
+
+
+def _plan(job: Job, *, measure: bool) -> dict[str, Any]:
+    made = dry.dry_run(job, measure=measure, on_progress=ProgressArtifacts().tell)
+    show_plan(made)
+    return made.figures
+
+
+def _segment(job: Job) -> dict[str, Any]:
+    progress = ProgressArtifacts()
     with run_log():
         result = route(job, stage.submit, progress.tell)
-    show(result)
+    show(result, job.model, progress.timings())
     return result.model_dump(mode="json")

@@ -2,26 +2,48 @@
 
 from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import flow, get_run_logger, runtime
+from prefect.client.schemas.objects import State
 
 from flows.artifacts import show_batch
-from flows.many import require_all, segment_each
-from flows.segment import segment
+from flows.many import Row, outcome, require_all, segment_each
+from flows.refusal import parsed, told
+from flows.route import Result
+from flows.segment import named, segment
 from segtasks.batch import BatchJob
+from segtasks.job import Job
 
 
-@flow(name="segment-batch", persist_result=False)
-def segment_batch(job: BatchJob) -> list[dict[str, Any]]:
+def _run_name() -> str:
+    return named("batch", runtime.flow_run.parameters["job"])
+
+
+@flow(
+    name="segment-batch",
+    flow_run_name=_run_name,
+    persist_result=False,
+    validate_parameters=False,  # see refusal
+)
+def segment_batch(job: BatchJob) -> list[dict[str, Any]] | State[Any]:
     """Segment every raster of a prefix, glob or manifest whose mask is missing or out of date.
 
     Args:
         job: Where the rasters are, the settings for all of them, and where the masks go.
     """
+    return told(lambda: _segment_batch(parsed(BatchJob, job)))
+
+
+def _segment_batch(job: BatchJob) -> list[Row]:
     rows = []
-    for row in segment_each(job, lambda each: segment(each)["status"]):
+    for row in segment_each(job, _one):
         rows.append(row)
         if "error" in row:
             get_run_logger().error("%s", row["error"])
-    show_batch(rows)
+    show_batch(job.source, rows)
     require_all(rows)
     return rows
+
+
+def _one(job: Job) -> Row:
+    """An image as a run of its own inside this one."""
+    return outcome(Result.model_validate(segment(job)))

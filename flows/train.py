@@ -3,12 +3,14 @@
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 
+from flows.refusal import parsed, told
 from segtasks.training.job import TrainJob
 
 
-@flow(name="train", persist_result=False)
-def train(job: TrainJob) -> dict[str, Any]:
+@flow(name="train", persist_result=False, validate_parameters=False)  # see refusal
+def train(job: TrainJob) -> dict[str, Any] | State[Any]:
     """Train a network on pairs of image and label rasters and write a model file.
 
     A run that was killed is taken up where its last checkpoint left it when it is started again.
@@ -16,6 +18,10 @@ def train(job: TrainJob) -> dict[str, Any]:
     Args:
         job: The pairs, the network, and how to train it.
     """
+    return told(lambda: _train(parsed(TrainJob, job)))
+
+
+def _train(job: TrainJob) -> dict[str, Any]:
     from segtasks.training.loop import Progress  # noqa: PLC0415 - torch, for deploying not needed
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
 

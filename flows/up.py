@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,26 +14,30 @@ from types import FrameType
 from urllib.error import URLError
 
 import click
+import psutil
 
 from segtasks.errors import ResourceError
 
 POOL = "segtasks"
 STARTING_SECONDS, ENDING_SECONDS = 120.0, 15.0
+INTERRUPTS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def up(host: str, port: int) -> None:
-    """Start everything, print the address, and end everything on Ctrl-C or SIGTERM.
+    """Start everything, print the address, and end everything on Ctrl-C, SIGTERM or SIGHUP.
 
     Raises:
         ResourceError: a part does not start; what was started is ended.
     """
     home = project_folder()
+    _require_free(host, port)
     environment = environment_of(host, port, home)
-    url = f"http://{host}:{port}"
+    url = f"http://{reachable(host)}:{port}"
     with ExitStack() as stack:
         stack.enter_context(_interruptible())
         server = stack.enter_context(_child(["server", "start"], environment, home))
         _wait_for(url, server)
+        stack.callback(_mark_interrupted, url, server)
         _prefect(
             ["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment, home
         )
@@ -54,11 +59,33 @@ def project_folder() -> Path:
     raise ResourceError("prefect.yaml: not found here; run `segtasks up` in a checkout of segtasks")
 
 
+def reachable(host: str) -> str:
+    """Where something that listens on ``host`` is found from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuse before anything starts: a server that is there already would answer for ours.
+
+    Raises:
+        ResourceError: the port is taken, or the host is not this machine's.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ResourceError(
+                f"{host}:{port}: cannot be listened on ({error.strerror or error}); is another "
+                "`segtasks up` running? End it, or give another --port or --host"
+            ) from None
+
+
 def environment_of(host: str, port: int, home: Path) -> dict[str, str]:
     """The environment of server, worker and flow runs."""
     return {
         **os.environ,
-        "PREFECT_API_URL": f"http://{host}:{port}/api",
+        "PREFECT_API_URL": f"http://{reachable(host)}:{port}/api",
         "PREFECT_SERVER_API_HOST": host,
         # The option --port alone leaves the UI pointing at 4200.
         "PREFECT_SERVER_API_PORT": str(port),
@@ -72,12 +99,12 @@ def environment_of(host: str, port: int, home: Path) -> dict[str, str]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end us as Ctrl-C does, and SIGINT where a shell told us to ignore it."""
+    """Let SIGTERM and a closed terminal end us as Ctrl-C does, and SIGINT where it is ignored."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGINT)}
+    before = {each: signal.signal(each, interrupt) for each in INTERRUPTS}
     try:
         yield
     finally:
@@ -103,12 +130,24 @@ def _child(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, then make it; a second Ctrl-C does not wait for the first."""
+    family = _family(process.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
             process.wait(ENDING_SECONDS)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
+        except (ProcessLookupError, subprocess.TimeoutExpired, KeyboardInterrupt):
             continue
+    # Flow runs have sessions of their own: a worker that was killed has not ended them.
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -123,6 +162,14 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
         except (URLError, OSError):
             time.sleep(0.25)
     raise ResourceError(f"{url}: no answer in {STARTING_SECONDS:.0f} s; see the server's output")
+
+
+def _mark_interrupted(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Say of the runs that ended with the worker that they did, or they would run for ever."""
+    if server.poll() is None:
+        from flows.interrupted import mark_interrupted  # noqa: PLC0415 - prefect, 1 s, for the end
+
+        mark_interrupted(f"{url}/api", POOL)
 
 
 def _prefect(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:

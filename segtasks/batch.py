@@ -24,6 +24,7 @@ class BatchJob(Job):
     )
     to: str = Field(
         min_length=1,
+        title="Results go to",
         description="Prefix of the results; the mask of incoming/a.tif is PREFIX/a/mask.tif.",
         examples=["s3://bucket/masks"],
     )

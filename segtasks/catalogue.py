@@ -19,7 +19,7 @@ from segtasks.storage.footprints import bounds, crs_code, footprint
 from segtasks.storage.ground import pixel_side_m
 
 PREFIX = "SEGTASKS_"
-JSON_TAGS = {"SEGTASKS_STITCH", "SEGTASKS_INFERENCE", "SEGTASKS_CRF"}
+JSON_TAGS = {"SEGTASKS_STITCH", "SEGTASKS_INFERENCE", "SEGTASKS_SIEVE", "SEGTASKS_CRF"}
 ARTIFACTS = {
     None: ("safetensors", "PyTorch"),
     "torchscript": ("torch.jit.save", "PyTorch"),

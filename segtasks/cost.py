@@ -10,6 +10,10 @@ from segtasks.plan import Plan, Stage
 from segtasks.slot import PROCESS_BYTES, TILES_IN_FLIGHT
 from segtasks.windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
 
+COMPONENT_BYTES, OUTLINE_BYTES = 60, 120  # per pixel of a core, on a mask full of speckles
+RIM_PX, RIM_BYTES, EDGE_BYTES = 4, 200, 24  # a component every so many pixels of a rim
+RIM_STORED_BYTES, DRAWN_STORED_BYTES = 20, 1.0  # of tables: per pixel of a rim, and of a core
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -58,6 +62,9 @@ def estimate(plan: Plan) -> Cost:
             "pool": PROCESS_BYTES + _pool_bytes(plan),
             "predict": PROCESS_BYTES + _predict_bytes(plan),
             "refine": PROCESS_BYTES + _refine_bytes(plan),
+            "components": PROCESS_BYTES + _sieve_bytes(plan),
+            "sieve": PROCESS_BYTES + _sieve_bytes(plan) + _table_bytes(plan),
+            "vectorise": PROCESS_BYTES + _vectorise_bytes(plan),
         },
         workspace_bytes=_stored_bytes(plan),
     )
@@ -98,11 +105,21 @@ def pixel_bytes(plan: Plan) -> int:
 
 
 def _stored_bytes(plan: Plan) -> int:
-    classes = len(plan.card.classes) if "probabilities" in plan.predicted else 0
+    is_kept = "probabilities" in plan.predicted
+    probabilities = len(plan.card.classes) * HALF_BYTES if is_kept else 0
     labels = 1 + (plan.confidence is not None)
     ingested, predicted = plan.selected("ingest").pixels, plan.selected("predict").pixels
-    masked = plan.selected(plan.stages[-1]).pixels
-    return ingested * pixel_bytes(plan) + predicted * classes * HALF_BYTES + masked * labels
+    masked = plan.selected(plan.mask_stage).pixels * labels
+    cleaned = plan.selected("sieve").pixels if plan.sieve_px else 0
+    arrays = ingested * pixel_bytes(plan) + predicted * probabilities + masked + cleaned
+    return arrays + _stored_table_bytes(plan)
+
+
+def _stored_table_bytes(plan: Plan) -> int:
+    """What tiles leave of their pieces: as long as their rims, and polygons as their outlines."""
+    parts = _rims_px(plan, "components") * RIM_STORED_BYTES if plan.sieve_px else 0
+    drawn = plan.selected("vectorise").pixels * DRAWN_STORED_BYTES if plan.job.vectors else 0
+    return int(parts + drawn)
 
 
 def _largest_patch(lattice: Lattice) -> int:
@@ -140,3 +157,27 @@ def _refine_bytes(plan: Plan) -> int:
     )
     bands, classes = len(plan.bands), len(plan.card.classes)
     return side**2 * bytes_of_px(plan.raster, bands, classes, plan.crf_backend)
+
+
+def _sieve_bytes(plan: Plan) -> int:
+    return TILES_IN_FLIGHT * _core_px(plan) * COMPONENT_BYTES if plan.sieve_px else 0
+
+
+def _table_bytes(plan: Plan) -> int:
+    """Components on tile borders, of all tiles, where one begins every few pixels."""
+    rims_px = _rims_px(plan, "components") if plan.sieve_px else 0
+    return rims_px // RIM_PX * RIM_BYTES + rims_px * EDGE_BYTES
+
+
+def _rims_px(plan: Plan, stage: Stage) -> int:
+    """Length of the rims of a stage's tiles."""
+    cores = (plan.grid(stage).core(tile) for tile in plan.selected(stage))
+    return sum(2 * (core.height + core.width) for core in cores)
+
+
+def _vectorise_bytes(plan: Plan) -> int:
+    return TILES_IN_FLIGHT * _core_px(plan) * OUTLINE_BYTES if plan.job.vectors else 0
+
+
+def _core_px(plan: Plan) -> int:
+    return int(min(plan.tiles.core_px, max(plan.raster.height, plan.raster.width)) ** 2)

@@ -22,13 +22,18 @@ def with_fingerprints(plan: Plan) -> Plan:
     area = [plan.aoi] if plan.aoi else []
     predict = digest(ingest, network, plan.windows is None, *_beside(plan, sure, area))
     pool = {"pool": digest(ingest, network)} if plan.pools_raster else {}
+    refine = digest(predict, crf, plan.crf_backend, *sure, *area)
     prints = {
         "ingest": ingest,
         **pool,
         "predict": predict,
-        "refine": digest(predict, crf, plan.crf_backend, *sure, *area),
+        "refine": refine,
+        **_after_mask(plan, refine if plan.windows else predict),
         # As asked: auto's mask is done, also where auto stands for another backend by now.
-        "mask": digest(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend, *area),
+        "mask": digest(
+            *(FORMAT, source, network, crf, plan.job.crf and plan.job.crf.backend),
+            *(*area, *_beyond(plan)),
+        ),
     }
     return replace(plan, fingerprints=prints)
 
@@ -42,6 +47,25 @@ def _beside(plan: Plan, sure: Sequence[str], area: Sequence[str]) -> list[str]:
         return []
     also = [name for name in plan.predicted if name != "mask"]
     return [*also, *(sure if also else []), *area]
+
+
+def _after_mask(plan: Plan, made: str) -> dict[str, str]:
+    """Of the stages that clean up and draw the mask, which was made with ``made``."""
+    prints = {}
+    if plan.sieve_px:
+        parts = digest(made, "components", plan.sieve_px, plan.connectedness, plan.tiles.core_px)
+        made = digest(parts, "sieve")
+        prints = {"components": parts, "sieve": made}
+    if plan.job.vectors:
+        prints["vectorise"] = digest(made, plan.job.vectors.model_dump(exclude={"format"}))
+    return prints
+
+
+def _beyond(plan: Plan) -> list[object]:
+    """What else the results depend on; nothing where nothing else was asked for."""
+    cleanup, vectors = plan.job.cleanup, plan.job.vectors
+    sieved = [plan.sieve_px, plan.connectedness] if cleanup else []
+    return [*sieved, *([vectors.model_dump()] if vectors else [])]
 
 
 def with_settled(plan: Plan, settled: Settled) -> Plan:

@@ -11,7 +11,7 @@ from segtasks import cost
 from segtasks.errors import ResourceError
 from segtasks.grid import Grid
 from segtasks.patches import STEPS_PX
-from segtasks.plan import Plan
+from segtasks.plan import FORWARDING, Plan
 from segtasks.results import result_urls
 from segtasks.storage import objects
 from segtasks.windows import HALF_BYTES
@@ -22,6 +22,10 @@ MASK_SHARE = 0.1
 """Bytes per pixel of a mask as COG: 0.05 measured on scenes of six classes."""
 CONFIDENCE_SHARE = 0.6
 """The same of the confidence: 0.01 to 0.57 measured on 46 scenes."""
+POLYGONS_SHARE = 1.0
+"""The same of polygons along all pixels' edges, of labels of the usual grain (docs/vectors.md)."""
+PICTURE_BYTES, PICTURES = 2**20, 4
+"""About what a picture of a whole raster takes, however large that is; as many are in a report."""
 MAKING = 3
 """Copies of a COG in TMPDIR while it is made: the plain one, overviews, the COG."""
 SMALLER_PX = (1024, 512, 256)
@@ -67,7 +71,7 @@ def _smaller(plan: Plan, stage: str) -> Iterator[tuple[str, Plan]]:
     for px in tiles:
         grid = Grid(raster.height, raster.width, px)
         yield f"--tile-px {px}", replace(plan, tiles=grid, selected_bits={})
-    if stage == "ingest" or (plan.card.graph and plan.card.graph.patch_px):
+    if stage not in FORWARDING or (plan.card.graph and plan.card.graph.patch_px):
         return
     for step in STEPS_PX:
         if step < lattice.step_px and step % lattice.align_px == 0:
@@ -108,22 +112,26 @@ def disk_bytes(plan: Plan) -> dict[str, int]:
     """Bytes by local folder: workspace, destination and what is temporary."""
     results, url = result_bytes(plan), plan.job.workspace_url
     cogs = results["mask"] + results.get("confidence", 0)
+    made = max(MAKING * cogs, cogs + results.get("polygons", 0))
     needs = [
         (url, int(cost.estimate(plan).workspace_bytes * STORED_SHARE)),
         (plan.job.to, sum(results.values())),
-        (tempfile.gettempdir(), MAKING * cogs),
+        (tempfile.gettempdir(), made),
     ]
     return {folder: need for folder, need in needs if not objects.is_remote(folder)}
 
 
 def result_bytes(plan: Plan) -> dict[str, int]:
-    """Bytes of the results whose size grows with the raster's, by name."""
-    labelled = plan.selected(plan.stages[-1]).pixels
+    """Bytes of the results that weigh something, by name."""
+    labelled = plan.selected(plan.mask_stage).pixels
     probabilities = plan.selected("predict").pixels * len(plan.card.classes) * HALF_BYTES
     sizes = {
         "mask": labelled * MASK_SHARE,
         "confidence": labelled * CONFIDENCE_SHARE,
         "probabilities": probabilities * STORED_SHARE,
+        "polygons": labelled * POLYGONS_SHARE,
+        "quicklook": PICTURE_BYTES,
+        "report": PICTURES * PICTURE_BYTES,
     }
     asked = result_urls(plan)
     return {name: int(size) for name, size in sizes.items() if name in asked}

@@ -2,14 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from segtasks.part import Auto, Part
 
 Angles = Literal["none", "mirror", "flips", "d4"]
 Fusion = Literal["mean_probabilities", "max_logits", "mean_logits"]
 Pooling = Literal["patch", "raster"]
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Form = Literal["packed", "plain", "frozen", "compiled"]
-Auto = Literal["auto"]
 
 STEPS = 20  # of scales, per 1
 
@@ -46,10 +47,8 @@ Scales = Annotated[
 ]
 
 
-class Inference(BaseModel):
+class Inference(Part):
     """At which scales and angles the network looks at each patch; docs/inference.md has figures."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scales: Scales | Auto = Field(
         "auto",

@@ -10,11 +10,14 @@ from pydantic import (
     model_validator,
 )
 
+from segtasks.cleanup import Cleanup
 from segtasks.confidence import Kind
+from segtasks.form import ADVANCED
 from segtasks.inference import Inference
 from segtasks.part import Auto, Part, WholeChunks
 from segtasks.refinement import Crf
 from segtasks.settings import validated
+from segtasks.vectorisation import Vectors
 
 Pixels = Annotated[int, Field(ge=1, le=65536)]
 
@@ -61,6 +64,10 @@ class Outputs(Part):
         default=True, description="item.json: a STAC item of the results, their source and model."
     )
     quicklook: bool = Field(default=True, description="quicklook.png: image and mask side by side.")
+    report: bool = Field(
+        default=True,
+        description="report.html: pictures, areas, seams, timings and settings on one page.",
+    )
 
 
 class Compute(Part):
@@ -117,6 +124,7 @@ class Job(Part):
     )
     to: str = Field(
         min_length=1,
+        title="Results go to",
         description="Prefix of the results, a folder or s3://bucket/prefix; the mask is "
         "PREFIX/mask.tif.",
         examples=["s3://bucket/ortho"],
@@ -126,44 +134,74 @@ class Job(Part):
         min_length=1,
         description="A model file (path or url), or the name of a shipped one.",
     )
+    aoi: str | None = Field(
+        None,
+        title="Area of interest",
+        description="A vector file or url (GeoJSON, GeoPackage, FlatGeobuf, GeoParquet; "
+        "FILE|layername=LAYER), WKT, or a box MINX,MINY,MAXX,MAXY. Outside the mask is nodata and "
+        "nothing is read but what the edge needs. Empty: the whole raster.",
+        examples=["fields.gpkg", "500000,2990000,504000,2994000"],
+    )
+    aoi_crs: str | None = Field(
+        None,
+        title="CRS of the area",
+        description="E.g. EPSG:4326. Empty: what its file says (GeoJSON: WGS84); of WKT or a box "
+        "the raster's.",
+    )
     bands: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
         description="1-based source bands in the model's order; a band may be repeated. "
         "Empty: the first bands that are not alpha.",
+        json_schema_extra=ADVANCED,
     )
     stretch: tuple[float, float] | Auto | None = Field(
         None,
         description="Raw values LOW, HIGH that become the model's 0 and full range, for sources "
         "in other units than the model's; auto: 2 % and 98 % of sampled pixels.",
+        json_schema_extra=ADVANCED,
     )
-    aoi: str | None = Field(
+    tiling: Tiling = Field(Tiling(), title="Advanced: tiling", json_schema_extra=ADVANCED)
+    inference: Inference = Field(
+        Inference(), title="Advanced: inference", json_schema_extra=ADVANCED
+    )
+    crf: Crf | None = Field(
+        Crf(),
+        title="Advanced: CRF",
+        description="Dense CRF; none: the network's labels as they are.",
+        json_schema_extra=ADVANCED,
+    )
+    cleanup: Cleanup | None = Field(
         None,
-        description="Area of interest: a vector file or url (GeoJSON, GeoPackage, FlatGeobuf, "
-        "GeoParquet; FILE|layername=LAYER), WKT, or a box MINX,MINY,MAXX,MAXY. Outside the mask is "
-        "nodata and nothing is read but what the edge needs. Empty: the whole raster.",
-        examples=["fields.gpkg", "500000,2990000,504000,2994000"],
+        title="Advanced: clean-up",
+        description="Sieve the mask by a minimum mapping unit; none: as it is.",
+        json_schema_extra=ADVANCED,
     )
-    aoi_crs: str | None = Field(
-        None,
-        description="CRS of the area, e.g. EPSG:4326. Empty: what its file says (GeoJSON: WGS84); "
-        "of WKT or a box the raster's.",
-    )
-    tiling: Tiling = Tiling()
-    inference: Inference = Inference()
-    crf: Crf | None = Field(Crf(), description="Dense CRF; none: the network's labels as they are.")
     outputs: Outputs = Outputs()
+    vectors: Vectors | None = Field(
+        None,
+        title="Advanced: vectors",
+        description="Polygons of the mask, PREFIX/polygons.*; none: no polygons.",
+        json_schema_extra=ADVANCED,
+    )
     workspace: str | None = Field(
         None,
         description="Folder or s3:// prefix for what rests between stages. "
         "Empty: PREFIX/.workspace.",
+        json_schema_extra=ADVANCED,
     )
-    keep_workspace: bool = Field(default=False, description="Keep it after success.")
+    keep_workspace: bool = Field(
+        default=False,
+        description="Keep the workspace after success.",
+        json_schema_extra=ADVANCED,
+    )
     fresh: bool = Field(
-        default=False, description="Discard an unfinished workspace and start again."
+        default=False,
+        description="Discard an unfinished workspace and start again.",
+        json_schema_extra=ADVANCED,
     )
     overwrite: bool = Field(default=False, description="Replace an existing mask.")
-    compute: Compute = Compute()
-    limits: Limits = Limits()
+    compute: Compute = Field(Compute(), title="Advanced: compute", json_schema_extra=ADVANCED)
+    limits: Limits = Field(Limits(), title="Advanced: limits", json_schema_extra=ADVANCED)
 
     @field_validator("to", "workspace")
     @classmethod

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-PREFIXED = {"crf", "augmentation"}
+PREFIXED = {"crf", "augmentation", "vectors"}
 RENAMED = {"compute.kind": "compute"}
 Path = tuple[str, ...]
 Command = Callable[..., Any]

@@ -4,14 +4,21 @@ from typing import Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from segtasks import form
+
 Auto = Literal["auto"]
 CHUNK_MULTIPLE_PX = 64
 
 
 class Part(BaseModel):
-    """Base of the job's parts: unknown keys are refused, values do not change."""
+    """Base of the job's parts: unknown keys are refused, values do not change, forms read well."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        field_title_generator=form.title,
+        json_schema_extra=form.polish,
+    )
 
 
 def _whole_chunks(value: int) -> int:

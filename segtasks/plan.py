@@ -18,8 +18,9 @@ from segtasks.radiometry import Range
 from segtasks.raster import Raster
 from segtasks.settled import Settled
 
-Stage = Literal["ingest", "pool", "predict", "refine"]
+Stage = Literal["ingest", "pool", "predict", "refine", "components", "sieve", "vectorise"]
 FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
+GATHERED: tuple[Stage, ...] = ("pool", "components")  # every tile needs all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Plan:
         model_range: raw values that become the model's 0 and full range; ``None``: as they are.
         colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
         windows: the CRF's own grid; ``None`` without a CRF.
+        sieve_px: pixels of the smallest piece that stays in the mask; 0: it is not cleaned up.
+        drawn: ids of the classes that get polygons.
         crf_backend: who computes it, by name, whatever auto stands for on another machine.
         settled: precision and form of the network, as measured where the job leaves them open.
         aoi: digest of the area of interest; ``None``: the whole raster.
@@ -55,6 +58,8 @@ class Plan:
     crf: CrfParameters | None
     crf_halo_px: int
     crf_backend: str
+    sieve_px: int
+    drawn: tuple[int, ...]
     thumbnail_step: int
     settled: Settled = field(default_factory=Settled)
     aoi: str | None = None
@@ -66,7 +71,14 @@ class Plan:
     def stages(self) -> tuple[Stage, ...]:
         """The tiled stages, in order."""
         first: tuple[Stage, ...] = ("ingest", "pool") if self.pools_raster else ("ingest",)
-        return (*first, "predict", "refine") if self.windows else (*first, "predict")
+        refined: tuple[Stage, ...] = ("refine",) if self.windows else ()
+        return (*first, "predict", *refined, *self.after_mask)
+
+    @property
+    def after_mask(self) -> tuple[Stage, ...]:
+        """The stages that clean up and draw the mask."""
+        cleaned: tuple[Stage, ...] = ("components", "sieve") if self.sieve_px else ()
+        return (*cleaned, *(("vectorise",) if self.job.vectors else ()))
 
     @property
     def pools_raster(self) -> bool:
@@ -91,10 +103,25 @@ class Plan:
         """Patches per forward: one where each has its own place in the raster's pyramid."""
         return 1 if self.pools_raster else self.job.compute.batch
 
+    @property
+    def connectedness(self) -> int:
+        """4 or 8: the neighbours of a pixel, for pieces of the mask that is cleaned up."""
+        return self.job.cleanup.connectedness if self.job.cleanup else 4
+
+    @property
+    def finished_mask(self) -> str:
+        """The array of the workspace that becomes the mask."""
+        return "sieved" if self.sieve_px else "mask"
+
     def before(self, stage: Stage) -> Stage | None:
         """The stage whose tiles ``stage`` needs; ``None`` for the first."""
         index = self.stages.index(stage)
         return self.stages[index - 1] if index else None
+
+    @property
+    def mask_stage(self) -> Stage:
+        """The stage that makes the mask."""
+        return "refine" if self.windows else "predict"
 
     @property
     def mask_grid(self) -> Grid:
@@ -117,6 +144,8 @@ class Plan:
             return self.mask_grid.read_window(tile, self.crf_halo_px)
         if stage == "pool":
             return self.lattice.patch(tile).window
+        if stage == "vectorise":
+            return self.tiles.read_window(tile, 1)
         core = self.tiles.core(tile)
         return self.lattice.read_window(core) if stage == "predict" else core
 
@@ -126,7 +155,7 @@ class Plan:
         if before is None:
             return iter(())
         selected = self.selected(before)
-        if before == "pool":
+        if before in GATHERED:
             return iter(selected)
-        read = self.tiles.touching(self.read_window(stage, tile))
+        read = self.grid(before).touching(self.read_window(stage, tile))
         return (need for need in read if need in selected)

@@ -9,11 +9,13 @@ from segtasks.grid import Grid, Selection, Window
 from segtasks.job import Job
 from segtasks.layout import lattice_of
 from segtasks.networks import shelf
+from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.modes import as_seen, modes_of
-from segtasks.plan import Plan
+from segtasks.outputs import vector_files
+from segtasks.plan import Plan, Stage
 from segtasks.radiometry import (
     bands_of,
     colour_range_of,
@@ -23,8 +25,10 @@ from segtasks.radiometry import (
 )
 from segtasks.raster import Raster
 from segtasks.settled import as_asked
-from segtasks.storage import areas, footprint, objects, rasters
+from segtasks.sizes import least_px
+from segtasks.storage import aoi, footprint, objects, rasters
 from segtasks.storage.ground import pixel_side_m
+from segtasks.vectorisation import drawn_classes
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
 
 THUMBNAIL_PX = 1536
@@ -67,6 +71,8 @@ def make_plan(job: Job) -> Plan:
         crf=crf,
         crf_halo_px=halo,
         crf_backend=backend,
+        sieve_px=least_px(job.cleanup, raster),
+        drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
         settled=as_asked(job.inference),
         warnings=(
@@ -79,7 +85,7 @@ def make_plan(job: Job) -> Plan:
     return with_fingerprints(_with_selection(plan))
 
 
-def area_of(plan: Plan) -> areas.Area | None:
+def area_of(plan: Plan) -> aoi.Area | None:
     """The job's area of interest, over its raster.
 
     Raises:
@@ -87,23 +93,25 @@ def area_of(plan: Plan) -> areas.Area | None:
         SourceError: its file cannot be read.
     """
     job = plan.job
-    return areas.describe(job.aoi, job.aoi_crs, plan.raster) if job.aoi else None
+    return aoi.describe(job.aoi, job.aoi_crs, plan.raster) if job.aoi else None
 
 
 def _with_selection(plan: Plan) -> Plan:
     """Only what holds a pixel of the area and of data is done, and what that reads.
 
     What is read beyond the area's edge is real, so that inside nothing differs from a run without
-    it. Averages over the raster are taken over all of it.
+    it. Averages over the raster are taken over all of it. What cleans the mask up and draws it
+    finds nodata beyond the edge, and needs no tile there.
     """
     area, empty = area_of(plan), footprint.empty_tiles(plan.raster, plan.tiles)
     if area is None and not empty:
         return plan
-    grid = plan.mask_grid
-    wanted = area.tiles(grid) if area else Selection(grid)
-    filled = (tile for tile in wanted if _has_data(plan, grid.core(tile), empty))
-    chosen = {plan.stages[-1]: Selection.of(grid, filled)}
-    for stage, before in pairwise(reversed(plan.stages)):
+    labelling = (plan.mask_stage, *plan.after_mask)
+    chosen: dict[Stage, Selection] = {
+        stage: _labelled(plan, plan.grid(stage), area, empty) for stage in labelling
+    }
+    first = plan.stages[: -len(plan.after_mask) or None]
+    for stage, before in pairwise(reversed(first)):
         if before == "pool":
             chosen[before] = Selection(plan.lattice.cells)
         else:
@@ -111,6 +119,12 @@ def _with_selection(plan: Plan) -> Plan:
             chosen[before] = Selection.of(plan.tiles, (each for each in read if each not in empty))
     bits = {stage: each.bits for stage, each in chosen.items() if each.bits is not None}
     return replace(plan, aoi=area.digest if area else None, selected_bits=bits)
+
+
+def _labelled(plan: Plan, grid: Grid, area: aoi.Area | None, empty: Selection) -> Selection:
+    """The tiles of ``grid`` in which a pixel may get a label."""
+    wanted = area.tiles(grid) if area else Selection(grid)
+    return Selection.of(grid, (each for each in wanted if _has_data(plan, grid.core(each), empty)))
 
 
 def _has_data(plan: Plan, window: Window, empty: Selection) -> bool:
@@ -124,6 +138,13 @@ def local_model(model: str) -> Path:
     if form_of(path) is not None:
         objects.copy_companion(url, SUFFIX)
     return path
+
+
+def _drawn(job: Job, card: Card) -> tuple[int, ...]:
+    """Ids of the classes that get polygons, where those can be written."""
+    if job.vectors:
+        vector_files.require(job.vectors)
+    return drawn_classes(job.vectors, [entry.name for entry in card.classes])
 
 
 def _thumbnail_step(raster: Raster) -> int:

@@ -1,6 +1,7 @@
 """Before the first tile: refuse what cannot work, open the workspace or make it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,14 +13,20 @@ from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
 from segtasks.planning import area_of
 from segtasks.settled import Settled
-from segtasks.storage import areas, objects, receipts, workspace
+from segtasks.storage import aoi, objects, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
 from segtasks.windows import BACKEND
 
 MASK_LEVEL = 3
 SETTLED, FINGERPRINTS, AREA = "settled", "fingerprints", "aoi"
-REFINED = ("refine", "mask")
-REFINED_ARRAYS = ("mask", "confidence")
+REMADE: Mapping[str, tuple[str, ...]] = {
+    "refine": ("mask", "confidence"),
+    "components": (),
+    "sieve": ("sieved",),
+    "vectorise": (),
+    "mask": (),
+}
+"""What may be done anew in a finished workspace, and the arrays that each makes."""
 
 
 def prepare(plan: Plan) -> None:
@@ -27,8 +34,8 @@ def prepare(plan: Plan) -> None:
 
     Raises:
         DestinationError: the destination or the workspace cannot be written.
-        WorkspaceError: the workspace was begun with other settings; with other ones of the CRF
-            alone, and inference finished, or over another area, it is refined anew.
+        WorkspaceError: the workspace was begun with other settings; with other ones after
+            inference alone, and that finished, or over another area, it is gone on with from there.
         ResourceError: the disk is too small.
     """
     url = plan.job.workspace_url
@@ -36,13 +43,13 @@ def prepare(plan: Plan) -> None:
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
         differing = _differing(manifest, plan)
-        if differing and not _only_refines_anew(plan, manifest, differing):
+        if differing and not _only_made_anew(plan, manifest, differing):
             raise WorkspaceError(
                 f"{url}: was begun with another source, model or settings (differs from "
                 f"{differing[0]} on); give --fresh to discard it, or another --workspace"
             )
         if differing:
-            _forget_refined(plan, manifest)
+            _forget(plan, manifest, differing)
         return
     objects.require_writable(url)
     check_disk(plan)
@@ -59,7 +66,7 @@ def _save_area(plan: Plan) -> None:
     if area is not None and area.digest != plan.aoi:
         raise JobError(f"aoi {plan.job.aoi}: has changed since this run began; run it again")
     if area is not None:
-        areas.save(plan.job.workspace_url, area)
+        aoi.save(plan.job.workspace_url, area)
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -108,13 +115,13 @@ def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
     return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
 
 
-def _only_refines_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
-    """Whether what refine reads is kept: for another CRF, confidence or area.
+def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
+    """Whether what inference makes is kept: for another CRF, sieve, polygons, confidence or area.
 
-    Where inference is unfinished, other CRF settings are rather a slip; another area needs other
-    tiles.
+    Where inference is unfinished, other settings of these are rather a slip; another area needs
+    other tiles.
     """
-    if plan.windows is None or not set(differing) <= set(REFINED):
+    if not set(differing) <= set(REMADE):
         return False
     if manifest.get(AREA) != plan.aoi:
         return True
@@ -123,18 +130,20 @@ def _only_refines_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[
     return all(tile in made for tile in plan.selected("predict"))
 
 
-def _forget_refined(plan: Plan, manifest: Mapping[str, Any]) -> None:
-    """Drop what refine made with other settings, whose windows may differ, and take the new ones.
+def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> None:
+    """Drop what was made with other settings, whose windows may differ, and take the new ones.
 
     The manifest speaks first of neither, so that killed in between, this is done again.
     """
     url, kept = plan.job.workspace_url, dict(manifest[FINGERPRINTS])
-    for name in REFINED:
+    for name in differing:
         kept.pop(name, None)
     workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
-    receipts.forget(url, "refine")
+    for name in differing:
+        receipts.forget(url, name)
     raster, specs = plan.raster, _arrays(plan)
-    made = {name: specs[name] for name in REFINED_ARRAYS if name in specs}
+    arrays = [array for name in differing for array in REMADE[name] if array in specs]
+    made = {array: specs[array] for array in arrays}
     workspace.create(url, raster.height, raster.width, made)
     workspace.forget()
     _save_area(plan)
@@ -155,6 +164,8 @@ def _arrays(plan: Plan) -> dict[str, ArraySpec]:
         "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
         "mask": labels,
     }
+    if plan.sieve_px:
+        specs["sieved"] = replace(labels, shard_px=tile)
     if plan.confidence:
         specs["confidence"] = labels
     if "probabilities" in plan.predicted:

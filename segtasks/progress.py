@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+
+from segtasks.pace import Pace
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from segtasks.training.loop import Progress as TrainingProgress
 
 LINE_SECONDS = 10.0
-MINUTE, HOUR = 60, 3600
 
 
 class OnProgress(Protocol):
@@ -41,66 +41,47 @@ def shown_progress() -> Iterator[OnProgress]:
         TextColumn,
     )
 
-    names, speeds = TextColumn("{task.description:<8}"), TextColumn("{task.fields[speed]}")
+    names, speeds = TextColumn("{task.description:<10}"), TextColumn("{task.fields[speed]}")
     columns = (names, BarColumn(), MofNCompleteColumn(), speeds)
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield _Bars(progress).tell
 
 
-class Speed:
-    """How fast a stage goes; what was done before its first news, in a run before, is no news."""
+class _Paces:
+    """The pace of each stage, which begins with its first news."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began: float | None = None
-        self._before = 0
+    def __init__(self) -> None:
+        self._paces: dict[str, Pace] = {}
 
-    def text(self, done: int, total: int, px: int = 0) -> str:
-        """Tiles/s, MPx/s where pixels are known, and the time that is left, or that it took."""
-        if self._began is None:
-            self._began, self._before = self._clock(), done
-            return ""
-        seconds, count = self._clock() - self._began, done - self._before
-        if not count or seconds <= 0:
-            return ""
-        speed = count / seconds
-        area = f", {speed * px / total / 1e6:.2f} MPx/s" if px else ""
-        end = f"{duration((total - done) / speed)} left" if done < total else duration(seconds)
-        return f"{speed:.2f} tiles/s{area}, {end}"
-
-
-def duration(seconds: float) -> str:
-    """Two figures that matter."""
-    whole = round(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+    def speed(self, stage: str, done: int, total: int, px: int) -> str:
+        """How fast a stage is, with these news."""
+        pace = self._paces.setdefault(stage, Pace(total=total, first=done))
+        pace.tell(done, total, px)
+        return pace.speed()
 
 
 class _Bars:
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._speeds: defaultdict[str, Speed] = defaultdict(Speed)
+        self._paces = _Paces()
 
     def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Move the stage's bar, which appears with its first news."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total, speed="")
-        speed = self._speeds[stage].text(done, total, px)
+        speed = self._paces.speed(stage, done, total, px)
         self._progress.update(self._tasks[stage], completed=done, total=total, speed=speed)
 
 
 class _Lines:
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
-        self._speeds: defaultdict[str, Speed] = defaultdict(Speed)
+        self._paces = _Paces()
 
     def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """A line every ten seconds per stage, and one at its end."""
-        now, speed = time.monotonic(), self._speeds[stage].text(done, total, px)
+        now, speed = time.monotonic(), self._paces.speed(stage, done, total, px)
         if done == total or now - self._last.setdefault(stage, now) >= LINE_SECONDS:
             self._last[stage] = now
             sys.stderr.write(f"{stage} {done}/{total}  {speed}".rstrip() + "\n")
@@ -143,7 +124,7 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-class Pace:
+class TrainingPace:
     """Loss and speed of training, smoothed; whatever was done before it began does not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -178,7 +159,7 @@ class Pace:
 class _TrainingBar:
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
-        self._pace = Pace()
+        self._pace = TrainingPace()
         self._task: TaskID | None = None
 
     def tell(self, progress: "TrainingProgress") -> None:
@@ -191,7 +172,7 @@ class _TrainingBar:
 
 class _TrainingLines:
     def __init__(self) -> None:
-        self._pace = Pace()
+        self._pace = TrainingPace()
         self._last = time.monotonic()
 
     def tell(self, progress: "TrainingProgress") -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from segtasks.form import without_default
 from segtasks.part import Auto, Part, WholeChunks
 
 Row = tuple[Annotated[float, Field(ge=-1000, le=1000)], ...]
@@ -54,23 +55,54 @@ class Crf(Part):
         "given. kraehenbuehl: 5 it., 3/3, 10/80/13. deeplab: 10 it., 3/1, 4/67/3. aerial: 5 it., "
         "3/3, 4/30/5 (pos_w/pos_xy_std, bi_w/bi_xy_std/bi_rgb_std).",
     )
-    iterations: int = Field(5, ge=1, le=100, description="Mean-field iterations.")
-    pos_w: float = Field(3, ge=0, le=1000, description="Weight of the Gaussian (position) term.")
+    iterations: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Mean-field iterations. Empty: the preset's.",
+        json_schema_extra=without_default,
+    )
+    pos_w: float = Field(
+        3,
+        ge=0,
+        le=1000,
+        title="Position weight",
+        description="Weight of the Gaussian (position) term. Empty: the preset's.",
+        json_schema_extra=without_default,
+    )
     pos_xy_std: float = Field(
-        3, ge=0.5, le=1000, description="Standard deviation of the Gaussian term in pixels."
+        3,
+        ge=0.5,
+        le=1000,
+        title="Position std (px)",
+        description="Standard deviation of the Gaussian term in pixels. Empty: the preset's.",
+        json_schema_extra=without_default,
     )
     bi_w: float = Field(
-        4, ge=0, le=1000, description="Weight of the bilateral (position and colour) term."
+        4,
+        ge=0,
+        le=1000,
+        title="Bilateral weight",
+        description="Weight of the bilateral (position and colour) term. Empty: the preset's.",
+        json_schema_extra=without_default,
     )
     bi_xy_std: float = Field(
-        30, ge=0.5, le=1000, description="Spatial standard deviation of the bilateral term, pixels."
+        30,
+        ge=0.5,
+        le=1000,
+        title="Bilateral xy std (px)",
+        description="Spatial standard deviation of the bilateral term in pixels. Empty: the "
+        "preset's.",
+        json_schema_extra=without_default,
     )
     bi_rgb_std: float = Field(
         5,
         ge=0.5,
         le=255,
+        title="Bilateral colour std (0-255)",
         description="Colour standard deviation of the bilateral term, in 8-bit units (0..255) "
-        "whatever the source's depth.",
+        "whatever the source's depth. Empty: the preset's.",
+        json_schema_extra=without_default,
     )
     compatibility: Matrix | None = Field(
         None,

@@ -6,9 +6,9 @@ from typing import Any
 from segtasks import cost
 from segtasks.estimate import Estimate
 from segtasks.fitting import disk_bytes
+from segtasks.pace import duration
 from segtasks.plan import Plan
-from segtasks.progress import duration
-from segtasks.results import FILES, result_urls
+from segtasks.results import result_urls
 from segtasks.traffic import traffic
 
 GIB, MIB = 2**30, 2**20
@@ -20,7 +20,16 @@ HALO_TOLERANCE: dict[object, str] = {
 
 
 def figures(plan: Plan) -> dict[str, Any]:
-    """What will be done and what it takes, for machines."""
+    """What will be done and what it takes, for machines.
+
+    Raises:
+        SourceError: the header of a source far away cannot be read again.
+    """
+    moved = {"disk_bytes": disk_bytes(plan), "network_bytes": asdict(traffic(plan))}
+    return _decided(plan) | moved
+
+
+def _decided(plan: Plan) -> dict[str, Any]:
     need, lattice = cost.estimate(plan), plan.lattice
     return {
         "source": plan.raster.url,
@@ -55,8 +64,7 @@ def figures(plan: Plan) -> dict[str, Any]:
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
-        "disk_bytes": disk_bytes(plan),
-        "network_bytes": asdict(traffic(plan)),
+        "sieve_px": plan.sieve_px,
         "workspace": plan.job.workspace_url,
         "mask": f"{plan.job.to}/mask.tif",
         "results": result_urls(plan),
@@ -68,9 +76,20 @@ def figures(plan: Plan) -> dict[str, Any]:
 def lines(plan: Plan) -> list[str]:
     """The same for people."""
     shown = figures(plan)
+    moved = {
+        "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
+        "network": _network(shown["network_bytes"]) or "nothing",
+    }
+    found = [f"{name:<10} {text}" for name, text in (rows(plan) | moved).items()]
+    return found + [f"warning    {warning}" for warning in shown["warnings"]]
+
+
+def rows(plan: Plan) -> dict[str, str]:
+    """The same for people, by name, without the warnings and what is moved where."""
+    shown = _decided(plan)
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
-    rows = {
+    return {
         "source": f"{shown['source']}: {size}, bands {', '.join(map(str, plan.bands))}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
         "tiles": f"{shown['tiles']} of {shown['tile_px']} px{_left_out(plan, shown)}",
@@ -81,12 +100,19 @@ def lines(plan: Plan) -> list[str]:
         "crf": _crf_line(plan, shown),
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
-        "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
-        "network": _network(shown["network_bytes"]) or "nothing",
-        "writes": f"{plan.job.to}/: {', '.join(FILES[name] for name in result_urls(plan))}",
+        "clean-up": _clean_up(plan),
+        "writes": f"{plan.job.to}/: {', '.join(_names(plan))}",
     }
-    found = [f"{name:<10} {text}" for name, text in rows.items()]
-    return found + [f"warning    {warning}" for warning in shown["warnings"]]
+
+
+def _names(plan: Plan) -> list[str]:
+    return [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
+
+
+def _clean_up(plan: Plan) -> str:
+    if not plan.sieve_px:
+        return "none"
+    return f"pieces of fewer than {plan.sieve_px} px go to their largest neighbour"
 
 
 def time_figures(found: Estimate, price_per_hour: float | None) -> dict[str, Any]:

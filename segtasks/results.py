@@ -1,14 +1,17 @@
 """Which results a job asks for, and where they go."""
 
+from segtasks import drawing
 from segtasks.plan import Plan
 
 FILES = {
     "mask": "mask.tif",
     "legend": "mask.tif.aux.xml",
+    "style": "mask.qml",
     "confidence": "confidence.tif",
     "probabilities": "probabilities.zarr",
     "item": "item.json",
     "quicklook": "quicklook.png",
+    "report": "report.html",
 }
 
 
@@ -18,12 +21,15 @@ def result_urls(plan: Plan) -> dict[str, str]:
     chosen = {
         "mask": True,
         "legend": True,
+        "style": True,
         "confidence": plan.confidence is not None,
         "probabilities": asked.probabilities,
         "item": asked.stac,
         "quicklook": asked.quicklook,
+        "report": asked.report,
     }
-    return {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
+    urls = {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
+    return urls | ({"polygons": drawing.url_of(plan)} if plan.job.vectors else {})
 
 
 def mask_url(plan: Plan) -> str:

@@ -1,8 +1,9 @@
 """A small run of a plan's own: a few of its tiles, in a workspace of their own."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from segtasks.grid import Selection, Tile
+from segtasks.grid import Grid, Selection, Tile, Window
 from segtasks.plan import Plan, Stage
 
 SUFFIX = "-timing"
@@ -28,17 +29,21 @@ def sample(plan: Plan, chosen: list[Tile]) -> Plan:
     not predicted: that takes no longer or shorter. Averages over the raster are left out, their
     forwards cost what others do.
     """
-    last, grid = plan.stages[-1], plan.mask_grid
-    tiles: dict[Stage, set[Tile]] = {last: set(chosen)}
+    grid = plan.grid(plan.stages[-1])
+    made = _touching(plan.mask_grid, [grid.core(tile) for tile in chosen])
+    tiles: dict[Stage, set[Tile]] = {stage: set(chosen) for stage in plan.after_mask}
+    tiles[plan.mask_stage] = made
     if plan.windows:
-        cores = [grid.core(tile) for tile in chosen]
-        tiles["predict"] = {each for core in cores for each in plan.tiles.touching(core)}
-    windows = [plan.read_window(last, tile) for tile in chosen] if plan.windows else []
-    around = {each for window in windows for each in plan.tiles.touching(window)}
-    tiles["ingest"] = around | tiles["predict"]
+        tiles["predict"] = _touching(plan.tiles, [plan.windows.core(tile) for tile in made])
+    windows = [plan.read_window("refine", tile) for tile in made] if plan.windows else []
+    tiles["ingest"] = _touching(plan.tiles, windows) | tiles["predict"]
     bits = {stage: _bits(plan, stage, found) for stage, found in tiles.items()}
     modes = replace(plan.modes, pooling="patch")
     return replace(plan, modes=modes, selected_bits=bits)
+
+
+def _touching(grid: Grid, windows: Iterable[Window]) -> set[Tile]:
+    return {tile for window in windows for tile in grid.touching(window)}
 
 
 def _bits(plan: Plan, stage: Stage, tiles: set[Tile]) -> bytes:

@@ -17,7 +17,7 @@ class Traffic:
         source: read, counting a block again for each tile that it belongs to.
         workspace_written: after compression, as an upper bound.
         workspace_read: the same, halos counted for each tile that reads them.
-        results: mask, confidence and probabilities, as far as they are asked for.
+        results: mask, confidence and the others, as far as they are asked for.
     """
 
     source: int
@@ -55,21 +55,25 @@ def _source_bytes(plan: Plan) -> int:
 
 
 def _read_again(plan: Plan) -> int:
-    """What predict, refine and write read of the workspace, before compression."""
+    """What the stages and write read of the workspace, before compression."""
     pixel, halves = cost.pixel_bytes(plan), HALF_BYTES * len(plan.card.classes)
     reads = dict.fromkeys(plan.stages, pixel) | {"ingest": 0}
     if plan.windows:
         reads["refine"] = pixel + halves
+    sure = int(plan.confidence is not None)
+    # Of the labels alone.
+    reads |= dict.fromkeys(plan.after_mask, 1)
+    if plan.job.vectors:
+        reads["vectorise"] += sure
     total = sum(
         bytes_per_px * plan.read_window(stage, tile).pixels
         for stage, bytes_per_px in reads.items()
         for tile in plan.selected(stage)
     )
-    labels = 1 + (plan.confidence is not None)
     # Beside the probabilities, where they are valid.
     published = halves + 1 if plan.job.outputs.probabilities else 0
     return (
         total
-        + labels * plan.selected(plan.stages[-1]).pixels
+        + (1 + sure) * plan.selected(plan.mask_stage).pixels
         + published * plan.selected("predict").pixels
     )

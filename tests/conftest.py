@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["models", "swift_server"]
+pytest_plugins = ["models", "prefect_server", "swift_server"]
 
 # The machines this runs on are shared: a deadline per example would test their neighbours.
 settings.register_profile("segtasks", deadline=None, suppress_health_check=[HealthCheck.too_slow])

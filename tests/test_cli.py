@@ -83,9 +83,13 @@ def test_an_existing_file_is_not_replaced_unless_told(photo: Path, tmp_path: Pat
     (tmp_path / "mask.tif").write_bytes(photo.read_bytes())
     assert "give --overwrite" in refused("run", photo, "--to", tmp_path)
     assert (tmp_path / "mask.tif").read_bytes() == photo.read_bytes()
-    bare = ("--no-crf", "--no-confidence", "--no-stac", "--no-quicklook")
+    bare = ("--no-crf", "--no-confidence", "--no-stac", "--no-quicklook", "--no-report")
     assert segtasks("run", photo, "--to", tmp_path, *bare, "--overwrite").returncode == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"mask.tif", "mask.tif.aux.xml"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "mask.tif",
+        "mask.tif.aux.xml",
+        "mask.qml",
+    }
     with rasterio.open(tmp_path / "mask.tif") as mask:
         assert mask.tags()["CLASS_1"] == "building"
 

@@ -122,7 +122,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def mask_and_step(source: Source, path: Path, to: Path, **tiling: int | str) -> tuple[Labels, int]:
     """The mask, whose size, place and nodata are the source's; and the side of a cell."""
     values = {"source": str(source.path), "to": str(to), "model": str(path), "crf": None}
-    inline = {"compute": {"kind": "inline"}, "outputs": {"quicklook": False}}
+    inline = {"compute": {"kind": "inline"}, "outputs": {"quicklook": False, "report": False}}
     job = make_job({**values, **inline, "tiling": {"tile_px": TILE_PX, **tiling}})
     segment(job)
     with rasterio.open(to / "mask.tif") as mask, rasterio.open(source.path) as image:

@@ -56,6 +56,15 @@ def test_options_win_over_the_file_part_by_part(tmp_path: Path) -> None:
     assert (job.tiling.tile_px, job.bands, job.overwrite) == (512, (3, 2, 1), True)
 
 
+def test_clean_up_and_polygons_have_options() -> None:
+    given = {"sieve_px": "25", "vectors_format": "gpkg", "vectors_without": "background"}
+    job = make_job({**PATHS, **nested(Job, given)})
+    assert job.cleanup is not None
+    assert job.vectors is not None
+    assert (job.cleanup.sieve_px, job.cleanup.connectedness) == (25, 4)
+    assert (job.vectors.file_name, job.vectors.without) == ("polygons.gpkg", ("background",))
+
+
 @pytest.mark.parametrize(
     ("given", "kind"),
     [

@@ -28,7 +28,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-RESULTS = {"mask.tif", "mask.tif.aux.xml", "confidence.tif", "item.json"}
+RESULTS = {"mask.tif", "mask.tif.aux.xml", "mask.qml", "confidence.tif", "item.json"}
 
 
 def run(source: str, to: Path | str, model: str, **settings: Any) -> Result:  # noqa: ANN401
@@ -38,7 +38,7 @@ def run(source: str, to: Path | str, model: str, **settings: Any) -> Result:  # 
         "model": model,
         "crf": None,
         "tiling": TILING,
-        "outputs": {"quicklook": False},
+        "outputs": {"quicklook": False, "report": False},
         "compute": {"kind": "inline"},
     }
     return segment(make_job(values | settings))
@@ -206,7 +206,7 @@ def test_crf_keeps_nodata_to_the_pixel_and_weak_kernels_keep_the_labels(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("name", ["mask.tif", "confidence.tif", "quicklook.png"])
+@pytest.mark.parametrize("name", ["mask.tif", "confidence.tif", "quicklook.png", "report.html"])
 def test_source_is_never_overwritten_even_through_links(
     name: str, tmp_path: Path, identity_model: str, *, overwrite: bool
 ) -> None:
@@ -250,7 +250,7 @@ def test_results_go_to_folders_of_any_name(
 ) -> None:
     odd = plain(tmp_path)
     to = tmp_path / folder
-    run(odd.source, to, identity_model, outputs={"quicklook": True})
+    run(odd.source, to, identity_model, outputs={"report": False})
     np.testing.assert_array_equal(read_mask(to / "mask.tif"), odd.labels)
     assert {path.name for path in to.iterdir()} == {*RESULTS, "quicklook.png"}
 
@@ -262,10 +262,10 @@ def test_mask_comes_last_so_that_nothing_is_missing_beside_it(
     to = tmp_path / "out"
     (to / "quicklook.png" / "in the way").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"quicklook\.png: cannot be used"):
-        run(odd.source, to, identity_model, outputs={"quicklook": True})
+        run(odd.source, to, identity_model, outputs={"report": False})
     assert not (to / "mask.tif").exists()
     shutil.rmtree(to / "quicklook.png")
-    result = run(odd.source, to, identity_model, outputs={"quicklook": True})
+    result = run(odd.source, to, identity_model, outputs={"report": False})
     assert result.tiles_done == {"ingest": 0, "predict": 0}
     assert {path.name for path in to.iterdir()} == {*RESULTS, "quicklook.png"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from segtasks.progress import Pace, Speed, duration, shown_progress, shown_training
+from segtasks.progress import TrainingPace, shown_progress, shown_training
 
 
 def at(iteration: int, loss: float, mean_iou: float | None = None) -> Any:  # noqa: ANN401 - like Progress
@@ -19,7 +19,7 @@ def at(iteration: int, loss: float, mean_iou: float | None = None) -> Any:  # no
 
 def test_loss_is_smoothed_speed_and_time_left_are_right_after_a_resume() -> None:
     clock = iter([10.0, 10.0, 15.0, 15.0])
-    pace = Pace(lambda: next(clock))
+    pace = TrainingPace(lambda: next(clock))
     assert pace.text(at(41, 1.0)) == "loss 1.0000  0.00 it/s"  # taken up at 40
     text = pace.text(at(51, 3.0, 0.625))
     assert text == "loss 1.1000  mIoU 0.6250  2.00 it/s"  # 1 + 0.05 x 2; ten in five seconds
@@ -37,29 +37,12 @@ def test_a_pipe_gets_a_line_per_validation(capsys: pytest.CaptureFixture[str]) -
     assert re.fullmatch(pattern, second)
 
 
-def test_speed_and_time_left_leave_out_what_an_earlier_run_did() -> None:
-    clock = iter([10.0, 14.0, 20.0])
-    speed = Speed(lambda: next(clock))
-    assert speed.text(30, 100, 50_000_000) == ""  # taken up at 30
-    # Eight tiles in four seconds, of half a megapixel each; 62 to go.
-    assert speed.text(38, 100, 50_000_000) == "2.00 tiles/s, 1.00 MPx/s, 31 s left"
-    assert speed.text(100, 100) == "7.00 tiles/s, 10 s"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (7384, "2 h 3 min")],
-)
-def test_durations_have_two_figures(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
 def test_a_pipe_gets_a_line_at_the_end_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     with shown_progress() as on_progress:
         for done in range(4):
             on_progress("predict", done, 3, 3_000_000)
     (line,) = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"predict 3/3  [\d.]+ tiles/s, [\d.]+ MPx/s, 0 s", line)
+    assert re.fullmatch(r"predict 3/3  [\d.e+]+ tiles/s, [\d.e+]+ MPx/s, 0 s", line)
 
 
 def test_a_terminal_gets_a_bar_for_each_stage() -> None:
@@ -75,4 +58,4 @@ def test_a_terminal_gets_a_bar_for_each_stage() -> None:
     shown = os.read(leader, 100_000).decode()
     os.close(leader)
     for stage in ("ingest", "predict"):
-        assert re.search(rf"{stage}.*5/5.*tiles/s, [\d.]+ MPx/s", shown)
+        assert re.search(rf"{stage}.*5/5.*tiles/s, [\d.e+]+ MPx/s", shown)

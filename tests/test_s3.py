@@ -67,7 +67,7 @@ def values(source: str, to: str, model: str, **settings: Any) -> dict[str, Any]:
         "model": model,
         "crf": None,
         "tiling": {"tile_px": 256, "patch_px": 256, "overlap_px": 0},
-        "outputs": {"quicklook": False},
+        "outputs": {"quicklook": False, "report": False},
         "compute": {"kind": "inline"},
     }
     return common | settings
@@ -109,6 +109,8 @@ def test_s3_in_s3_out_gives_the_image_back_and_leaves_nothing_else(
     assert is_valid, errors
     left = {url.split("/ortho/")[1].split("/")[0] for url in objects.find(f"{s3.url}/out/**")}
     assert left == {url.rpartition("/")[2] for url in result.urls.values()}
+    store, path = objects.filesystem(result.urls["report"])
+    assert store.info(path)["ContentType"] == "text/html"  # or a browser would not show it
     with xr.open_zarr(result.urls["probabilities"]) as cube:
         likely = cube["probabilities"].fillna(0).argmax("class")
         np.testing.assert_array_equal(likely.where(image < 255, 255), image)
@@ -212,7 +214,13 @@ def test_names_with_signs_and_patterns_in_them(
     np.testing.assert_array_equal(labels(f"{to}/mask.tif", tmp_path), image)
     left = [request.path for request in s3.requests("/out [1]*/") if request.method == "PUT"]
     assert any("/.workspace/" in path for path in left), "the workspace was there"
-    assert objects.names(to) == {"mask.tif", "mask.tif.aux.xml", "confidence.tif", "item.json"}
+    assert objects.names(to) == {
+        "mask.tif",
+        "mask.tif.aux.xml",
+        "mask.qml",
+        "confidence.tif",
+        "item.json",
+    }
 
 
 def test_model_on_s3(s3: ObjectStore, identity_model: str, tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segtasks import labels as class_maps
-from segtasks.accuracy.areas import PixelAreas, pixel_areas
 from segtasks.accuracy.job import EvaluationJob, MaskPair
 from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.networks.card import ClassEntry
+from segtasks.pixel_areas import PixelAreas, pixel_areas
 from segtasks.raster import Raster
 from segtasks.storage import workspace
 from segtasks.storage.aligned import align

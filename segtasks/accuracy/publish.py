@@ -10,8 +10,7 @@ from segtasks.accuracy.evaluation import Evaluation
 from segtasks.accuracy.figures import Figures
 from segtasks.accuracy.job import EvaluationJob
 from segtasks.accuracy.outcomes import OUTCOMES
-from segtasks.errors import DestinationError
-from segtasks.storage import objects
+from segtasks.storage import destinations, objects
 
 PICTURES = ("confusion", "errors", "reliability")
 NAMES = ("evaluation.html", "evaluation.json", *(f"{name}.png" for name in PICTURES))
@@ -23,14 +22,8 @@ def require_free(job: EvaluationJob) -> None:
     Raises:
         DestinationError: something is there and may not be replaced, or nothing can be written.
     """
-    if job.to is None:
-        return
-    there = [name for name in NAMES if objects.exists(f"{job.to}/{name}")]
-    if there and not job.overwrite:
-        raise DestinationError(
-            f"{job.to}/{there[0]}: is there already; choose another --to or give --overwrite"
-        )
-    objects.require_writable(job.to)
+    if job.to is not None:
+        destinations.require_free(job.to, NAMES, overwrite=job.overwrite)
 
 
 def publish(made: Evaluation, found: Figures) -> dict[str, str]:

@@ -18,7 +18,7 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @click.command()
 @click.argument("mask", required=False)
 @click.argument("labels", required=False)
-@click.option("--before", metavar="MASK", help="Another mask to compare with: one without CRF.")
+@click.option("--before", metavar="MASK", help="Another mask, e.g. without CRF; {1} as in --pair.")
 @click.option("--probabilities", metavar="URL", help="The kept workspace of the mask's run.")
 @click.option("--pair", "more", **PAIR, help="More images; {1} is what MASK's first * is.")
 @click.option("--manifest", metavar="FILE", help="CSV: mask, labels, maybe before, probabilities.")

@@ -77,13 +77,13 @@ def batch(
     Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
     other.
     """
-    from flows.many import require_all, segment_each  # noqa: PLC0415 - see run
+    from flows.many import outcome, require_all, segment_each  # noqa: PLC0415 - see run
     from flows.route import segment  # noqa: PLC0415 - see run
     from segtasks.progress import shown_progress  # noqa: PLC0415 - see run
 
     job = job_of(BatchJob, source, job_file, given, no_crf=no_crf)
     with shown_progress() as on_progress:
-        rows = list(segment_each(job, lambda each: segment(each, on_progress).status))
+        rows = list(segment_each(job, lambda each: outcome(segment(each, on_progress))))
     click.echo(json.dumps(rows) if as_json else "\n".join(map(_batch_line, rows)))
     require_all(rows)
 

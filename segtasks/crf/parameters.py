@@ -34,7 +34,7 @@ from segtasks.refinement import PRESETS, Matrix
 INT32_MAX = 2**31 - 1
 MAX_ITERATIONS = 100
 POSITION_DIMS = 2
-BYTES_PER_PX = {"pydensecrf": (300, 32), "torch": (900, 20)}
+BYTES_PER_PX = {"native": (140, 28), "pydensecrf": (300, 32), "torch": (900, 20)}
 """Of a window's pixel: what it takes whatever the classes, and per class."""
 
 
@@ -117,7 +117,8 @@ def bytes_per_px(classes: int, backend: str) -> int:
     """Peak memory of `refine` per window pixel, halo included, its inputs not.
 
     Measured on aerial photographs: pydensecrf 201-627 bytes with the presets kraehenbuehl and
-    aerial, 316-877 with deeplab, K 2-21, so 300 + 32 K; torch 529-862 and 861-1090, so 900 + 20 K.
+    aerial, 316-877 with deeplab, K 2-21, so 300 + 32 K; torch 529-862 and 861-1090, so 900 + 20 K;
+    native 85-374 and 130-601, so 140 + 28 K.
     Pure noise stays below it with wide kernels; with small ones (pos_xy_std 1, bi_rgb_std 3) it
     takes twice as much, which no photograph does.
     """

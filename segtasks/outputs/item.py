@@ -97,6 +97,7 @@ def _add_projection(item: pystac.Item, scene: Scene) -> None:
 def _add_assets(item: pystac.Item, scene: Scene) -> None:
     for name, href in scene.results.items():
         title, media, roles = ASSETS[name]
+        media = media or _media_of(href)
         item.add_asset(name, pystac.Asset(href, title=title, media_type=media, roles=list(roles)))
     item.add_asset(
         "source",
@@ -120,24 +121,30 @@ def _add_assets(item: pystac.Item, scene: Scene) -> None:
 
 
 COG, XML = pystac.MediaType.COG, pystac.MediaType.XML
-ASSETS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+ASSETS: Mapping[str, tuple[str, str | None, tuple[str, ...]]] = {
     "mask": ("Class ids", COG, ("data",)),
     "legend": ("Class names and colours, for GDAL", XML, ("metadata",)),
+    "style": ("Class names and colours, for QGIS", XML, ("metadata",)),
     "confidence": ("Confidence of the mask", COG, ("data", "confidence")),
     "probabilities": (
         "Probability of each class",
         f"{pystac.MediaType.VND_ZARR}; version=3",
         ("data", "probabilities"),
     ),
+    "polygons": ("Polygons of the mask", None, ("data",)),
     "quicklook": ("Image and mask", pystac.MediaType.PNG, ("overview",)),
+    "report": ("Report of the run", pystac.MediaType.HTML, ("metadata",)),
 }
-"""Title, media type and roles of each result."""
+"""Title, media type (`None`: by its suffix) and roles of each result."""
 
 MEDIA = {
     ".tif": pystac.MediaType.GEOTIFF,
     ".tiff": pystac.MediaType.GEOTIFF,
     ".jp2": pystac.MediaType.JPEG2000,
     ".png": pystac.MediaType.PNG,
+    ".parquet": pystac.MediaType.PARQUET,
+    ".fgb": pystac.MediaType.FLATGEOBUF,
+    ".gpkg": pystac.MediaType.GEOPACKAGE,
     ".jpg": pystac.MediaType.JPEG,
     ".jpeg": pystac.MediaType.JPEG,
     ".vrt": pystac.MediaType.XML,

@@ -1,4 +1,4 @@
-"""The page of an evaluation: one HTML file that needs nothing beside it."""
+"""Pages: one HTML file each that needs nothing beside it. Here that of an evaluation."""
 
 import base64
 from collections.abc import Mapping
@@ -12,20 +12,27 @@ NOTHING = "-"
 
 def evaluation_page(figures: Mapping[str, Any], pictures: Mapping[str, bytes], title: str) -> str:
     """HTML of an evaluation's figures (as in evaluation.json) and its PNG pictures by name."""
-    environment = Environment(
+    pages = environment()
+    pages.filters |= {"ratio": _ratio, "range": _range, "amount": amount}
+    uris = {name: data_uri(png) for name, png in pictures.items()}
+    return pages.get_template(TEMPLATE).render(pictures=uris, title=title, **figures)
+
+
+def environment() -> Environment:
+    """For the templates of this package; names become text and never markup."""
+    return Environment(
         loader=PackageLoader("segtasks.outputs"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"ratio": _ratio, "range": _range, "amount": _amount}
-    uris = {name: _data_uri(png) for name, png in pictures.items()}
-    return environment.get_template(TEMPLATE).render(pictures=uris, title=title, **figures)
 
 
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def data_uri(picture: bytes) -> str:
+    """A PNG or WebP, inline."""
+    kind = "png" if picture.startswith(b"\x89PNG") else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _ratio(value: float | None) -> str:
@@ -37,7 +44,7 @@ def _range(bounds: tuple[float, float] | None) -> str:
     return NOTHING if bounds is None else f"{bounds[0]:.3f} … {bounds[1]:.3f}"
 
 
-def _amount(value: float | None) -> str:
+def amount(value: float | None) -> str:
     """An area or a count: whole, or with as many digits as a small one needs."""
     if value is None:
         return NOTHING

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-GAP_PX = 8
+GAP_PX, NODATA = 8, 255
 PERCENTILES = (2, 98)
 Rgba = tuple[int, int, int, int]
 
@@ -23,7 +23,7 @@ def draw(
     table = np.zeros((256, 3), np.uint8)
     for class_id, rgba in colormap.items():
         table[class_id] = rgba[:3]
-    panels = [_visible(image), *(table[each] for each in (mask, *more))]
+    panels = [visible(image, mask != NODATA), *(table[each] for each in (mask, *more))]
     gap = np.full((mask.shape[0], GAP_PX, 3), 255, np.uint8)
     row = [part for panel in panels for part in (panel, gap)][:-1]
     out = io.BytesIO()
@@ -31,11 +31,15 @@ def draw(
     return out.getvalue()
 
 
-def _visible(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The first three bands (or the only one) as 8-bit RGB (h, w, 3)."""
+def visible(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """The first three bands (or the only one) of (C, h, w) as 8-bit RGB (h, w, 3).
+
+    Other values than bytes are stretched, by what is ``valid`` (h, w) of them.
+    """
     bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]  # noqa: PLR2004 - RGB
     if bands.dtype == np.uint8:
         return np.moveaxis(bands, 0, -1)
-    low, high = np.percentile(bands.astype(np.float64), PERCENTILES)
+    known = bands[:, valid] if valid.any() else bands
+    low, high = np.percentile(known.astype(np.float64), PERCENTILES)
     scaled = (bands.astype(np.float64) - low) * (255 / max(high - low, 1e-9))
     return np.moveaxis(np.clip(scaled, 0, 255).astype(np.uint8), 0, -1)

@@ -1,4 +1,4 @@
-"""The stages, in the order of the route: ingest, (pool,) predict, refine, write.
+"""The stages: ingest, (pool,) predict, refine, (components, sieve,) (vectorise,) write.
 
 Each tile of a stage is a pure function of (plan, tile): read a window, compute, write a window.
 """

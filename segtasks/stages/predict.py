@@ -20,7 +20,7 @@ from segtasks.networks.pooling import heading
 from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 from segtasks.patches import Patch
 from segtasks.plan import Plan
-from segtasks.storage import areas, shares, workspace
+from segtasks.storage import aoi, shares, workspace
 from segtasks.storage.rasters import Valid
 from segtasks.storage.receipts import Receipt, worker_name
 
@@ -69,7 +69,7 @@ def _read(plan: Plan, tile: Tile) -> Work:
     needed = workspace.read(url, "valid", core)
     # What the CRF reads beyond the area's edge must be there; it cuts its results to the area.
     if not plan.windows:
-        needed = areas.cut(needed, url, plan.aoi, core)
+        needed = aoi.cut(needed, url, plan.aoi, core)
     window = plan.read_window("predict", tile) if needed.any() else core
     return Work(core, inputs.read(plan, window), needed)
 

@@ -15,7 +15,7 @@ from segtasks.crf.mean_field import refine
 from segtasks.crf.units import in_8bit_units
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan
-from segtasks.storage import areas, workspace
+from segtasks.storage import aoi, workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     made = slot.compute(lambda: _marginals(plan, core, window, probabilities, valid))
     writing = time.perf_counter()
     mask = labels.most_likely(made.result)
-    kept = areas.cut(valid[core.within(window)], url, plan.aoi, core)
+    kept = aoi.cut(valid[core.within(window)], url, plan.aoi, core)
     mask[~kept] = labels.NODATA
     workspace.write(url, "mask", core, mask)
     if plan.confidence:

@@ -3,6 +3,7 @@
 All is made first and then published, the mask last: where it is, nothing is left to do.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from itertools import count
@@ -12,15 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segtasks import provenance
+from segtasks import drawing, provenance
 from segtasks.addresses import public
 from segtasks.confidence import FULL
 from segtasks.errors import DestinationError, StageError
 from segtasks.grid import Grid, Window
-from segtasks.outputs import legend_file, quicklook
+from segtasks.outputs import legend_file, quicklook, style_file
 from segtasks.plan import Plan
 from segtasks.results import FILES, mask_url, result_urls
-from segtasks.storage import areas, cogs, cubes, objects, receipts, workspace
+from segtasks.storage import aoi, cogs, cubes, objects, receipts, workspace
 
 OnProgress = Callable[[int, int], None]
 Tell = Callable[[], None]
@@ -84,16 +85,19 @@ def is_outdated(plan: Plan) -> bool:
 def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     """Make and publish all results; their urls by name."""
     _require_finished(plan)
+    started = time.perf_counter()
     urls, tell = result_urls(plan), _counting(plan, on_progress)
     with ExitStack() as files:
-        made = {
+        made: dict[str, Path] = {
             name: files.enter_context(_cog(plan, name, urls[name], tell))
             for name in ("mask", "confidence")
             if name in urls
         }
-        small = _small(plan, urls, made["mask"])
+        small = _small(plan, urls, made, started)
         if "probabilities" in urls:
             _write_probabilities(plan, urls["probabilities"], tell)
+        if "polygons" in urls:
+            drawing.publish(plan)
         for name, data in small.items():
             objects.write_bytes(urls[name], data)
         for name in reversed(made):
@@ -144,10 +148,10 @@ def _cog(plan: Plan, name: str, url: str, tell: Tell) -> AbstractContextManager[
 
 def _parts(plan: Plan, name: str, tell: Tell) -> Parts:
     """An array of the workspace, shard by shard."""
-    grid = _grid(plan, name)
+    grid, array = _grid(plan, name), plan.finished_mask if name == "mask" else name
     for tile in grid.tiles():
         core = grid.core(tile)
-        yield core, workspace.read(plan.job.workspace_url, name, core)
+        yield core, workspace.read(plan.job.workspace_url, array, core)
         tell()
 
 
@@ -162,16 +166,20 @@ def _blanked(plan: Plan, tell: Tell) -> Parts:
     url = plan.job.workspace_url
     for core, data in _parts(plan, "probabilities", tell):
         valid = workspace.read(url, "valid", core)
-        data[:, ~areas.cut(valid, url, plan.aoi, core)] = np.nan
+        data[:, ~aoi.cut(valid, url, plan.aoi, core)] = np.nan
         yield core, data
 
 
-def _small(plan: Plan, urls: dict[str, str], mask: Path) -> dict[str, bytes]:
+def _small(
+    plan: Plan, urls: dict[str, str], made: dict[str, Path], started: float
+) -> dict[str, bytes]:
     """The small files that go with the mask, by name."""
     makers: dict[str, Callable[[], bytes]] = {
         "legend": lambda: legend_file.aux_xml(legend(plan).entries),
+        "style": lambda: style_file.qml(legend(plan).entries),
         "item": lambda: _item(plan, urls),
-        "quicklook": lambda: _quicklook(plan, mask),
+        "quicklook": lambda: _quicklook(plan, made["mask"]),
+        "report": lambda: _report(plan, urls, made, started),
     }
     return {name: make() for name, make in makers.items() if name in urls}
 
@@ -190,3 +198,10 @@ def _quicklook(plan: Plan, cog: Path) -> bytes:
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
     mask = cogs.read_small(str(cog), small.shape)[0]
     return quicklook.draw(image, mask, legend(plan).colormap)
+
+
+def _report(plan: Plan, urls: dict[str, str], made: dict[str, Path], started: float) -> bytes:
+    from segtasks.reporting.page import page  # noqa: PLC0415 - as catalogue
+
+    beside = {name: url for name, url in urls.items() if name != "report"}
+    return page(plan, made, beside, legend(plan).colormap, started)

@@ -3,6 +3,7 @@
 import errno
 import glob
 import hashlib
+import mimetypes
 import os
 import tempfile
 from collections.abc import Iterator
@@ -80,7 +81,13 @@ def write_bytes(url: str, data: bytes) -> None:
             with replacing(Path(path)) as temporary:
                 temporary.write_bytes(data)
         else:
-            fs.pipe_file(path, data)
+            fs.pipe_file(path, data, **_kind(url))
+
+
+def _kind(url: str) -> dict[str, str]:
+    """What a bucket tells a browser that an object is: without it, a page is only downloaded."""
+    kind, _ = mimetypes.guess_type(url)
+    return {"ContentType": kind} if kind and url.startswith("s3://") else {}
 
 
 @contextmanager

@@ -4,9 +4,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -14,6 +12,7 @@ from pydantic import (
 )
 
 from segtasks.networks.card import ClassEntry
+from segtasks.part import Part
 from segtasks.training.legend import LabelRules
 from segtasks.training.sources import Source
 
@@ -32,10 +31,8 @@ Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidat
 Loss = Literal["cross_entropy", "dice", "lovasz", "cross_entropy+dice", "cross_entropy+lovasz"]
 
 
-class Augmentation(BaseModel):
+class Augmentation(Part):
     """How crops are varied; each is drawn anew for every crop, with the job's seed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     turns: bool = Field(default=True, description="the eight flips and quarter turns")
     scale: tuple[PositiveFloat, PositiveFloat] = Field(
@@ -52,10 +49,8 @@ class Augmentation(BaseModel):
         return self
 
 
-class TrainJob(BaseModel):
+class TrainJob(Part):
     """Labels in, model file out. The same job gives the same weights on the same machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: tuple[Source, ...] = Field(min_length=1)
     validation: tuple[Source, ...] = Field(min_length=1)

@@ -5,8 +5,7 @@ from importlib.metadata import version
 
 import yaml
 
-from segtasks.errors import DestinationError
-from segtasks.storage import objects
+from segtasks.storage import destinations, objects
 from segtasks.tuning.figures import Figures, table
 from segtasks.tuning.job import TuneJob
 
@@ -19,14 +18,8 @@ def require_free(job: TuneJob) -> None:
     Raises:
         DestinationError: something is there and may not be replaced, or nothing can be written.
     """
-    if job.to is None:
-        return
-    there = [name for name in NAMES if objects.exists(f"{job.to}/{name}")]
-    if there and not job.overwrite:
-        raise DestinationError(
-            f"{job.to}/{there[0]}: is there already; choose another --to or give --overwrite"
-        )
-    objects.require_writable(job.to)
+    if job.to is not None:
+        destinations.require_free(job.to, NAMES, overwrite=job.overwrite)
 
 
 def publish(job: TuneJob, found: Figures) -> dict[str, str]:

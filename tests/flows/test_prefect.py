@@ -1,126 +1,21 @@
-"""A real Prefect server, work pool, worker and deployments, as `segtasks up` starts them."""
+"""Runs over the REST API of a real Prefect server, as `segtasks up` starts it."""
 
+import base64
+import io
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import job_runs
 import masks
-import psutil
 import pytest
+from PIL import Image
+from prefect_server import Server, job, wait_until
 
-TILING = {"tile_px": 256, "patch_px": 256, "overlap_px": 128}
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-def answered(request: urllib.request.Request, tries: int = 10) -> bytes:
-    """The answer's body. 503 is Prefect's word for "try again": its SQLite was locked for a moment.
-
-    Prefect's own client does the same; nothing was stored when it says so.
-    """
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own http
-            body: bytes = answer.read()
-            return body
-    except HTTPError as error:
-        if error.code != HTTPStatus.SERVICE_UNAVAILABLE or tries == 1:
-            raise
-    time.sleep(1)
-    return answered(request, tries - 1)
-
-
-class Server:
-    """Calls of Prefect's REST API."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/api"
-
-    def call(self, path: str, body: object = None, method: str = "POST") -> Any:  # noqa: ANN401
-        """Send JSON, take JSON."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own http
-            self.url + path, data, {"content-type": "application/json"}, method=method
-        )
-        text = answered(request)
-        return json.loads(text) if text else None
-
-    def deployment(self, name: str) -> dict[str, Any]:
-        """A deployment by name."""
-        found: list[dict[str, Any]] = self.call("/deployments/filter", {})
-        return next(each for each in found if each["name"] == name)
-
-    def start(self, name: str, job: dict[str, Any]) -> str:
-        """Trigger a deployment with the form's parameters; the run's id."""
-        deployment = self.deployment(name)["id"]
-        body = {"parameters": {"job": job}, "state": {"type": "SCHEDULED"}}
-        run: dict[str, Any] = self.call(f"/deployments/{deployment}/create_flow_run", body)
-        return str(run["id"])
-
-    def end_of(self, run_id: str, seconds: float = 120) -> dict[str, Any]:
-        """The run when it has ended."""
-        end = time.monotonic() + seconds
-        while True:
-            run: dict[str, Any] = self.call(f"/flow_runs/{run_id}", method="GET")
-            if run["state_type"] in ENDED:
-                return run
-            assert time.monotonic() < end, run["state"]
-            time.sleep(0.5)
-
-    def log(self, run_id: str) -> str:
-        """All messages of a run."""
-        body = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
-        return "\n".join(each["message"] for each in self.call("/logs/filter", body))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    environment = {**os.environ, "PREFECT_HOME": str(home)}
-    words = [sys.executable, "-m", "segtasks", "up", "--port", str(port)]
-    log = (home / "up.log").open("w")
-    process = subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
-
-    def is_up() -> bool:
-        assert process.poll() is None, (home / "up.log").read_text()[-3000:]
-        return "segtasks is up" in (home / "up.log").read_text()
-
-    job_runs.wait_until(is_up, 180)
-    family = psutil.Process(process.pid).children(recursive=True)
-    yield Server(port)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    assert [child for child in family if child.is_running() and child.status() != "zombie"] == []
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("inputs")
-    (folder / "incoming").mkdir()
-    job_runs.write_photo(folder / "incoming" / "a.tif", 600, 700)
-    model = job_runs.write_network(folder / "m.safetensors", "fcn8s_lean", width=0.05)
-    return {"folder": folder, "model": str(model)}
-
-
-def job(inputs: dict[str, Any], to: Path, **settings: object) -> dict[str, Any]:
-    paths = {"source": str(inputs["folder"] / "incoming" / "a.tif"), "to": str(to)}
-    return {**paths, "model": inputs["model"], "crf": None, "tiling": TILING, **settings}
+from flows.interrupted import MESSAGE, mark_interrupted
+from flows.up import POOL
 
 
 def test_the_form_reads_well(server: Server) -> None:
@@ -132,6 +27,8 @@ def test_the_form_reads_well(server: Server) -> None:
             assert field.get("description") or "$ref" in json.dumps(field), (name, key)
     assert parts["Compute"]["properties"]["kind"]["enum"][0] == "auto"
     assert parts["Crf"]["properties"]["iterations"]["maximum"] == 100
+    assert parts["Tiling"]["properties"]["tile_px"]["title"] == "Tile (px)"
+    assert parts["Job"]["properties"]["tiling"]["position"] == 1
 
 
 def test_the_on_demand_deployment_over_rest(
@@ -141,7 +38,7 @@ def test_the_on_demand_deployment_over_rest(
     run_id = server.start("on-demand", job(inputs, tmp_path, compute=local))
     run = server.end_of(run_id)
     assert run["state_type"] == "COMPLETED", server.log(run_id)
-    assert run["name"] == "segment a.tif"
+    assert run["name"] == "segment a.tif with m"
     assert job_runs.read_mask(tmp_path).shape == (600, 700)
     body = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
     kinds = {each["key"]: each["type"] for each in server.call("/artifacts/filter", body)}
@@ -151,6 +48,24 @@ def test_the_on_demand_deployment_over_rest(
     tasks = server.call("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
     assert {task["name"] for task in tasks} == {"ingest", "predict", "write"}
     assert "predict tile (2, 2) done" in server.log(run_id)  # said by a Dask worker
+    assert_told(server, run_id, tmp_path)
+
+
+def assert_told(server: Server, run_id: str, to: Path) -> None:
+    progress = server.artifact(run_id, "predict")
+    assert float(progress["data"]) == 100
+    assert progress["description"].startswith("predict: 9 of 9 tiles, ")
+    assert f"`{to}/mask.tif`" in server.artifact(run_id, "result")["data"]
+    classes = server.table(run_id, "classes")
+    assert sum(row["pixels"] for row in classes) == 600 * 700
+    # 0.3 m on the central meridian of a UTM zone, where the map is 0.9996 of the ground.
+    hectares = 600 * 700 * (0.3 / 0.9996) ** 2 / 10_000
+    assert sum(row["area ha"] for row in classes) == pytest.approx(hectares, rel=1e-3)
+    timings = {row["stage"]: row["done in this run"] for row in server.table(run_id, "timings")}
+    assert timings == {"ingest": 9, "predict": 9, "write": 18}  # mask and confidence
+    picture = base64.b64decode(server.artifact(run_id, "quicklook")["data"].partition("base64,")[2])
+    assert len(picture) < 200_000
+    assert Image.open(io.BytesIO(picture)).width == 900
 
 
 def test_masks_are_evaluated_over_rest(server: Server, tmp_path: Path) -> None:
@@ -174,13 +89,27 @@ def test_a_wrong_value_is_refused_by_the_form(
         server.start("on-demand", job(inputs, tmp_path, tiling={"stitch": "glue"}))
 
 
-def test_what_the_form_cannot_check_fails_with_one_line(
-    server: Server, inputs: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"source": "/nothing.tif"}, "/nothing.tif: no such file; check the path"),
+        (
+            {"compute": {"kind": "address"}},
+            (
+                "compute: kind is address: give address, e.g. tcp://127.0.0.1:8786 "
+                "(got {'kind': 'address'})"
+            ),
+        ),
+    ],
+)
+def test_what_the_form_cannot_check_fails_at_once_with_one_line(
+    server: Server, inputs: dict[str, Any], tmp_path: Path, settings: dict[str, Any], says: str
 ) -> None:
-    missing = job(inputs, tmp_path) | {"source": str(tmp_path / "nothing.tif")}
-    run = server.end_of(server.start("on-demand", missing))
-    assert run["state_type"] == "FAILED"
-    assert "nothing.tif: no such file; check the path" in run["state"]["message"]
+    run_id = server.start("on-demand", job(inputs, tmp_path) | settings)
+    run = server.end_of(run_id)
+    assert (run["state_type"], run["state"]["message"]) == ("FAILED", says)
+    flow_runs = {"flow_runs": {"id": {"any_": [run_id]}}}
+    assert server.call("/task_runs/filter", flow_runs) == []  # no stage was begun
 
 
 def test_cancel_stops_the_dask_work_and_leaves_a_resumable_workspace(
@@ -189,54 +118,32 @@ def test_cancel_stops_the_dask_work_and_leaves_a_resumable_workspace(
     slow = {"tile_px": 64, "patch_px": 256, "overlap_px": 128}
     local = {"kind": "local", "workers": 2}
     run_id = server.start("on-demand", job(inputs, tmp_path, tiling=slow, compute=local))
-    job_runs.wait_until(lambda: len(job_runs.receipts(tmp_path)) > 10, 60)
+    wait_until(lambda: len(job_runs.receipts(tmp_path)) > 10, 60)
+    assert server.processes("forkserver")
     body = {"state": {"type": "CANCELLING"}, "force": True}
     server.call(f"/flow_runs/{run_id}/set_state", body)
+    cancelled = time.time()
     assert server.end_of(run_id)["state_type"] == "CANCELLED"
-    counts = [len(job_runs.receipts(tmp_path))]
-    time.sleep(3)
-    counts.append(len(job_runs.receipts(tmp_path)))
-    assert counts[0] == counts[1] < 2 * 110
-    again = server.end_of(server.start("on-demand", job(inputs, tmp_path, tiling=slow)))
-    assert again["state_type"] == "COMPLETED"
+    wait_until(lambda: not server.processes("forkserver"), 60)
+    kept = job_runs.receipts(tmp_path)
+    assert max(kept.values()) / 1e9 - cancelled < 60  # 1 s on an idle machine
+    assert len(kept) < 2 * 110
+    inline = {"kind": "inline"}
+    again = server.start("on-demand", job(inputs, tmp_path, tiling=slow, compute=inline))
+    assert server.end_of(again)["state_type"] == "COMPLETED"
+    timings = server.table(again, "timings")
+    todo = sum(row["done in this run"] for row in timings if row["stage"] != "write")
+    assert todo == 2 * 110 - len(kept)
 
 
-def test_the_schedule_fires_and_skips_what_is_done(
+def test_a_run_that_ended_with_segtasks_up_does_not_run_for_ever(
     server: Server, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
-    deployment = server.deployment("scheduled")["id"]
-    batch = job(inputs, tmp_path) | {"source": str(inputs["folder"] / "incoming")}
-    schedule = [{"schedule": {"interval": 20.0}, "active": True}]
-    server.call(f"/deployments/{deployment}", {"parameters": {"job": batch}}, "PATCH")
-    made = server.call(f"/deployments/{deployment}/schedules", schedule)
-    try:
-        runs = wait_for_two(server, deployment)
-    finally:
-        server.call(f"/deployments/{deployment}/schedules/{made[0]['id']}", None, "DELETE")
-    assert [run["state_type"] for run in runs] == ["COMPLETED", "COMPLETED"]
-    assert all(run["auto_scheduled"] for run in runs)
-    tables = [batch_table(server, run["id"]) for run in runs]
-    assert [rows[0]["status"] for rows in tables] == ["done", "was done already"]
-    assert job_runs.read_mask(tmp_path / "a").shape == (600, 700)
-
-
-def wait_for_two(server: Server, deployment: str) -> list[dict[str, Any]]:
-    body = {
-        "deployments": {"id": {"any_": [deployment]}},
-        "flow_runs": {"state": {"type": {"any_": sorted(ENDED)}}},
-        "sort": "START_TIME_ASC",
-    }
-    found: list[dict[str, Any]] = []
-
-    def are_two() -> bool:
-        found[:] = server.call("/flow_runs/filter", body)[:2]
-        return len(found) == 2
-
-    job_runs.wait_until(are_two, 180)
-    return found
-
-
-def batch_table(server: Server, run_id: str) -> list[dict[str, Any]]:
-    body = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": ["batch"]}}}
-    rows: list[dict[str, Any]] = json.loads(server.call("/artifacts/filter", body)[0]["data"])
-    return rows
+    body = {"parameters": {"job": job(inputs, tmp_path)}, "state": {"type": "RUNNING"}}
+    deployment = server.deployment("on-demand")["id"]
+    run_id = server.call(f"/deployments/{deployment}/create_flow_run", body)["id"]
+    assert mark_interrupted(server.url, POOL) == 1
+    run = server.end_of(run_id)
+    assert run["state_type"] == "CRASHED"
+    assert run["state"]["message"] == MESSAGE
+    assert mark_interrupted(server.url, POOL) == 0

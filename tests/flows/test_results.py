@@ -103,16 +103,19 @@ def test_with_a_crf_it_is_that_of_its_marginals(scene: Scene, tmp_path: Path) ->
 def test_the_mask_does_not_know_what_is_made_beside_it(
     scene: Scene, tmp_path: Path, crf: dict[str, Any] | None
 ) -> None:
-    alone = {"confidence": None, "stac": False, "quicklook": False}
+    alone = {"confidence": None, "stac": False, "quicklook": False, "report": False}
     urls = run(scene, tmp_path / "alone", crf, outputs=alone).urls
-    assert sorted(urls) == ["legend", "mask"]
+    assert sorted(urls) == ["legend", "mask", "style"]
     run(scene, tmp_path / "all", crf, outputs={"confidence": "entropy", "probabilities": True})
     assert job_runs.sha(tmp_path / "alone/mask.tif") == job_runs.sha(tmp_path / "all/mask.tif")
 
 
+RESULTS = ("mask", "legend", "style", "confidence", "quicklook", "report")
+
+
 def test_every_result_is_named_and_there(scene: Scene, tmp_path: Path) -> None:
     first = run(scene, tmp_path, CRF, outputs={"probabilities": True})
-    names = {"mask", "legend", "confidence", "probabilities", "item", "quicklook"}
+    names = {"probabilities", "item", *RESULTS}
     assert first.urls.keys() == names
     assert {Path(url).name for url in first.urls.values()} == {p.name for p in tmp_path.iterdir()}
     assert all(any(url in line for line in first.lines()) for url in first.urls.values())
@@ -243,10 +246,10 @@ def killed(*_: object, **__: object) -> None:
 
 
 def same_files(one: Path, other: Path) -> None:
-    """But for the item, which tells the time."""
+    """But for the item and the report, which tell the time."""
     names = sorted(str(p.relative_to(other)) for p in other.rglob("*") if p.is_file())
     assert names == sorted(str(p.relative_to(one)) for p in one.rglob("*") if p.is_file())
-    for name in set(names) - {"item.json"}:
+    for name in set(names) - {"item.json", "report.html"}:
         assert job_runs.sha(one / name) == job_runs.sha(other / name), name
 
 
@@ -273,7 +276,7 @@ def test_item_dates_from_the_source_and_points_to_all(scene: Scene, tmp_path: Pa
     hrefs = {name: asset["href"] for name, asset in item["assets"].items()}
     for href in hrefs.values():
         assert (tmp_path / "a" / href).exists(), href
-    assert set(hrefs) == {"mask", "legend", "confidence", "quicklook", "source", "model"}
+    assert set(hrefs) == {*RESULTS, "source", "model"}
     assert (tmp_path / "a" / hrefs["source"]).samefile(scene[0])
     assert item["properties"]["segtasks:crf"]["bi_xy_std"] == 8
     with rasterio.open(made.urls["mask"]) as mask:

@@ -58,6 +58,7 @@ SCENE = Scene(
     results={
         "mask": "./mask.tif",
         "legend": "./mask.tif.aux.xml",
+        "style": "./mask.qml",
         "confidence": "./confidence.tif",
         "probabilities": "./probabilities.zarr",
         "quicklook": "./quicklook.png",

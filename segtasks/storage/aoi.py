@@ -19,8 +19,8 @@ from rasterio.features import rasterize
 from segtasks.errors import JobError
 from segtasks.grid import Grid, Selection, Tile, Window
 from segtasks.raster import Raster
-from segtasks.storage import objects, outlines, vectors
-from segtasks.storage.outlines import shortened
+from segtasks.storage import boundaries, objects, vectors
+from segtasks.storage.boundaries import shortened
 from segtasks.storage.rasters import Valid
 from segtasks.storage.workspace import AREA
 
@@ -95,7 +95,7 @@ def describe(aoi: str, crs: str | None, raster: Raster) -> Area:
             off the raster, or the two cannot be laid over each other.
         SourceError: its file cannot be read.
     """
-    area = Area(tuple(outlines.in_pixels(aoi, crs, raster)))
+    area = Area(tuple(boundaries.in_pixels(aoi, crs, raster)))
     if not area.tiles(Grid(raster.height, raster.width, LOOK_PX)):
         raise JobError(
             f"aoi {shortened(aoi)}: holds no pixel of {raster.url}; check that it lies over the "

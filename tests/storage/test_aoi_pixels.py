@@ -19,7 +19,7 @@ from shapely.geometry import mapping
 from segtasks.errors import JobError, SourceError
 from segtasks.grid import Grid, Selection, Tile, Window
 from segtasks.raster import Raster
-from segtasks.storage import areas
+from segtasks.storage.aoi import Area, cut, describe, save
 
 UTM, WGS84 = "EPSG:32637", "EPSG:4326"
 PLACE = from_origin(5e5, 3e6, 0.3, 0.3)
@@ -51,7 +51,7 @@ def on_map(shape: Any, place: Affine = PLACE) -> Any:  # noqa: ANN401 - shapely'
     return shapely.transform(shape, lambda at: np.array([place @ tuple(point) for point in at]))
 
 
-def whole(area: areas.Area, like: Raster) -> np.ndarray[Any, Any]:
+def whole(area: Area, like: Raster) -> np.ndarray[Any, Any]:
     return area.inside(Window(0, 0, like.height, like.width))
 
 
@@ -82,25 +82,25 @@ def test_files_are_as_rasterio_masks_them(tmp_path: Path, name: str) -> None:
         url = str(tmp_path / name)
     else:
         url = written(shape, tmp_path / name)
-    area = areas.describe(url, None, raster())
+    area = describe(url, None, raster())
     assert np.array_equal(whole(area, raster()), as_rasterio_masks(shape, raster()))
 
 
 def test_wkt_and_boxes_are_in_the_rasters_crs_unless_said() -> None:
     shape, box = on_map(STAR), on_map(shapely.box(20, 30, 90.3, 77.8))
-    found = areas.describe(shape.wkt, None, raster())
+    found = describe(shape.wkt, None, raster())
     assert np.array_equal(whole(found, raster()), as_rasterio_masks(shape, raster()))
     text = ",".join(map(repr, map(float, box.bounds)))
-    found = areas.describe(text, None, raster())
+    found = describe(text, None, raster())
     assert np.array_equal(whole(found, raster()), as_rasterio_masks(box, raster()))
     there = geopandas.GeoSeries([shape], crs=UTM).to_crs(WGS84)[0]
-    found = areas.describe(shapely.to_wkt(there, rounding_precision=15), WGS84, raster())
+    found = describe(shapely.to_wkt(there, rounding_precision=15), WGS84, raster())
     assert np.array_equal(whole(found, raster()), as_rasterio_masks(shape, raster()))
 
 
 def test_without_geotransform_and_crs_it_is_in_pixels() -> None:
     plain = raster(place=Affine.identity(), crs=None)
-    found = areas.describe("20,30,90,77", None, plain)
+    found = describe("20,30,90,77", None, plain)
     rows, cols = np.nonzero(whole(found, plain))
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (30, 76, 20, 89)
 
@@ -109,7 +109,7 @@ def test_straight_edges_bend_between_crss() -> None:
     """Oracle: each pixel's centre is taken to the area's CRS, where the edges are straight."""
     like = raster(700, 900, from_origin(3e5, 7.1e6, 400, 400))
     box = (37.0, 61.2, 41.9, 63.0)
-    found = whole(areas.describe(",".join(map(str, box)), WGS84, like), like)
+    found = whole(describe(",".join(map(str, box)), WGS84, like), like)
     cols, rows = np.meshgrid(np.arange(900) + 0.5, np.arange(700) + 0.5)
     there = pyproj.Transformer.from_crs(UTM, WGS84, always_xy=True)
     lon, lat = there.transform(3e5 + 400 * cols, 7.1e6 - 400 * rows)
@@ -127,7 +127,7 @@ def test_straight_edges_bend_between_crss() -> None:
 
 
 def test_the_world_may_be_an_area() -> None:
-    found = areas.describe("-180,-90,180,90", WGS84, raster())
+    found = describe("-180,-90,180,90", WGS84, raster())
     assert whole(found, raster()).all()
 
 
@@ -145,7 +145,7 @@ def test_windows_and_tiles_are_parts_of_the_whole(
     hull = shapely.MultiPoint(points).convex_hull
     if hull.geom_type != "Polygon":
         return
-    area = areas.Area(([[list(point) for point in hull.exterior.coords]],))
+    area = Area(([[list(point) for point in hull.exterior.coords]],))
     like, grid = raster(), Grid(100, 200, core_px)
     mask = whole(area, like)
     assert np.array_equal(mask, as_rasterio_masks(hull, raster(place=Affine.identity(), crs=None)))
@@ -157,20 +157,20 @@ def test_windows_and_tiles_are_parts_of_the_whole(
 
 
 def test_what_is_saved_is_what_was_described(tmp_path: Path) -> None:
-    area = areas.describe(on_map(STAR).wkt, None, raster())
-    areas.save(str(tmp_path), area)
+    area = describe(on_map(STAR).wkt, None, raster())
+    save(str(tmp_path), area)
     window = Window(3, 5, 80, 150)
     valid = np.random.default_rng(1).random(window.shape) < 0.5
-    kept = areas.cut(valid, str(tmp_path), area.digest, window)
+    kept = cut(valid, str(tmp_path), area.digest, window)
     assert np.array_equal(kept, valid & area.inside(window))
-    assert np.array_equal(areas.cut(valid, str(tmp_path), None, window), valid)
+    assert np.array_equal(cut(valid, str(tmp_path), None, window), valid)
 
 
 def test_overlapping_and_many_shapes_are_their_union(tmp_path: Path) -> None:
     shapes = [on_map(shapely.Point(x, 50).buffer(20)) for x in (40, 60, 150)]
     shapes.append(shapely.MultiPolygon([on_map(shapely.box(1, 1, 9, 9)), shapes[0]]))
     geopandas.GeoDataFrame(geometry=shapes, crs=UTM).to_file(tmp_path / "a.gpkg")
-    area = areas.describe(str(tmp_path / "a.gpkg"), None, raster())
+    area = describe(str(tmp_path / "a.gpkg"), None, raster())
     union = np.any([as_rasterio_masks(shape, raster()) for shape in shapes], axis=0)
     assert np.array_equal(whole(area, raster()), union)
 
@@ -194,28 +194,28 @@ BAD = {
 @pytest.mark.parametrize(("aoi", "crs", "message"), BAD.values(), ids=BAD)
 def test_what_is_wrong_is_one_line(aoi: str, crs: str | None, message: str) -> None:
     with pytest.raises(JobError, match=message) as refused:
-        areas.describe(aoi, crs, raster())
+        describe(aoi, crs, raster())
     assert "\n" not in str(refused.value)
 
 
 def test_a_crs_on_one_side_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"has a CRS, a.tif has none; write it into the raster"):
-        areas.describe("37,27,38,28", WGS84, raster(crs=None))
+        describe("37,27,38,28", WGS84, raster(crs=None))
     bare = written(on_map(STAR), tmp_path / "bare.gpkg", crs=None)
     with pytest.raises(JobError, match="does not say its CRS; give --aoi-crs"):
-        areas.describe(bare, None, raster())
-    assert whole(areas.describe(bare, UTM, raster()), raster()).any()
+        describe(bare, None, raster())
+    assert whole(describe(bare, UTM, raster()), raster()).any()
     with pytest.raises(JobError, match="has no geotransform to lay it over; warp the raster"):
-        areas.describe("37,27,38,28", WGS84, raster(place=Affine.identity()))
+        describe("37,27,38,28", WGS84, raster(place=Affine.identity()))
 
 
 def test_files_that_are_missing_or_empty_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
-        areas.describe(str(tmp_path / "none.gpkg"), None, raster())
+        describe(str(tmp_path / "none.gpkg"), None, raster())
     empty = tmp_path / "empty.geojson"
     empty.write_text(json.dumps({"type": "FeatureCollection", "features": []}))
     with pytest.raises(JobError, match="is empty; give at least one polygon"):
-        areas.describe(str(empty), None, raster())
+        describe(str(empty), None, raster())
 
 
 @given(cores=st.integers(1, 40), picked=st.sets(st.integers(0, 200)))

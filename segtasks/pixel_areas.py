@@ -12,15 +12,19 @@ ellipsoid, where the shoelace formula gives their area; within a strip pixels sh
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 
 from segtasks.grid import Window
 from segtasks.raster import Affine, Raster
-from segtasks.training.metrics import Floats
+
+Floats = npt.NDArray[np.float64]
 
 STRIP_PX = 64
 POLAR_DEGREES = 70.0
+_SIMPSON = {1: np.array([1.0]), 2: np.array([1, 1]) / 2, 3: np.array([1, 4, 1]) / 6}
+"""Weights of the ends and the middle, as many as a window has."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ class PixelAreas:
         strips = np.abs(falling[0] * rising[1] - falling[1] * rising[0]) / 2
         widths = np.diff(cols)
         return np.repeat(strips / widths, widths, axis=1)
+
+    def spread(self, window: Window) -> tuple[float, float]:
+        """Mean area of a window's pixels in m², and how far the largest is from the least.
+
+        Of 3 x 3 pixels, weighted by Simpson's rule; the second as a share of the first.
+        """
+        rows, cols = _ends(window.row, window.row_stop), _ends(window.col, window.col_stop)
+        found = np.array([[self.read(Window(r, c, 1, 1))[0, 0] for c in cols] for r in rows])
+        mean = float(_SIMPSON[len(rows)] @ found @ _SIMPSON[len(cols)])
+        return mean, float(np.ptp(found)) / mean
 
     def _metres(self, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
         """Pixel corners as coordinates of the equal-area projection."""
@@ -71,6 +85,11 @@ def pixel_areas(raster: Raster) -> PixelAreas | None:
     place = {"proj": "laea", "lat_0": lat} if near_pole else {"proj": "cea"}
     to_metres = Proj({**place, "lon_0": lon, "units": "m", **axes})
     return PixelAreas(raster.transform, to_degrees, to_metres)
+
+
+def _ends(start: int, stop: int) -> list[int]:
+    """First, middle and last pixel, each once."""
+    return sorted({start, (start + stop) // 2, stop - 1})
 
 
 def _placed(transform: Affine, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pyproj import CRS, Geod, Transformer
 
-from segtasks.accuracy.areas import pixel_areas
 from segtasks.grid import Grid, Window
+from segtasks.pixel_areas import pixel_areas
 from segtasks.raster import Affine, Raster
 
 H, W = 130, 210

@@ -1,0 +1,1 @@
+"""What a run's report says: areas, seams, timings, settings; `page` puts them together."""

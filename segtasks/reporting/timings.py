@@ -1,0 +1,110 @@
+"""Where the time of a run went, from its receipts: per stage, and what held it up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from segtasks.storage.receipts import Receipt
+
+PARTS = ("read", "wait", "compute", "write")
+PAUSE_SECONDS = 60.0
+"""A longer time without any tile at work separates two runs: one was killed, another resumed."""
+NETWORK, CRF = ("pool", "predict"), ("refine",)
+BOUNDS = ("read", "network", "CRF", "write")
+
+Reports = Mapping[str, Sequence[Receipt]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTime:
+    """One stage: its tiles, and seconds of all its workers together per part of the work."""
+
+    stage: str
+    tiles: int
+    workers: int
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """A run in seconds.
+
+    Attributes:
+        elapsed: wall time with a tile at work, without the pauses between runs.
+        runs: in how many runs it was done; 1 when nothing interrupted it.
+        publishing: wall time of making the results, after the last tile.
+        held: wall time for which reading, network, CRF and writing were each the one thing to wait
+            for, had nothing run beside it.
+    """
+
+    stages: tuple[StageTime, ...]
+    elapsed: float
+    runs: int
+    workers: int
+    publishing: float
+    held: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        """Wall time of tiles and results."""
+        return self.elapsed + self.publishing
+
+    @property
+    def bound(self) -> str:
+        """What held the run up most."""
+        return max(self.held, key=lambda name: self.held[name])
+
+
+def timings(reports: Reports, publishing_seconds: float) -> Timings:
+    """Of all receipts by stage, in the order of the route."""
+    stages = tuple(_stage(name, receipts) for name, receipts in reports.items())
+    everything = [receipt for receipts in reports.values() for receipt in receipts]
+    elapsed, runs = _elapsed([_span(receipt) for receipt in everything])
+    return Timings(
+        stages=stages,
+        elapsed=elapsed,
+        runs=runs,
+        workers=len({receipt.worker for receipt in everything}),
+        publishing=publishing_seconds,
+        held=_held(stages, publishing_seconds),
+    )
+
+
+def _stage(name: str, receipts: Sequence[Receipt]) -> StageTime:
+    return StageTime(
+        stage=name,
+        tiles=len(receipts),
+        workers=len({receipt.worker for receipt in receipts}),
+        seconds={part: sum(each.seconds.get(part, 0.0) for each in receipts) for part in PARTS},
+    )
+
+
+def _span(receipt: Receipt) -> tuple[float, float]:
+    """When a tile was at work, epoch; a stage that computes began computing at ``began``."""
+    taken = {part: receipt.seconds.get(part, 0.0) for part in PARTS}
+    before = taken["read"] + taken["wait"] if "compute" in receipt.seconds else 0.0
+    return receipt.began - before, receipt.began - before + sum(taken.values())
+
+
+def _elapsed(spans: Iterable[tuple[float, float]]) -> tuple[float, int]:
+    """Seconds of the union of spans, short gaps filled, and into how many it falls."""
+    joined: list[tuple[float, float]] = []
+    for start, stop in sorted(spans):
+        if joined and start <= joined[-1][1] + PAUSE_SECONDS:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
+        else:
+            joined.append((start, stop))
+    return sum(stop - start for start, stop in joined), len(joined)
+
+
+def _held(stages: Sequence[StageTime], publishing: float) -> dict[str, float]:
+    """Seconds per worker, since workers share a stage's tiles; results are made by one process."""
+
+    def each(stage: StageTime, part: str) -> float:
+        return stage.seconds[part] / max(stage.workers, 1)
+
+    return {
+        "read": sum(each(stage, "read") for stage in stages),
+        "network": sum(each(stage, "compute") for stage in stages if stage.stage in NETWORK),
+        "CRF": sum(each(stage, "compute") for stage in stages if stage.stage in CRF),
+        "write": sum(each(stage, "write") for stage in stages) + publishing,
+    }

@@ -1,0 +1,29 @@
+"""A batch without Prefect: an error that nobody foresaw is one image's, not the batch's."""
+
+from pathlib import Path
+
+import job_runs
+import pytest
+
+from flows.many import Row, counts, require_all, segment_each
+from segtasks.batch import BatchJob
+from segtasks.errors import StageError
+from segtasks.job import Job
+
+
+def test_an_unforeseen_error_stops_no_other_image(tmp_path: Path) -> None:
+    for name in "abc":
+        job_runs.write_photo(tmp_path / f"{name}.tif", 70, 70)
+
+    def segment(job: Job) -> Row:
+        if job.source.endswith("b.tif"):
+            raise RuntimeError("a library broke")
+        return {"status": "done"}
+
+    batch = BatchJob(source=str(tmp_path), to=str(tmp_path / "o"), crf=None)
+    rows = list(segment_each(batch, segment))
+    assert [row["status"] for row in rows] == ["done", "failed", "done"]
+    assert rows[1]["error"] == "RuntimeError: a library broke"
+    assert counts(rows) == "2 done, 0 skipped (unchanged), 1 failed"
+    with pytest.raises(StageError, match=r"1 of 3 images failed: .*b\.tif; see the table"):
+        require_all(rows)
