@@ -183,9 +183,10 @@ def test_results_beside_the_mask_count(photo: Path, tmp_path: Path) -> None:
     stored = [cost.estimate(plan).workspace_bytes for plan in (alone, more)]
     assert stored[1] - stored[0] == px * (1 + 2 * classes)
     sizes = fitting.result_bytes(more)
-    assert list(sizes) == ["mask", "confidence", "probabilities"]
+    pictures = {name: size for name, size in sizes.items() if name in ("quicklook", "report")}
+    assert list(sizes) == ["mask", "confidence", "probabilities", *pictures]
     assert sizes["probabilities"] == px * classes
-    assert fitting.result_bytes(alone) == {"mask": sizes["mask"]}
+    assert fitting.result_bytes(alone) == {"mask": sizes["mask"], **pictures}
     far = replace(more, job=more.job.model_copy(update={"to": "s3://bucket/o"}))
     assert traffic(far).results == sum(sizes.values())
     # The CRF reads probabilities whether they are asked for or not.
