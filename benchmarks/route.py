@@ -22,7 +22,7 @@ import psutil
 
 from segtasks import cost
 from segtasks.job import make_job
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.scenes import write_scene
 
 BARE = """
@@ -33,7 +33,7 @@ from segtasks.grid import Window
 from segtasks.job import Job
 from segtasks.inputs import net_of
 from segtasks.networks.runtime import forward_patches
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 plan = make_plan(Job.model_validate_json(sys.argv[1]))
 part, parts = int(sys.argv[2]), int(sys.argv[3])
 net = compute(lambda: net_of(plan)).result

@@ -19,9 +19,10 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
+from flows.dry import DryRun
 from flows.many import counts
-from flows.pace import Pace
 from flows.route import Result
+from segtasks.pace import Pace
 from segtasks.storage import objects
 
 UPDATE_SECONDS = 2.0
@@ -40,10 +41,10 @@ class ProgressArtifacts:
         self._told: dict[str, float] = {}
         self._paces: dict[str, Pace] = {}
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Take the news of a stage."""
         pace = self._paces.setdefault(stage, Pace(total=total, first=done))
-        pace.tell(done)
+        pace.tell(done, total, px)
         now, share = time.monotonic(), 100.0 * done / max(total, 1)
         text = f"{stage}: {pace.text()}"
         if stage not in self._ids:
@@ -139,6 +140,12 @@ def _classes(result: Result) -> list[Row]:
         | ({"area ha": round(px * hectares, 4)} if hectares else {})
         for name, px in result.class_px.items()
     ]
+
+
+def show_plan(made: DryRun) -> None:
+    """What a dry run found."""
+    lines = "\n".join(made.lines)
+    create_markdown_artifact(f"## {made.plan.job.source}\n\n```\n{lines}\n```\n", key="plan")
 
 
 def _data_uri(png: bytes) -> str:

@@ -53,7 +53,7 @@ class Board:
         with self._changed:
             done = self._done[before]
             # A stage may need every tile of the one before: not to be listed once all are there.
-            if len(done) == len(self._plan.grid(before)):
+            if len(done) == len(self._plan.selected(before)):
                 return set()
             return set(self._plan.needs(stage, tile)) - done
 

@@ -49,7 +49,17 @@ def worker_bytes(plan: Plan, processes: int) -> int:
 def worker_count(plan: Plan) -> int:
     """Processes on this machine: as asked, else one per core, but no more than tiles."""
     workers = plan.job.compute.workers
-    return min(CPU_COUNT, len(plan.tiles)) if workers == "auto" else workers
+    return min(CPU_COUNT, max(1, len(plan.selected("predict")))) if workers == "auto" else workers
+
+
+def planned(plan: Plan, kind: str) -> tuple[int | None, int | None]:
+    """Processes and the memory of each, as far as the job says; a cluster's own are not known."""
+    compute, limit = plan.job.compute, plan.job.limits.worker_memory_gib
+    if kind in {"address", "cluster"}:
+        count = None if compute.workers == "auto" else compute.workers
+        return count, None if limit == "auto" else int(limit * 2**30)
+    count = len(_gpu_workers(plan)) if kind == "gpu" else worker_count(plan)
+    return count, worker_bytes(plan, count)
 
 
 @contextmanager

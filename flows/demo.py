@@ -15,7 +15,8 @@ from segtasks.accuracy.job import EvaluationJob, MaskPair
 from segtasks.accuracy.publish import publish
 from segtasks.job import Job, make_job
 from segtasks.outputs import quicklook
-from segtasks.plan import Plan, make_plan
+from segtasks.plan import Plan
+from segtasks.planning import make_plan
 from segtasks.progress import shown_progress
 from segtasks.scenes import write_scene
 from segtasks.stages.write import legend

@@ -3,11 +3,11 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from flows.nursery import open_nursery
 from segtasks.errors import ResourceError
@@ -30,6 +30,7 @@ class Engine:
         executor: the executor for a stage; ``submit`` gives a ``concurrent.futures.Future``.
         in_flight: how many tiles of one stage may be submitted at a time, at present.
         worker_bytes: memory of the smallest worker process.
+        pool: of a stage the name and the number of the processes that do its tiles.
         check: raises ResourceError when there is nobody left to work.
         killed: the error of a tile that killed its worker on every attempt.
     """
@@ -38,6 +39,7 @@ class Engine:
     executor: Callable[[Stage], Executor]
     in_flight: Callable[[], int]
     worker_bytes: int
+    pool: Callable[[Stage], tuple[str, int]] = lambda _: ("all", 1)
     check: Callable[[], None] = lambda: None
     killed: tuple[type[BaseException], ...] = ()
 
@@ -72,11 +74,25 @@ def kind_of(plan: Plan) -> str:
     kind = plan.job.compute.kind
     if kind != "auto":
         return kind
-    if len(plan.tiles) == 1:
+    if len(plan.selected("predict")) == 1:
         return "inline"
     from flows.cluster import gpus  # noqa: PLC0415 - see engine
 
     return "gpu" if gpus() else "local"
+
+
+def expected(plan: Plan) -> tuple[int | None, int | None]:
+    """The processes that `engine` would start and the memory of each; ``None``: the cluster's."""
+    kind = kind_of(plan)
+    if kind == "inline":
+        return 1, _machine_bytes()
+    from flows.cluster import planned  # noqa: PLC0415 - see engine
+
+    return planned(plan, kind)
+
+
+def _machine_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _inline(pool: Executor) -> Engine:
@@ -84,7 +100,7 @@ def _inline(pool: Executor) -> Engine:
         name="this process",
         executor=lambda _: pool,
         in_flight=lambda: TILES_IN_FLIGHT,
-        worker_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        worker_bytes=_machine_bytes(),
     )
 
 
@@ -93,7 +109,7 @@ def _dask(client: "Client", plan: Plan) -> Engine:
 
     client.wait_for_workers(1, timeout=300)
     client.forward_logging("segtasks")
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
     has_gpus = any("GPU" in worker["resources"] for worker in workers)
     executors: dict[str, Executor] = {
         stage: client.get_executor(
@@ -106,9 +122,16 @@ def _dask(client: "Client", plan: Plan) -> Engine:
         executor=lambda stage: executors[stage],
         in_flight=_Threads(client).tiles,
         worker_bytes=min(worker["memory_limit"] for worker in workers),
+        pool=lambda stage: _pool(plan, stage, workers) if has_gpus else ("all", len(workers)),
         check=_Watch(client).check,
         killed=(KilledWorker,),
     )
+
+
+def _pool(plan: Plan, stage: Stage, workers: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """The resource that a stage asks for, and how many workers have it."""
+    (name,) = resources(plan, stage)
+    return name, sum(name in worker["resources"] for worker in workers)
 
 
 def resources(plan: Plan, stage: Stage) -> dict[str, float]:

@@ -9,7 +9,7 @@ from flows.route import Result
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import SegtasksError, StageError
 from segtasks.job import Job
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.stages.write import is_outdated, is_published
 
 logger = logging.getLogger("segtasks")

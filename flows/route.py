@@ -1,4 +1,4 @@
-"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> write.
+"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> (sieve, polygons ->) write.
 
 Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
 ``segment``), the engine runs the tiles.
@@ -15,13 +15,16 @@ from pydantic import BaseModel
 
 from flows.board import Board
 from flows.engine import Engine, engine
-from flows.stage import OnProgress, StageRun
+from flows.stage import StageRun
 from segtasks import task
 from segtasks.errors import StageError
-from segtasks.grid import Window
+from segtasks.fitting import check_memory
 from segtasks.job import Job
-from segtasks.plan import FORWARDING, Plan, Stage, make_plan
-from segtasks.prepare import check_memory, done, prepare, recall, remember
+from segtasks.plan import FORWARDING, Plan, Stage
+from segtasks.planning import make_plan
+from segtasks.prepare import done, prepare, recall, remember
+from segtasks.progress import OnProgress
+from segtasks.sizes import pixel_area_m2
 from segtasks.stages import write
 from segtasks.storage import receipts, workspace
 from segtasks.storage.receipts import Receipt
@@ -122,7 +125,7 @@ def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
 def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
     """All tiled stages at once: a tile goes on as soon as what it reads is there."""
     before = done(plan)
-    if all(len(before[stage]) == len(plan.grid(stage)) for stage in plan.stages):
+    if all(len(before[stage]) == len(plan.selected(stage)) for stage in plan.stages):
         return plan, dict.fromkeys(plan.stages, 0)
     with engine(plan) as tiles:
         check_memory(plan, tiles.worker_bytes)
@@ -180,6 +183,7 @@ def _result(
     url, prints = plan.job.workspace_url, plan.fingerprints
     stages: set[Stage] = {*FORWARDING, plan.stages[-1]} & set(plan.stages) if tiles_done else set()
     reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
+    labelled = plan.selected(plan.mask_stage)
     forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
     return Result(
         status=status,
@@ -187,24 +191,16 @@ def _result(
         urls=urls,
         height=plan.raster.height,
         width=plan.raster.width,
-        tiles={stage: len(plan.grid(stage)) for stage in plan.stages},
+        tiles={stage: len(plan.selected(stage)) for stage in plan.stages},
         tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
         class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
-        pixel_m2=_pixel_m2(plan),
+        pixel_m2=pixel_area_m2(plan.raster),
         seconds=round(seconds, 2),
         startup_seconds=_startup_seconds(forwarded, seconds),
-        mpx_per_second=round(plan.raster.pixels / 1e6 / seconds, 3),
+        mpx_per_second=round(labelled.pixels / 1e6 / seconds, 3),
         network=plan.settled.line if plan.settled.samples else None,
         warnings=plan.warnings,
     )
-
-
-def _pixel_m2(plan: Plan) -> float | None:
-    from segtasks.pixel_areas import pixel_areas  # noqa: PLC0415 - pyproj, for the end alone
-
-    areas, raster = pixel_areas(plan.raster), plan.raster
-    middle = Window(raster.height // 2, raster.width // 2, 1, 1)
-    return float(areas.read(middle)[0, 0]) if areas else None
 
 
 def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:

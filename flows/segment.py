@@ -7,7 +7,8 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import ProgressArtifacts, run_log, show
+from flows import dry
+from flows.artifacts import ProgressArtifacts, run_log, show, show_plan
 from flows.refusal import parsed, told
 from flows.route import route
 from flows.tasks import stage
@@ -22,7 +23,8 @@ def named(verb: str, job: Job | dict[str, Any]) -> str:
 
 
 def _run_name() -> str:
-    return named("segment", runtime.flow_run.parameters["job"])
+    given = runtime.flow_run.parameters
+    return named("plan" if given.get("dry_run") else "segment", given["job"])
 
 
 @flow(
@@ -32,13 +34,27 @@ def _run_name() -> str:
     persist_result=False,
     validate_parameters=False,  # see refusal
 )
-def segment(job: Job) -> dict[str, Any] | State[Any]:
+def segment(
+    job: Job,
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a field of the form
+    measure: bool = False,  # noqa: FBT001, FBT002 - the same
+) -> dict[str, Any] | State[Any]:
     """Segment one raster: source in, full-resolution mask out. Run again, it resumes.
 
     Args:
         job: What to segment, with which model, and where the mask goes.
+        dry_run: Only say what this would do and need, and refuse what cannot fit.
+        measure: In a dry run, time a few tiles and say how long it will take.
     """
+    if dry_run:
+        return told(lambda: _plan(parsed(Job, job), measure=measure))
     return told(lambda: _segment(parsed(Job, job)))
+
+
+def _plan(job: Job, *, measure: bool) -> dict[str, Any]:
+    made = dry.dry_run(job, measure=measure, on_progress=ProgressArtifacts().tell)
+    show_plan(made)
+    return made.figures
 
 
 def _segment(job: Job) -> dict[str, Any]:

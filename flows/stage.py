@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from segtasks import task
 from segtasks.errors import JobError, ModelError, StageError
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
+from segtasks.progress import OnProgress
 
 logger = logging.getLogger("segtasks")
 
@@ -19,8 +19,6 @@ POLL_SECONDS = 0.05  # how soon a stage sees that the one before has finished a 
 WATCH_SECONDS = 20.0  # how often a silent cluster is looked at
 LISTED = 5
 HOPELESS = (ModelError, JobError)  # every other tile would meet it too
-
-OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(kw_only=True)
@@ -44,8 +42,7 @@ class StageRun:
             StageError: some tiles could not be done; the rest is done and kept.
         """
         done = self.board.done(self.stage)
-        grid = self.plan.grid(self.stage)
-        self.todo.extend(tile for tile in grid.tiles() if tile not in done)
+        self.todo.extend(tile for tile in self.plan.selected(self.stage) if tile not in done)
         count = len(self.todo)
         self._report()
         while (self.todo or self.live) and not self.board.stopped:
@@ -108,7 +105,8 @@ class StageRun:
 
     def _report(self) -> None:
         done = len(self.board.done(self.stage))
-        self.on_progress(self.stage, done, len(self.plan.grid(self.stage)))
+        selected = self.plan.selected(self.stage)
+        self.on_progress(self.stage, done, len(selected), selected.pixels)
 
     def _raise_failures(self) -> None:
         failed = self.board.failed(self.stage)
@@ -118,6 +116,7 @@ class StageRun:
         more = f" and {len(failed) - LISTED} more" if len(failed) > LISTED else ""
         reasons = "; ".join(list(dict.fromkeys(failed.values()))[:LISTED])
         raise StageError(
-            f"{self.stage}: {len(failed)} of {len(self.plan.grid(self.stage))} tiles failed, (row, "
-            f"column) {shown}{more}: {reasons}. What is done is kept; rerun to try these again"
+            f"{self.stage}: {len(failed)} of {len(self.plan.selected(self.stage))} tiles failed, "
+            f"(row, column) {shown}{more}: {reasons}. What is done is kept; rerun to try these "
+            "again"
         )

@@ -1,29 +1,30 @@
 """What a plan costs: pixels forwarded per pixel kept, bytes in memory, bytes in the workspace."""
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
-from segtasks.grid import Grid
+from segtasks.grid import Tile
 from segtasks.patches import Lattice
-from segtasks.plan import Plan
+from segtasks.plan import Plan, Stage
 from segtasks.slot import PROCESS_BYTES, TILES_IN_FLIGHT
 from segtasks.windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
 
 COMPONENT_BYTES, OUTLINE_BYTES = 60, 120  # per pixel of a core, on a mask full of speckles
 RIM_PX, RIM_BYTES, EDGE_BYTES = 4, 200, 24  # a component every so many pixels of a rim
+RIM_STORED_BYTES, DRAWN_STORED_BYTES = 20, 1.0  # of tables: per pixel of a rim, and of a core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Figures of a plan.
+    """Figures of a plan; of its selected tiles, where not all are done.
 
     Attributes:
-        patch_factor: pixels of patches per pixel of the raster.
-        forward_factor: pixels through the network per pixel of the raster: each patch at all its
-            scales and angles, and once more where the raster is pooled first.
-        crf_factor: pixels through the CRF per pixel of the raster; 0 without a CRF.
+        patch_factor: pixels of patches per pixel kept.
+        forward_factor: pixels through the network per pixel kept: each patch at all its scales
+            and angles, and once more where the raster is pooled first.
+        crf_factor: pixels through the CRF per pixel kept; 0 without a CRF.
+        work_px: pixels that each stage computes, whatever becomes of them.
         worker_bytes: peak memory of one worker process per stage.
         workspace_bytes: what the workspace holds before compression.
     """
@@ -33,6 +34,7 @@ class Cost:
     patch_factor: float
     forward_factor: float
     crf_factor: float
+    work_px: dict[Stage, float]
     worker_bytes: dict[str, int]
     workspace_bytes: int
 
@@ -44,16 +46,19 @@ class Cost:
 
 def estimate(plan: Plan) -> Cost:
     """The cost of ``plan``."""
-    patch_factor = _patch_factor(plan.tiles, plan.lattice)
+    work = {stage: _work_px(plan, stage) for stage in plan.stages}
+    kept = {stage: max(1, plan.selected(stage).pixels) for stage in plan.stages}
+    predicted = work["predict"] / kept["predict"]
     return Cost(
-        tiles=len(plan.tiles),
-        windows=len(plan.windows) if plan.windows else 0,
-        patch_factor=patch_factor,
-        forward_factor=patch_factor * plan.modes.forward_factor + _pool_factor(plan),
-        crf_factor=_crf_factor(plan),
+        tiles=len(plan.selected("predict")),
+        windows=len(plan.selected("refine")) if plan.windows else 0,
+        patch_factor=predicted / plan.modes.forward_factor,
+        forward_factor=predicted + work.get("pool", 0) / kept["predict"],
+        crf_factor=work["refine"] / kept["refine"] if plan.windows else 0.0,
+        work_px=work,
         worker_bytes={
             "ingest": PROCESS_BYTES
-            + TILES_IN_FLIGHT * 2 * plan.tiles.core_px**2 * _pixel_bytes(plan),
+            + TILES_IN_FLIGHT * 2 * plan.tiles.core_px**2 * pixel_bytes(plan),
             "pool": PROCESS_BYTES + _pool_bytes(plan),
             "predict": PROCESS_BYTES + _predict_bytes(plan),
             "refine": PROCESS_BYTES + _refine_bytes(plan),
@@ -61,11 +66,40 @@ def estimate(plan: Plan) -> Cost:
             "sieve": PROCESS_BYTES + _sieve_bytes(plan) + _table_bytes(plan),
             "vectorise": PROCESS_BYTES + _vectorise_bytes(plan),
         },
-        workspace_bytes=plan.raster.pixels * _stored_bytes(plan),
+        workspace_bytes=_stored_bytes(plan),
     )
 
 
-def _pixel_bytes(plan: Plan) -> int:
+def tile_px(plan: Plan, stage: Stage, tile: Tile) -> float:
+    """Pixels that a tile of a stage computes: copied, forwarded, or filtered."""
+    if stage == "predict":
+        rows, cols = _forwarded(plan, 0, tile.row), _forwarded(plan, 1, tile.col)
+        return rows * cols * plan.modes.forward_factor
+    return float(plan.read_window(stage, tile).pixels)
+
+
+def _work_px(plan: Plan, stage: Stage) -> float:
+    """Of all tiles of a stage: windows are products of intervals, so rows and columns do."""
+    if stage != "predict":
+        return float(sum(plan.read_window(stage, tile).pixels for tile in plan.selected(stage)))
+    rows, cols = plan.tiles.shape
+    along = [_forwarded(plan, 0, row) for row in range(rows)]
+    across = [_forwarded(plan, 1, col) for col in range(cols)]
+    total = sum(along[tile.row] * across[tile.col] for tile in plan.selected(stage))
+    return total * plan.modes.forward_factor
+
+
+def _forwarded(plan: Plan, axis: int, index: int) -> int:
+    """Summed lengths, along one axis, of the patches that give something to a row of tiles."""
+    lattice, core_px, length = plan.lattice, plan.tiles.core_px, plan.tiles.raster.shape[axis]
+    start, stop = index * core_px, min((index + 1) * core_px, length)
+    first = max(0, start - lattice.reach_px) // lattice.step_px
+    last = (min(stop + lattice.reach_px, length) - 1) // lattice.step_px
+    spans = (lattice.span(cell * lattice.step_px, length) for cell in range(first, last + 1))
+    return sum(high - low for low, high in spans)
+
+
+def pixel_bytes(plan: Plan) -> int:
     """Bytes of one pixel of the image and its validity."""
     return len(plan.bands) * np.dtype(plan.raster.dtype).itemsize + 1
 
@@ -73,41 +107,19 @@ def _pixel_bytes(plan: Plan) -> int:
 def _stored_bytes(plan: Plan) -> int:
     is_kept = "probabilities" in plan.predicted
     probabilities = len(plan.card.classes) * HALF_BYTES if is_kept else 0
-    labels = 1 + (plan.confidence is not None) + (plan.sieve_px > 0)
-    return _pixel_bytes(plan) + probabilities + labels
+    labels = 1 + (plan.confidence is not None)
+    ingested, predicted = plan.selected("ingest").pixels, plan.selected("predict").pixels
+    masked = plan.selected(plan.mask_stage).pixels * labels
+    cleaned = plan.selected("sieve").pixels if plan.sieve_px else 0
+    arrays = ingested * pixel_bytes(plan) + predicted * probabilities + masked + cleaned
+    return arrays + _stored_table_bytes(plan)
 
 
-def _patch_factor(tiles: Grid, lattice: Lattice) -> float:
-    """Windows of patches are products of intervals, so the sum splits into rows times columns."""
-    along = [
-        _forwarded(length, tiles.core_px, lattice) for length in (lattice.height, lattice.width)
-    ]
-    return along[0] * along[1] / (lattice.height * lattice.width)
-
-
-def _forwarded(length: int, core_px: int, lattice: Lattice) -> int:
-    total = 0
-    for start in range(0, length, core_px):
-        first = max(0, start - lattice.reach_px) // lattice.step_px
-        stop = min(start + core_px, length)
-        last = (min(stop + lattice.reach_px, length) - 1) // lattice.step_px
-        for cell in range(first, last + 1):
-            low, high = lattice.span(cell * lattice.step_px, length)
-            total += high - low
-    return total
-
-
-def _pool_factor(plan: Plan) -> float:
-    """Every cell's patch once; its features alone, but those are nearly all of a forward."""
-    if not plan.pools_raster:
-        return 0.0
-    rows, cols = (_spanned(length, plan.lattice) for length in plan.tiles.raster.shape)
-    return rows * cols / plan.raster.pixels
-
-
-def _spanned(length: int, lattice: Lattice) -> int:
-    spans = (lattice.span(start, length) for start in range(0, length, lattice.step_px))
-    return sum(stop - start for start, stop in spans)
+def _stored_table_bytes(plan: Plan) -> int:
+    """What tiles leave of their pieces: as long as their rims, and polygons as their outlines."""
+    parts = _rims_px(plan, "components") * RIM_STORED_BYTES if plan.sieve_px else 0
+    drawn = plan.selected("vectorise").pixels * DRAWN_STORED_BYTES if plan.job.vectors else 0
+    return int(parts + drawn)
 
 
 def _largest_patch(lattice: Lattice) -> int:
@@ -120,7 +132,7 @@ def _pool_bytes(plan: Plan) -> int:
     if not plan.pools_raster:
         return 0
     forward = plan.card.forward_bytes_per_px + FLOAT_BYTES * len(plan.bands)
-    return _largest_patch(plan.lattice) * (forward + TILES_IN_FLIGHT * _pixel_bytes(plan))
+    return _largest_patch(plan.lattice) * (forward + TILES_IN_FLIGHT * pixel_bytes(plan))
 
 
 def _predict_bytes(plan: Plan) -> int:
@@ -131,7 +143,7 @@ def _predict_bytes(plan: Plan) -> int:
     # Beside the mask, what is made of a patch's logits needs their softmax as well.
     maps = classes if len(plan.predicted) == 1 else 2 * classes
     forward = patch_px * (plan.seen.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + maps))
-    tile = read_px * _pixel_bytes(plan) + core_px * (
+    tile = read_px * pixel_bytes(plan) + core_px * (
         classes * (FLOAT_BYTES + HALF_BYTES) + FLOAT_BYTES
     )
     return forward + TILES_IN_FLIGHT * tile
@@ -153,9 +165,14 @@ def _sieve_bytes(plan: Plan) -> int:
 
 def _table_bytes(plan: Plan) -> int:
     """Components on tile borders, of all tiles, where one begins every few pixels."""
-    rows, cols = plan.tiles.shape
-    rims_px = 2 * (rows * plan.raster.width + cols * plan.raster.height)
-    return rims_px // RIM_PX * RIM_BYTES + rims_px * EDGE_BYTES if plan.sieve_px else 0
+    rims_px = _rims_px(plan, "components") if plan.sieve_px else 0
+    return rims_px // RIM_PX * RIM_BYTES + rims_px * EDGE_BYTES
+
+
+def _rims_px(plan: Plan, stage: Stage) -> int:
+    """Length of the rims of a stage's tiles."""
+    cores = (plan.grid(stage).core(tile) for tile in plan.selected(stage))
+    return sum(2 * (core.height + core.width) for core in cores)
 
 
 def _vectorise_bytes(plan: Plan) -> int:
@@ -164,16 +181,3 @@ def _vectorise_bytes(plan: Plan) -> int:
 
 def _core_px(plan: Plan) -> int:
     return int(min(plan.tiles.core_px, max(plan.raster.height, plan.raster.width)) ** 2)
-
-
-def _crf_factor(plan: Plan) -> float:
-    if plan.windows is None:
-        return 0.0
-    rows = _read(plan.raster.height, plan.windows.core_px, plan.crf_halo_px)
-    cols = _read(plan.raster.width, plan.windows.core_px, plan.crf_halo_px)
-    return rows * cols / plan.raster.pixels
-
-
-def _read(length: int, core_px: int, halo_px: int) -> int:
-    starts = [index * core_px for index in range(ceil(length / core_px))]
-    return sum(min(length, start + core_px + halo_px) - max(0, start - halo_px) for start in starts)

@@ -105,19 +105,17 @@ def _rings(piece: Piece, square_px: float, is_turning: IsTurning) -> list[Ring]:
 def _tables(plan: Plan) -> Iterator[Columns]:
     """Tables of polygons: of each tile, and of the pieces that a row of tiles completes."""
     rows, cols = plan.tiles.shape
+    url, fingerprint = plan.job.workspace_url, plan.fingerprints["vectorise"]
+    drawn = plan.selected("vectorise")
     joiner, is_turning = Joiner(), _turning(plan)
     for row in range(rows):
         for col in range(cols):
-            url, prints = plan.job.workspace_url, plan.fingerprints
-            table = tables.read(url, prints["vectorise"], Tile(row, col))
-            joiner.add(col, Pieces.of(table))
-            yield table
+            if Tile(row, col) in drawn:
+                table = tables.read(url, fingerprint, Tile(row, col))
+                joiner.add(col, Pieces.of(table))
+                yield table
         done = list(joiner.finished(last=row == rows - 1))
-        yield table_of(plan, done, is_turning) if done else _nothing(table)
-
-
-def _nothing(like: Columns) -> Columns:
-    return {name: like[name][:0] for name in ("class_ids", "sizes", "sums", "wkb", "wkb_ends")}
+        yield table_of(plan, done, is_turning)
 
 
 def _turning(plan: Plan) -> IsTurning:

@@ -7,10 +7,10 @@
 Cores partition the raster: every pixel exactly once. All ranges are half-open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from segtasks.errors import JobError
 
@@ -144,3 +144,44 @@ class Grid:
         rows = range(inside.row // self.core_px, (inside.row_stop - 1) // self.core_px + 1)
         cols = range(inside.col // self.core_px, (inside.col_stop - 1) // self.core_px + 1)
         return (Tile(row, col) for row in rows for col in cols)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some tiles of a grid, a bit for each: small enough to travel with every task.
+
+    Attributes:
+        grid: whose tiles.
+        bits: row by row, the first in the lowest bit of the first byte; ``None``: all of them.
+    """
+
+    grid: Grid
+    bits: bytes | None = None
+
+    @classmethod
+    def of(cls, grid: Grid, tiles: Iterable[Tile]) -> Self:
+        """These tiles of ``grid``."""
+        bits = bytearray(ceil(len(grid) / 8))
+        for tile in tiles:
+            index = tile.row * grid.shape[1] + tile.col
+            bits[index // 8] |= 1 << index % 8
+        return cls(grid, bytes(bits))
+
+    def __contains__(self, tile: Tile) -> bool:
+        index = tile.row * self.grid.shape[1] + tile.col
+        return self.bits is None or bool(self.bits[index // 8] >> index % 8 & 1)
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (tile for tile in self.grid.tiles() if tile in self)
+
+    def __len__(self) -> int:
+        if self.bits is None:
+            return len(self.grid)
+        return int.from_bytes(self.bits, "little").bit_count()
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the cores."""
+        if self.bits is None:
+            return self.grid.raster.pixels
+        return sum(self.grid.core(tile).pixels for tile in self)

@@ -134,6 +134,20 @@ class Job(Part):
         min_length=1,
         description="A model file (path or url), or the name of a shipped one.",
     )
+    aoi: str | None = Field(
+        None,
+        title="Area of interest",
+        description="A vector file or url (GeoJSON, GeoPackage, FlatGeobuf, GeoParquet; "
+        "FILE|layername=LAYER), WKT, or a box MINX,MINY,MAXX,MAXY. Outside the mask is nodata and "
+        "nothing is read but what the edge needs. Empty: the whole raster.",
+        examples=["fields.gpkg", "500000,2990000,504000,2994000"],
+    )
+    aoi_crs: str | None = Field(
+        None,
+        title="CRS of the area",
+        description="E.g. EPSG:4326. Empty: what its file says (GeoJSON: WGS84); of WKT or a box "
+        "the raster's.",
+    )
     bands: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
         description="1-based source bands in the model's order; a band may be repeated. "
@@ -193,6 +207,17 @@ class Job(Part):
     @classmethod
     def _no_trailing_slash(cls, value: str | None) -> str | None:
         return value if value is None else (value.rstrip("/") or "/")
+
+    @field_validator("aoi", mode="before")
+    @classmethod
+    def _box_of_a_list(cls, value: object) -> object:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _crs_of_something(self) -> Self:
+        if self.aoi_crs and not self.aoi:
+            raise ValueError(f"aoi_crs {self.aoi_crs}: there is no aoi; give both or none")
+        return self
 
     @field_validator("stretch")
     @classmethod

@@ -97,29 +97,28 @@ class Joiner:
         self._pieces: dict[int, Piece] = {}
         self._parents: dict[int, int] = {}
         self._count = 0
-        self._left: Line = []
+        self._right: dict[int, Line] = {}
         self._above: dict[int, Line] = {}
         self._below: dict[int, Line] = {}
 
     def add(self, col: int, pieces: Pieces) -> None:
-        """The next tile of the row, in column ``col`` of tiles."""
+        """The next tile of the row, in column ``col`` of tiles; one left out is nodata."""
         base = self._count
         self._count += len(pieces.classes)
         for index, piece in enumerate(split(pieces)):
             self._pieces[base + index] = piece
             self._parents[base + index] = base + index
         top, bottom, left, right = (_line(edge, base) for edge in pieces.edges)
-        if col:
-            self._join(self._left, left)
+        self._join(self._right.get(col - 1, []), left)
         self._join(self._above.get(col, []), top)
-        self._left, self._below[col] = right, bottom
+        self._right, self._below[col] = {col: right}, bottom
 
     def finished(self, *, last: bool) -> Iterator[Piece]:
         """The row is done: what does not go on below, or all that is left after the last row."""
         self._above = {col: [*map(self._root, line)] for col, line in self._below.items()}
         on = set() if last else {root for line in self._above.values() for root in line}
         done = [root for root in self._pieces if root not in on]
-        self._below, self._left = {}, []
+        self._below, self._right = {}, {}
         self._parents = {root: root for root in on}
         for root in done:
             yield self._pieces.pop(root)

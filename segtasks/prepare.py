@@ -1,23 +1,24 @@
 """Before the first tile: refuse what cannot work, open the workspace or make it."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from segtasks import cost
 from segtasks.contents import Contents
-from segtasks.errors import ResourceError, WorkspaceError
+from segtasks.errors import JobError, WorkspaceError
+from segtasks.fingerprints import with_settled
+from segtasks.fitting import check_disk
 from segtasks.grid import Tile
-from segtasks.plan import Plan, Stage, with_settled
+from segtasks.plan import Plan, Stage
+from segtasks.planning import area_of
 from segtasks.settled import Settled
-from segtasks.storage import objects, receipts, workspace
+from segtasks.storage import aoi, objects, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
 from segtasks.windows import BACKEND
 
 MASK_LEVEL = 3
-SETTLED, FINGERPRINTS = "settled", "fingerprints"
+SETTLED, FINGERPRINTS, AREA = "settled", "fingerprints", "aoi"
 REMADE: Mapping[str, tuple[str, ...]] = {
     "refine": ("mask", "confidence"),
     "components": (),
@@ -26,33 +27,6 @@ REMADE: Mapping[str, tuple[str, ...]] = {
     "mask": (),
 }
 """What may be done anew in a finished workspace, and the arrays that each makes."""
-STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
-
-
-def check_memory(plan: Plan, worker_bytes: int) -> None:
-    """Refuse a plan whose tasks cannot fit ``worker_bytes``.
-
-    Raises:
-        ResourceError: with the stage, its need, the bound and what would make it fit.
-    """
-    need = cost.estimate(plan).worker_bytes
-    stage = max(need, key=lambda name: need[name])
-    if need[stage] <= worker_bytes:
-        return
-    mend = {
-        "ingest": "a smaller --tile-px",
-        "pool": "a smaller --patch-px",
-        "predict": "a smaller --patch-px or --tile-px",
-        "refine": "a smaller --crf-window-px or --crf-bi-xy-std",
-        "components": "a smaller --tile-px",
-        "sieve": "a smaller --tile-px",
-        "vectorise": "a smaller --tile-px",
-    }[stage]
-    raise ResourceError(
-        f"{stage} needs {need[stage] / 2**30:.1f} GiB per worker, a worker has "
-        f"{worker_bytes / 2**30:.1f} GiB; use fewer --workers, {mend}, "
-        "or a higher --worker-memory-gib"
-    )
 
 
 def prepare(plan: Plan) -> None:
@@ -61,7 +35,7 @@ def prepare(plan: Plan) -> None:
     Raises:
         DestinationError: the destination or the workspace cannot be written.
         WorkspaceError: the workspace was begun with other settings; with other ones after
-            inference alone, and that finished, it is gone on with from there.
+            inference alone, and that finished, or over another area, it is gone on with from there.
         ResourceError: the disk is too small.
     """
     url = plan.job.workspace_url
@@ -69,7 +43,7 @@ def prepare(plan: Plan) -> None:
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
         differing = _differing(manifest, plan)
-        if differing and not _only_made_anew(plan, differing):
+        if differing and not _only_made_anew(plan, manifest, differing):
             raise WorkspaceError(
                 f"{url}: was begun with another source, model or settings (differs from "
                 f"{differing[0]} on); give --fresh to discard it, or another --workspace"
@@ -78,11 +52,21 @@ def prepare(plan: Plan) -> None:
             _forget(plan, manifest, differing)
         return
     objects.require_writable(url)
-    _check_disk(url, plan)
+    check_disk(plan)
     workspace.clear(url)
     workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
     _create_thumbnail(plan)
+    _save_area(plan)
     workspace.write_manifest(url, _manifest(plan))
+
+
+def _save_area(plan: Plan) -> None:
+    """The polygons, which are not in the plan that travels with every task."""
+    area = area_of(plan)
+    if area is not None and area.digest != plan.aoi:
+        raise JobError(f"aoi {plan.job.aoi}: has changed since this run began; run it again")
+    if area is not None:
+        aoi.save(plan.job.workspace_url, area)
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -90,6 +74,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
     contents = Contents(raster=plan.raster, legend=classes, colour_range=plan.colour_range)
     return {
         FINGERPRINTS: dict(plan.fingerprints),
+        AREA: plan.aoi,
         "segtasks": version("segtasks"),
         BACKEND: plan.crf_backend,
         **contents.entry(),
@@ -114,7 +99,14 @@ def remember(plan: Plan, settled: Settled) -> Plan:
 def done(plan: Plan) -> dict[Stage, set[Tile]]:
     """Per stage the tiles that have their receipt."""
     url = plan.job.workspace_url
-    return {s: receipts.done(url, plan.fingerprints[s], s) for s in plan.stages}
+    return {
+        stage: {
+            tile
+            for tile in receipts.done(url, plan.fingerprints[stage], stage)
+            if tile in plan.selected(stage)
+        }
+        for stage in plan.stages
+    }
 
 
 def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
@@ -123,16 +115,19 @@ def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
     return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
 
 
-def _only_made_anew(plan: Plan, differing: list[str]) -> bool:
-    """Whether all is there that inference makes: it is kept for another CRF, sieve or polygons.
+def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
+    """Whether what inference makes is kept: for another CRF, sieve, polygons, confidence or area.
 
-    Where inference is unfinished, other settings of these are rather a slip.
+    Where inference is unfinished, other settings of these are rather a slip; another area needs
+    other tiles.
     """
     if not set(differing) <= set(REMADE):
         return False
+    if manifest.get(AREA) != plan.aoi:
+        return True
     known = recall(plan)
     made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
-    return len(made) == len(plan.tiles)
+    return all(tile in made for tile in plan.selected("predict"))
 
 
 def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> None:
@@ -151,19 +146,8 @@ def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> No
     made = {array: specs[array] for array in arrays}
     workspace.create(url, raster.height, raster.width, made)
     workspace.forget()
+    _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
-
-
-def _check_disk(url: str, plan: Plan) -> None:
-    if objects.is_remote(url):
-        return
-    need = int(cost.estimate(plan).workspace_bytes * STORED_SHARE)
-    free = shutil.disk_usage(objects.local_path(url)).free
-    if need > free:
-        raise ResourceError(
-            f"{url}: the workspace needs about {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
-            "free; free some space or give another --workspace"
-        )
 
 
 def _arrays(plan: Plan) -> dict[str, ArraySpec]:

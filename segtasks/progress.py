@@ -4,59 +4,87 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from segtasks.pace import Pace
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from segtasks.training.loop import Progress as TrainingProgress
 
-OnProgress = Callable[[str, int, int], None]
 LINE_SECONDS = 10.0
+
+
+class OnProgress(Protocol):
+    """What is told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
+        """Take news: tiles done, of how many, and how many pixels all of them have."""
 
 
 @contextmanager
 def shown_progress() -> Iterator[OnProgress]:
-    """A callback (stage, done, total) that shows what it is told, on standard error."""
+    """A callback (stage, done, total, pixels) that shows what it is told, on standard error.
+
+    A terminal gets a bar for each stage, with its speed and the time that is left; a pipe a line
+    every ten seconds and at the end.
+    """
     if not sys.stderr.isatty():
         yield _Lines().tell
         return
-    from rich.console import Console  # noqa: PLC0415 - the same
-    from rich.progress import (  # noqa: PLC0415 - pipes need no bars
+    from rich.console import Console  # noqa: PLC0415 - pipes need no bars
+    from rich.progress import (  # noqa: PLC0415 - the same
         BarColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+    names, speeds = TextColumn("{task.description:<10}"), TextColumn("{task.fields[speed]}")
+    columns = (names, BarColumn(), MofNCompleteColumn(), speeds)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         yield _Bars(progress).tell
+
+
+class _Paces:
+    """The pace of each stage, which begins with its first news."""
+
+    def __init__(self) -> None:
+        self._paces: dict[str, Pace] = {}
+
+    def speed(self, stage: str, done: int, total: int, px: int) -> str:
+        """How fast a stage is, with these news."""
+        pace = self._paces.setdefault(stage, Pace(total=total, first=done))
+        pace.tell(done, total, px)
+        return pace.speed()
 
 
 class _Bars:
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._paces = _Paces()
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Move the stage's bar, which appears with its first news."""
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._progress.add_task(stage, total=total, speed="")
+        speed = self._paces.speed(stage, done, total, px)
+        self._progress.update(self._tasks[stage], completed=done, total=total, speed=speed)
 
 
 class _Lines:
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._paces = _Paces()
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """A line every ten seconds per stage, and one at its end."""
-        now = time.monotonic()
+        now, speed = time.monotonic(), self._paces.speed(stage, done, total, px)
         if done == total or now - self._last.setdefault(stage, now) >= LINE_SECONDS:
             self._last[stage] = now
-            sys.stderr.write(f"{stage} {done}/{total}\n")
+            sys.stderr.write(f"{stage} {done}/{total}  {speed}".rstrip() + "\n")
             sys.stderr.flush()
 
 
@@ -96,7 +124,7 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-class Pace:
+class TrainingPace:
     """Loss and speed of training, smoothed; whatever was done before it began does not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -131,7 +159,7 @@ class Pace:
 class _TrainingBar:
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
-        self._pace = Pace()
+        self._pace = TrainingPace()
         self._task: TaskID | None = None
 
     def tell(self, progress: "TrainingProgress") -> None:
@@ -144,7 +172,7 @@ class _TrainingBar:
 
 class _TrainingLines:
     def __init__(self) -> None:
-        self._pace = Pace()
+        self._pace = TrainingPace()
         self._last = time.monotonic()
 
     def tell(self, progress: "TrainingProgress") -> None:

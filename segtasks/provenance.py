@@ -7,7 +7,7 @@ from segtasks import labels
 from segtasks.addresses import public
 from segtasks.job import digest
 from segtasks.plan import Plan
-from segtasks.storage import cogs
+from segtasks.storage import aoi, cogs
 
 SOURCE_TAG, IDENTITY_TAG = "SEGTASKS_SOURCE", "SEGTASKS_SOURCE_IDENTITY"
 
@@ -25,12 +25,14 @@ def fingerprint(plan: Plan, result: str) -> str:
 
 def tags(plan: Plan, result: str) -> dict[str, str]:
     """Tags of a GeoTIFF."""
+    area = area_name(plan)
     return {
         "TIFFTAG_SOFTWARE": f"segtasks {version('segtasks')}",
         "TIFFTAG_IMAGEDESCRIPTION": _description(plan, result),
         cogs.FINGERPRINT_TAG: fingerprint(plan, result),
         SOURCE_TAG: public(plan.job.source),
         IDENTITY_TAG: plan.raster.identity,
+        **({"SEGTASKS_AOI": area} if area else {}),
         "SEGTASKS_MODEL": public(plan.job.model),
         "SEGTASKS_NETWORK": plan.card.network,
         "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,
@@ -62,6 +64,12 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
             }
         ),
     }
+
+
+def area_name(plan: Plan) -> str | None:
+    """The area of interest as the job names it, without secrets."""
+    job = plan.job
+    return aoi.named(public(job.aoi), job.aoi_crs) if job.aoi else None
 
 
 def _description(plan: Plan, result: str) -> str:

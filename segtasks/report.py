@@ -1,12 +1,17 @@
 """A plan in words and figures, before anything is done."""
 
+from dataclasses import asdict
 from typing import Any
 
 from segtasks import cost
+from segtasks.estimate import Estimate
+from segtasks.fitting import disk_bytes
+from segtasks.pace import duration
 from segtasks.plan import Plan
 from segtasks.results import result_urls
+from segtasks.traffic import traffic
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
 WASTEFUL_FACTOR = 2.5
 HALO_TOLERANCE: dict[object, str] = {
     "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",
@@ -15,7 +20,16 @@ HALO_TOLERANCE: dict[object, str] = {
 
 
 def figures(plan: Plan) -> dict[str, Any]:
-    """What will be done and what it takes, for machines."""
+    """What will be done and what it takes, for machines.
+
+    Raises:
+        SourceError: the header of a source far away cannot be read again.
+    """
+    moved = {"disk_bytes": disk_bytes(plan), "network_bytes": asdict(traffic(plan))}
+    return _decided(plan) | moved
+
+
+def _decided(plan: Plan) -> dict[str, Any]:
     need, lattice = cost.estimate(plan), plan.lattice
     return {
         "source": plan.raster.url,
@@ -37,6 +51,9 @@ def figures(plan: Plan) -> dict[str, Any]:
         and plan.seen.halo_px is not None,
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
+        "tiles_left_out": len(plan.tiles) - need.tiles,
+        "aoi": plan.job.aoi,
+        "patches": _patches(plan),
         "forward_px_per_px": round(need.forward_factor, 3),
         "gmac": _gmac(plan, need),
         "crf": plan.job.crf.model_dump() if plan.job.crf else None,
@@ -58,21 +75,26 @@ def figures(plan: Plan) -> dict[str, Any]:
 
 def lines(plan: Plan) -> list[str]:
     """The same for people."""
-    found = [f"{name:<10} {text}" for name, text in rows(plan).items()]
-    return found + [f"warning    {warning}" for warning in figures(plan)["warnings"]]
+    shown = figures(plan)
+    moved = {
+        "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
+        "network": _network(shown["network_bytes"]) or "nothing",
+    }
+    found = [f"{name:<10} {text}" for name, text in (rows(plan) | moved).items()]
+    return found + [f"warning    {warning}" for warning in shown["warnings"]]
 
 
 def rows(plan: Plan) -> dict[str, str]:
-    """The same for people, by name, without the warnings."""
-    shown = figures(plan)
+    """The same for people, by name, without the warnings and what is moved where."""
+    shown = _decided(plan)
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
     return {
         "source": f"{shown['source']}: {size}, bands {', '.join(map(str, plan.bands))}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
-        "tiles": f"{shown['tiles']} of {shown['tile_px']} px",
-        "patches": f"{shown['patch_px']} px, overlap {shown['overlap_px']} px, "
-        f"{shown['forward_px_per_px']} px forwarded per px",
+        "tiles": f"{shown['tiles']} of {shown['tile_px']} px{_left_out(plan, shown)}",
+        "patches": f"{shown['patches']} of {shown['patch_px']} px, overlap "
+        f"{shown['overlap_px']} px, {shown['forward_px_per_px']} px forwarded per px",
         "inference": _inference(plan),
         "stitching": _stitching(plan),
         "crf": _crf_line(plan, shown),
@@ -91,6 +113,65 @@ def _clean_up(plan: Plan) -> str:
     if not plan.sieve_px:
         return "none"
     return f"pieces of fewer than {plan.sieve_px} px go to their largest neighbour"
+
+
+def time_figures(found: Estimate, price_per_hour: float | None) -> dict[str, Any]:
+    """An estimate for machines; seconds, and money if an hour has its price."""
+    figures = asdict(found)
+    return figures if price_per_hour is None else figures | found.price(price_per_hour)
+
+
+def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
+    """The same for people."""
+    stages = [f"{stage} {duration(seconds)}" for stage, seconds in found.stages.items()]
+    timed = [f"{stage} {count}" for stage, count in found.timed_tiles.items()]
+    rows = [
+        (
+            f"time       {duration(found.seconds)} (90 %: {duration(found.low)} … "
+            f"{duration(found.high)}), start-up {found.startup_seconds:.0f} s and writing "
+            f"{found.write_seconds:.0f} s included"
+        ),
+        (
+            f"work       {', '.join(stages)} over {found.processes} processes; timed tiles: "
+            f"{', '.join(timed)}"
+        ),
+    ]
+    if price_per_hour is not None:
+        price = found.price(price_per_hour)
+        rows.append(
+            f"price      {price['price']:.2f} (90 %: {price['price_low']:.2f} … "
+            f"{price['price_high']:.2f}) at {price_per_hour:g} per hour"
+        )
+    return rows
+
+
+def _patches(plan: Plan) -> int:
+    """Those of the whole raster, or those that the tiles in hand touch."""
+    if not plan.selected_bits:
+        return len(plan.lattice.cells)
+    cores = (plan.tiles.core(tile) for tile in plan.selected("predict"))
+    reach, cells = plan.lattice.reach_px, plan.lattice.cells
+    return len({cell for core in cores for cell in cells.touching(core.grow(reach))})
+
+
+def _left_out(plan: Plan, shown: dict[str, Any]) -> str:
+    if not plan.selected_bits:
+        return ""
+    why = "outside the area or without data" if plan.aoi else "without data"
+    return f"; {shown['tiles_left_out']} more are {why}"
+
+
+def _disk(needs: dict[str, int]) -> str:
+    return ", ".join(f"{_bytes(count)} in {folder}" for folder, count in needs.items())
+
+
+def _network(moved: dict[str, int]) -> str:
+    rows = [f"{_bytes(count)} {name.replace('_', ' ')}" for name, count in moved.items() if count]
+    return ", ".join(rows)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / GIB:.2f} GiB" if count >= GIB / 10 else f"{count / MIB:.1f} MiB"
 
 
 def _inference(plan: Plan) -> str:

@@ -15,7 +15,7 @@ those small ones inside that a small one on the rim may go to: about 100 bytes e
 the length of all rims, at tiles of 2048 px a thousandth of the pixels, and not with the speckles.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -92,12 +92,18 @@ def part_of(found: Components, least_px: int) -> Part:
     )
 
 
-def settle(parts: Sequence[Part], grid: Grid, connectedness: int, least_px: int) -> Iterator[Rim]:
-    """What becomes of the components of each tile's part, in the order of ``grid``'s tiles."""
+def settle(
+    tiles: Mapping[Tile, Part], grid: Grid, connectedness: int, least_px: int
+) -> Iterator[Rim]:
+    """What becomes of the components of each tile's part, in the order of ``tiles``.
+
+    A tile of ``grid`` that is not among them is nodata.
+    """
+    parts = list(tiles.values())
     starts = np.cumsum([0, *(len(part.classes) for part in parts)])
-    tiles = dict(zip(grid.tiles(), zip(parts, starts, strict=False), strict=True))
+    placed = dict(zip(tiles, zip(parts, starts, strict=False), strict=True))
     classes = np.concatenate([part.classes for part in parts])
-    across = joined(list(_seams(tiles, grid, connectedness)))
+    across = joined(list(_seams(placed, grid, connectedness)))
     alike = classes[across.one] == classes[across.other]
     roots = connected(len(classes), across.one[alike], across.other[alike])
     sizes = np.zeros(len(classes), np.int64)
@@ -173,15 +179,24 @@ def _seams(
     rows, cols = grid.shape
     for row in range(rows):
         for col in range(1, cols):
-            right, left = _edge(tiles[Tile(row, col - 1)], 3), _edge(tiles[Tile(row, col)], 2)
-            core = grid.core(Tile(row, col))
-            strip = np.stack([right, left], axis=1)
+            one, other = Tile(row, col - 1), Tile(row, col)
+            if one not in tiles or other not in tiles:
+                continue
+            core = grid.core(other)
+            strip = np.stack([_edge(tiles[one], 3), _edge(tiles[other], 2)], axis=1)
             yield contacts(strip, core.row, core.col - 1, grid.width, connectedness)
         if row:
-            above = np.concatenate([_edge(tiles[Tile(row - 1, col)], 1) for col in range(cols)])
-            below = np.concatenate([_edge(tiles[Tile(row, col)], 0) for col in range(cols)])
-            strip = np.stack([above, below])
+            strip = np.stack([_line(tiles, grid, row - 1, 1), _line(tiles, grid, row, 0)])
             yield contacts(strip, row * grid.core_px - 1, 0, grid.width, connectedness)
+
+
+def _line(tiles: Mapping[Tile, tuple[Part, Any]], grid: Grid, row: int, side: int) -> Ints:
+    """The top or bottom edges of a row of tiles, `NONE` where there is no tile."""
+    line = np.full(grid.width, NONE, np.int64)
+    for col in range(grid.shape[1]):
+        if Tile(row, col) in tiles:
+            line[grid.core(Tile(row, col)).slices[1]] = _edge(tiles[Tile(row, col)], side)
+    return line
 
 
 def _edge(tile: tuple[Part, Any], side: int) -> Ints:

@@ -16,7 +16,7 @@ import rasterio
 from segtasks.cli import cli
 from segtasks.job import make_job
 from segtasks.networks import shelf
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.report import figures
 
 ROOT = Path(__file__).parents[1]

@@ -23,7 +23,7 @@ from segtasks.job import make_job
 from segtasks.networks import Card, ClassEntry, Normalisation, build, entry, names
 from segtasks.networks.model_file import load, make_card, save
 from segtasks.networks.runtime import prepare
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 
 Labels = NDArray[np.uint8]
 Bools = NDArray[np.bool_]

@@ -16,7 +16,8 @@ from segtasks.job import Job, make_job
 from segtasks.networks import Card, ClassEntry, Normalisation
 from segtasks.networks.modes import Modes, as_seen, modes_of
 from segtasks.options import nested
-from segtasks.plan import Plan, make_plan
+from segtasks.plan import Plan
+from segtasks.planning import make_plan
 from segtasks.storage import objects, shares
 
 PATHS = {"source": "a.tif", "to": "out"}

@@ -25,7 +25,7 @@ from segtasks.batch import BatchJob, jobs
 from segtasks.errors import DestinationError, SegtasksError, SourceError, StageError, StorageError
 from segtasks.grid import Window
 from segtasks.job import make_job
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.prepare import prepare
 from segtasks.stages import ingest, predict, write
 from segtasks.storage import objects, receipts
@@ -320,7 +320,7 @@ def test_source_replaced_while_the_job_runs_is_refused(
     source = f"{s3.url}/in/a.tif"
     upload(source, tmp_path)
 
-    def replace(stage: str, done: int, _: int) -> None:
+    def replace(stage: str, done: int, *_: int) -> None:
         if (stage, done) == ("ingest", 0):
             upload(source, tmp_path, seed=1)
 

@@ -9,9 +9,10 @@ import rasterio
 
 from flows.route import Result, segment
 from segtasks.errors import ModelError
+from segtasks.fingerprints import with_settled
 from segtasks.job import Job, make_job
 from segtasks.networks import settling
-from segtasks.plan import make_plan, with_settled
+from segtasks.planning import make_plan
 from segtasks.prepare import prepare, recall, remember
 from segtasks.settled import Settled
 from segtasks.stages import settle

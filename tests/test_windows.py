@@ -16,7 +16,8 @@ from segtasks.crf.backends import BACKENDS
 from segtasks.errors import CrfError, JobError
 from segtasks.job import Job, make_job
 from segtasks.options import merged, nested
-from segtasks.plan import Plan, make_plan
+from segtasks.plan import Plan
+from segtasks.planning import make_plan
 from segtasks.prepare import prepare
 
 

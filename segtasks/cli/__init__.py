@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from segtasks.cli.doctor import doctor
 from segtasks.cli.evaluation import evaluate
 from segtasks.cli.graphs import export, probe
 from segtasks.cli.jobs import batch, plan, run, up
@@ -21,7 +22,7 @@ def cli() -> None:
     """Batch semantic segmentation of very large aerial images."""
 
 
-for command in (run, batch, plan, up, train, evaluate, crf_tune, scene, model):
+for command in (run, batch, plan, doctor, up, train, evaluate, crf_tune, scene, model):
     cli.add_command(command)
 for command in (probe, export):
     model.add_command(command)

@@ -7,14 +7,15 @@ from segtasks.networks.card import Card
 from segtasks.networks.graphs.forms import form_of
 from segtasks.networks.graphs.graph_card import probed_card
 from segtasks.networks.graphs.sidecar import SUFFIX, parsed
-from segtasks.plan import local_model
+from segtasks.planning import local_model
 from segtasks.storage import objects
 
 
 @click.command()
 @click.argument("file")
 @click.option("--card", "card_url", metavar="JSON", help="What is to be said about it; it wins.")
-def probe(file: str, card_url: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+def probe(file: str, card_url: str | None, *, as_json: bool) -> None:
     """Run the graph FILE on noise and write what was found, with what is stated, beside it.
 
     FILE is TorchScript, torch.export or ONNX; FILE.card.json has what it cannot show. A plan that
@@ -29,14 +30,16 @@ def probe(file: str, card_url: str | None) -> None:
     card = probed_card(path, form, over)
     text = card.model_dump_json(indent=1)
     objects.write_bytes(f"{file}{SUFFIX}", f"{text}\n".encode())
-    click.echo("\n".join([f"card       {file}{SUFFIX}", *graph_lines(card)]))
+    lines = [f"card       {file}{SUFFIX}", *graph_lines(card)]
+    click.echo(text if as_json else "\n".join(lines))
 
 
 @click.command()
 @click.argument("file")
 @click.option("--to", required=True, metavar="FILE", help="X.onnx, X.pt2 or X.pt (TorchScript).")
 @click.option("--patch-px", type=click.IntRange(1, 65536), help="The one side it shall take.")
-def export(file: str, to: str, patch_px: int | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
+def export(file: str, to: str, patch_px: int | None, *, as_json: bool) -> None:
     """Write the model FILE as a graph for other programs: raw pixels in, probabilities out.
 
     The card goes with it, in ONNX also as the QGIS plugin Deepness reads it. It takes images of
@@ -46,7 +49,8 @@ def export(file: str, to: str, patch_px: int | None) -> None:
     from segtasks.networks.model_file import load  # noqa: PLC0415 - the same
 
     card = write(*load(local_model(file)), to, patch_px=patch_px)
-    click.echo("\n".join([f"graph      {to}", *graph_lines(card)]))
+    lines = [f"graph      {to}", *graph_lines(card)]
+    click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(lines))
 
 
 def graph_lines(card: Card) -> list[str]:

@@ -94,21 +94,36 @@ def _batch_line(row: Mapping[str, Any]) -> str:
 
 @click.command()
 @with_job
+@click.option("--measure", is_flag=True, help="Time a few tiles, and say how long it will take.")
+@click.option(
+    "--price-per-hour",
+    type=click.FloatRange(min=0),
+    metavar="PRICE",
+    help="With --measure: what the machines cost together, in any currency.",
+)
 def plan(
-    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
+    source: str | None,
+    job_file: str | None,
+    *,
+    no_crf: bool,
+    as_json: bool,
+    measure: bool,
+    price_per_hour: float | None,
+    **given: object,
 ) -> None:
-    """Say what `run` with the same arguments would do and need; do nothing."""
-    from segtasks import report  # noqa: PLC0415 - see run
-    from segtasks.plan import make_plan  # noqa: PLC0415 - see run
-    from segtasks.stages.write import is_published  # noqa: PLC0415 - see run
+    """Say what `run` with the same arguments would do and need; refuse what cannot fit.
 
-    made = make_plan(job_of(Job, source, job_file, given, no_crf=no_crf))
-    published = is_published(made)
-    if as_json:
-        click.echo(json.dumps(report.figures(made) | {"done_already": published}))
-    else:
-        click.echo("\n".join(report.lines(made)))
-        click.echo("state      " + ("done already" if published else "to do"))
+    Nothing is done or written; with --measure a few tiles are, beside the workspace, and removed.
+    """
+    from flows.dry import dry_run  # noqa: PLC0415 - see run
+    from segtasks.progress import shown_progress  # noqa: PLC0415 - see run
+
+    if price_per_hour is not None and not measure:
+        raise click.UsageError("--price-per-hour needs the time: give --measure too")
+    job = job_of(Job, source, job_file, given, no_crf=no_crf)
+    with shown_progress() as on_progress:
+        made = dry_run(job, measure=measure, price_per_hour=price_per_hour, on_progress=on_progress)
+    click.echo(json.dumps(made.figures) if as_json else "\n".join(made.lines))
 
 
 @click.command()

@@ -10,7 +10,7 @@ from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.importers.job import ImportJob
-from segtasks.plan import local_model
+from segtasks.planning import local_model
 from segtasks.settings import read_yaml, validated
 from segtasks.storage import objects
 
@@ -58,8 +58,9 @@ def show(name: str, *, as_json: bool) -> None:
 @model.command("import")
 @click.argument("weights")
 @click.option("--classes", "legend", metavar="FILE", help="YAML list of {id, name, color}.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @options.options(ImportJob, without=frozenset({"weights", "legend"}))
-def import_(weights: str, legend: str | None, **given: object) -> None:
+def import_(weights: str, legend: str | None, *, as_json: bool, **given: object) -> None:
     """Make a model file of WEIGHTS from elsewhere: .pth, .safetensors, .npz, .caffemodel, .mat.
 
     Bands come out as red, green, blue, whatever the order in training was.
@@ -71,7 +72,8 @@ def import_(weights: str, legend: str | None, **given: object) -> None:
         values["legend"] = read_yaml(legend)
     job = validated(ImportJob, values)
     card = import_model(job, objects.local_copy(weights))
-    click.echo("\n".join([f"model      {job.to}", *_card_lines(card)]))
+    lines = [f"model      {job.to}", *_card_lines(card)]
+    click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(lines))
 
 
 def _card_lines(card: Card) -> list[str]:

@@ -92,9 +92,12 @@ def _entry(class_id: int, text: str) -> dict[str, Any]:
 @click.option("--to", required=True, metavar="FILE", help="GeoTIFF; labels go to FILE_label.tif.")
 @click.option("--size", default=4096, show_default=True, type=click.IntRange(1), help="Side, px.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def scene(to: str, size: int, seed: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def scene(to: str, size: int, seed: int, *, as_json: bool) -> None:
     """Make a procedural aerial scene with exact labels."""
     from segtasks.scenes import write_scene  # noqa: PLC0415 - see train
 
     labels = write_scene(to, seed, size, size)
-    click.echo(f"image      {to}\nlabels     {labels}")
+    paths = {"image": to, "labels": str(labels)}
+    lines = [f"{name:<10} {path}" for name, path in paths.items()]
+    click.echo(json.dumps(paths) if as_json else "\n".join(lines))

@@ -8,6 +8,7 @@ from textwrap import shorten
 
 from segtasks.addresses import public
 from segtasks.plan import Plan
+from segtasks.provenance import area_name
 from segtasks.reporting import classes, seams, settings, words
 from segtasks.reporting.classes import Areas
 from segtasks.reporting.seams import Border, Seams
@@ -18,7 +19,7 @@ from segtasks.storage.ground import pixel_side_m
 from segtasks.storage.readback import ReadMask
 
 LONGEST = 200
-"""Characters of a source's identity: a mosaic's names all its files."""
+"""Characters of a source's identity and of an area: a mosaic's names all its files."""
 CONTENTS = {
     "mask": "class ids as a Cloud-Optimised GeoTIFF; QGIS shows its classes and colours",
     "legend": "names and colours of the classes, for GDAL and QGIS",
@@ -52,7 +53,8 @@ class Facts:
 
     Attributes:
         side_m: of a pixel on the ground; ``None`` where that is not known.
-        throughput: million pixels of the raster per second of wall time.
+        area: of interest, as the job names it; ``None``: the whole raster.
+        throughput: million pixels of the tiles that were done per second of wall time.
         bottleneck: what the run waited for and what would help.
         spoken: the plan in words; ``settings`` is everything, by its dotted name.
     """
@@ -61,6 +63,7 @@ class Facts:
     height: int
     width: int
     side_m: float | None
+    area: str | None
     areas: Areas
     seams: Seams
     seam_rows: tuple[SeamRow, ...]
@@ -88,16 +91,18 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
     """
     found = seams.check(plan.tiles.raster, steps(plan), plan.seen.lattice_px, mask)
     taken = timings(_reports(plan), seconds)
+    named, labelled = area_name(plan), plan.selected(plan.mask_stage)
     return Facts(
         title=PurePosixPath(public(plan.job.source)).name,
         height=plan.raster.height,
         width=plan.raster.width,
         side_m=pixel_side_m(plan.raster),
+        area=shorten(named, LONGEST, placeholder=" …") if named else None,
         areas=classes.measure(plan.raster, plan.card.classes, mask),
         seams=found,
         seam_rows=tuple(SeamRow(border=b, verdict=words.verdict(b)) for b in found.borders),
         timings=taken,
-        throughput=plan.raster.pixels / 1e6 / taken.total if taken.total else 0.0,
+        throughput=labelled.pixels / 1e6 / taken.total if taken.total else 0.0,
         bottleneck=words.bottleneck(taken, plan),
         spoken=settings.spoken(plan),
         settings=settings.settings(plan),

@@ -20,7 +20,7 @@ OPEN = ("auto", None)
 SPOKEN = ("tiles", "patches", "inference", "stitching", "crf", "memory")
 """Of the plan, in words."""
 LEFT_OUT: dict[str, Any] = {
-    **dict.fromkeys(("source", "to", "model", "workspace"), True),
+    **dict.fromkeys(("source", "to", "model", "workspace", "aoi", "aoi_crs"), True),
     "compute": {"address", "cluster_class", "cluster_kwargs"},
 }
 """What has a place of its own; and how workers are reached, where passwords may stand."""

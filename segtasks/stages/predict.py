@@ -20,7 +20,8 @@ from segtasks.networks.pooling import heading
 from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
 from segtasks.patches import Patch
 from segtasks.plan import Plan
-from segtasks.storage import shares, workspace
+from segtasks.storage import aoi, shares, workspace
+from segtasks.storage.rasters import Valid
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
@@ -29,23 +30,32 @@ Slices = tuple[slice, slice]
 Forward = Callable[[Net, Floats], Floats]
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A core, what was read for it, and where in it (h, w) the network's answer is needed."""
+
+    core: Window
+    pixels: Pixels
+    needed: Valid
+
+
 def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one core: probabilities for the CRF, or the mask at once with what goes with it."""
     started, core = time.perf_counter(), plan.tiles.core(tile)
-    pixels = _read(plan, tile)
+    work = _read(plan, tile)
     # Made here and not in the slot: what outlives a forward must not lie in the slot's memory.
     out = {name: _empty(plan, name, core) for name in plan.predicted}
     read_seconds = time.perf_counter() - started
-    done = slot.compute(lambda: _fill(plan, core, pixels, out))
-    writing, valid = time.perf_counter(), pixels.valid[core.within(pixels.window)]
+    done = slot.compute(lambda: _fill(plan, work, out))
+    writing = time.perf_counter()
     for name, array in out.items():
-        array[..., ~valid] = ARRAYS[name].nodata
+        array[..., ~work.needed] = ARRAYS[name].nodata
         workspace.write(plan.job.workspace_url, name, core, array)
     return Receipt(
         stage="predict",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(valid)),
+        valid_px=int(np.count_nonzero(work.needed)),
         worker=worker_name(),
         began=done.began,
         histogram=labels.histogram(out["mask"]) if "mask" in out else {},
@@ -53,22 +63,26 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     )
 
 
-def _read(plan: Plan, tile: Tile) -> Pixels:
-    """The read window; of an all-nodata core the core alone, since no patch will be run."""
-    core = plan.tiles.core(tile)
-    some = workspace.read(plan.job.workspace_url, "valid", core).any()
-    return inputs.read(plan, plan.read_window("predict", tile) if some else core)
+def _read(plan: Plan, tile: Tile) -> Work:
+    """The read window; where nothing is needed the core alone, since no patch will be run."""
+    url, core = plan.job.workspace_url, plan.tiles.core(tile)
+    needed = workspace.read(url, "valid", core)
+    # What the CRF reads beyond the area's edge must be there; it cuts its results to the area.
+    if not plan.windows:
+        needed = aoi.cut(needed, url, plan.aoi, core)
+    window = plan.read_window("predict", tile) if needed.any() else core
+    return Work(core, inputs.read(plan, window), needed)
 
 
-def _fill(plan: Plan, core: Window, pixels: Pixels, out: Arrays) -> None:
+def _fill(plan: Plan, work: Work, out: Arrays) -> None:
     """All arrays of the core."""
     if plan.lattice.stitch == "blend":
-        _take(plan, _blend(plan, core, pixels), out, gives="probabilities")
+        _take(plan, _blend(plan, work), out, gives="probabilities")
         return
     gives = _gives(plan) if "mask" in out else "probabilities"
     forward = forward_patches if "mask" in out else forward_probabilities
-    for patch, maps in _forward(plan, core, pixels, forward):
-        kept, inner = _common(plan, patch, core)
+    for patch, maps in _forward(plan, work, forward):
+        kept, inner = _common(plan, patch, work.core)
         parts = {name: array[(..., *inner)] for name, array in out.items()}
         _take(plan, maps[(..., *kept)], parts, gives=gives)
 
@@ -92,15 +106,15 @@ def _gives(plan: Plan) -> Gives:
     return plan.card.graph.gives if plan.card.graph else "logits"
 
 
-def _blend(plan: Plan, core: Window, pixels: Pixels) -> Floats:
+def _blend(plan: Plan, work: Work) -> Floats:
     """Sum of weight x probability over sum of weight (K, h, w)."""
-    total = np.zeros((len(plan.card.classes), *core.shape), np.float32)
-    weights = np.full(core.shape, np.finfo(np.float32).tiny)
+    total = np.zeros((len(plan.card.classes), *work.core.shape), np.float32)
+    weights = np.full(work.core.shape, np.finfo(np.float32).tiny)
     # Patches come in the lattice's order, so a pixel's sum has the same bits in every tiling.
-    for patch, maps in _forward(plan, core, pixels, forward_probabilities):
-        kept, inner = _common(plan, patch, core)
+    for patch, maps in _forward(plan, work, forward_probabilities):
+        kept, inner = _common(plan, patch, work.core)
         part = plan.lattice.kept(patch)
-        weight = plan.lattice.weight(patch)[part.intersect(core).within(part)]
+        weight = plan.lattice.weight(patch)[part.intersect(work.core).within(part)]
         total[(..., *inner)] += weight * maps[(..., *kept)]
         weights[inner] += weight
     return total / weights
@@ -112,13 +126,11 @@ def _common(plan: Plan, patch: Patch, core: Window) -> tuple[Slices, Slices]:
     return part.within(patch.window), part.within(core)
 
 
-def _forward(
-    plan: Plan, core: Window, pixels: Pixels, forward: Forward
-) -> Iterator[tuple[Patch, Floats]]:
+def _forward(plan: Plan, work: Work, forward: Forward) -> Iterator[tuple[Patch, Floats]]:
     """Every needed patch with its maps (K, h, w), in the lattice's order."""
-    for _, same in groupby(_needed(plan, core, pixels), key=lambda patch: patch.window.shape):
+    for _, same in groupby(_needed(plan, work), key=lambda patch: patch.window.shape):
         while patches := list(islice(same, plan.batch)):
-            stack = np.stack([normalised(plan, pixels, patch.window) for patch in patches])
+            stack = np.stack([normalised(plan, work.pixels, patch.window) for patch in patches])
             yield from zip(patches, forward(_network(plan, patches[0]), stack), strict=True)
 
 
@@ -130,11 +142,11 @@ def _network(plan: Plan, patch: Patch) -> Net:
     return heading(network_of(plan), patch.window, plan.tiles.raster, total)
 
 
-def _needed(plan: Plan, core: Window, pixels: Pixels) -> Iterator[Patch]:
-    """The patches that give something to a valid pixel of the core."""
-    for patch in plan.lattice.touching(core):
-        part = plan.lattice.kept(patch).intersect(core)
-        if pixels.valid[part.within(pixels.window)].any():
+def _needed(plan: Plan, work: Work) -> Iterator[Patch]:
+    """The patches that give something to a needed pixel of the core."""
+    for patch in plan.lattice.touching(work.core):
+        part = plan.lattice.kept(patch).intersect(work.core)
+        if work.needed[part.within(work.core)].any():
             yield patch
 
 

@@ -15,7 +15,7 @@ from segtasks.crf.mean_field import refine
 from segtasks.crf.units import in_8bit_units
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan
-from segtasks.storage import workspace
+from segtasks.storage import aoi, workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
 Floats = npt.NDArray[np.float32]
@@ -26,24 +26,24 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one CRF window; where its core is all nodata or certain, nothing can change."""
     started, core = time.perf_counter(), plan.mask_grid.core(tile)
     url, window = plan.job.workspace_url, plan.read_window("refine", tile)
-    inner = core.within(window)
     valid = workspace.read(url, "valid", window)
     probabilities = workspace.read(url, "probabilities", window).astype(np.float32)
     read_seconds = time.perf_counter() - started
     made = slot.compute(lambda: _marginals(plan, core, window, probabilities, valid))
     writing = time.perf_counter()
     mask = labels.most_likely(made.result)
-    mask[~valid[inner]] = labels.NODATA
+    kept = aoi.cut(valid[core.within(window)], url, plan.aoi, core)
+    mask[~kept] = labels.NODATA
     workspace.write(url, "mask", core, mask)
     if plan.confidence:
         sure = confidence.quantised(made.result, plan.confidence)
-        sure[~valid[inner]] = confidence.NODATA
+        sure[~kept] = confidence.NODATA
         workspace.write(url, "confidence", core, sure)
     return Receipt(
         stage="refine",
         row=tile.row,
         col=tile.col,
-        valid_px=int(np.count_nonzero(valid[inner])),
+        valid_px=int(np.count_nonzero(kept)),
         worker=worker_name(),
         began=made.began,
         histogram=labels.histogram(mask),

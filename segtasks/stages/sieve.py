@@ -56,8 +56,9 @@ def _rim(plan: Plan, tile: Tile) -> Rim:
 
 
 def _settle_all(plan: Plan) -> None:
-    url, prints, grid = plan.job.workspace_url, plan.fingerprints, plan.tiles
-    parts = [Part.of(tables.read(url, prints["components"], each)) for each in grid.tiles()]
-    rims = settle(parts, grid, plan.connectedness, plan.sieve_px)
-    for each, rim in zip(grid.tiles(), rims, strict=True):
+    url, prints = plan.job.workspace_url, plan.fingerprints
+    made = plan.selected("components")
+    parts = {each: Part.of(tables.read(url, prints["components"], each)) for each in made}
+    rims = settle(parts, plan.tiles, plan.connectedness, plan.sieve_px)
+    for each, rim in zip(parts, rims, strict=True):
         tables.write(url, prints["sieve"], each, {"sizes": rim.sizes, "fates": rim.fates})

@@ -21,7 +21,7 @@ from segtasks.grid import Grid, Window
 from segtasks.outputs import legend_file, quicklook, style_file
 from segtasks.plan import Plan
 from segtasks.results import FILES, mask_url, result_urls
-from segtasks.storage import cogs, cubes, objects, receipts, workspace
+from segtasks.storage import aoi, cogs, cubes, objects, receipts, workspace
 
 OnProgress = Callable[[int, int], None]
 Tell = Callable[[], None]
@@ -122,9 +122,10 @@ def _require_finished(plan: Plan) -> None:
     """No receipt, no mask: a hole must never look like a result."""
     last = plan.stages[-1]
     done = receipts.done(plan.job.workspace_url, plan.fingerprints[last], last)
-    missing = len(plan.grid(last)) - len(done)
+    selected = plan.selected(last)
+    missing = sum(tile not in done for tile in selected)
     if missing:
-        raise StageError(f"write: {missing} of {len(plan.grid(last))} tiles are not done; rerun")
+        raise StageError(f"write: {missing} of {len(selected)} tiles are not done; rerun")
 
 
 def legend(plan: Plan) -> cogs.Legend:
@@ -132,13 +133,17 @@ def legend(plan: Plan) -> cogs.Legend:
     return cogs.Legend(entries=tuple((c.id, c.name, c.color) for c in plan.card.classes))
 
 
+def band(plan: Plan, name: str) -> cogs.Band:
+    """What the band of ``mask`` or ``confidence`` shows."""
+    if name == "confidence":
+        return cogs.Scale(name=f"{plan.confidence}", factor=1 / FULL)
+    return legend(plan)
+
+
 def _cog(plan: Plan, name: str, url: str, tell: Tell) -> AbstractContextManager[Path]:
     """The COG of ``mask`` or ``confidence``, as a temporary file."""
-    band: cogs.Band = legend(plan)
-    if name == "confidence":
-        band = cogs.Scale(name=f"{plan.confidence}", factor=1 / FULL)
     tags = provenance.tags(plan, name)
-    return cogs.made(url, plan.raster, band, tags, _parts(plan, name, tell))
+    return cogs.made(url, plan.raster, band(plan, name), tags, _parts(plan, name, tell))
 
 
 def _parts(plan: Plan, name: str, tell: Tell) -> Parts:
@@ -151,15 +156,17 @@ def _parts(plan: Plan, name: str, tell: Tell) -> Parts:
 
 
 def _write_probabilities(plan: Plan, url: str, tell: Tell) -> None:
-    """The network's probabilities, NaN where there is no data."""
+    """The network's probabilities, NaN where there is no data, or nothing was asked for."""
     attributes = provenance.tags(plan, "probabilities")
     shard_px, parts = plan.tiles.core_px, _blanked(plan, tell)
     cubes.write(url, plan.raster, legend(plan), shard_px, attributes, parts)
 
 
 def _blanked(plan: Plan, tell: Tell) -> Parts:
+    url = plan.job.workspace_url
     for core, data in _parts(plan, "probabilities", tell):
-        data[:, ~workspace.read(plan.job.workspace_url, "valid", core)] = np.nan
+        valid = workspace.read(url, "valid", core)
+        data[:, ~aoi.cut(valid, url, plan.aoi, core)] = np.nan
         yield core, data
 
 

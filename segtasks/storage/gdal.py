@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -69,6 +70,17 @@ def gdal_path(url: str) -> str:
     if url.startswith(("http://", "https://")):
         return f"/vsicurl/{url}"
     return url.removeprefix("file://")
+
+
+def drivers() -> set[str]:
+    """The formats of this GDAL, by their short names."""
+    with rasterio.Env() as env:
+        return set(env.drivers())
+
+
+def release() -> str:
+    """GDAL's version."""
+    return str(rasterio.__gdal_version__)
 
 
 def reason(error: BaseException) -> str:

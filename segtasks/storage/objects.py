@@ -174,6 +174,13 @@ def identity(url: str) -> str:
     return ";".join(f"{key}={info[key]}" for key in keys if info.get(key) is not None)
 
 
+def size(url: str) -> int:
+    """Bytes of an object."""
+    with _told(url):
+        fs, path = filesystem(url)
+        return int(fs.size(path) or 0)
+
+
 def require_writable(prefix: str) -> None:
     """Write and remove a small object under ``prefix``.
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from rasterio.windows import Window as RasterioWindow
 from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
-from segtasks.storage import datasets
+from segtasks.storage import datasets, objects
 from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, reason
 from segtasks.storage.headers import header
 
@@ -61,6 +63,36 @@ def read_valid(raster: Raster, bands: tuple[int, ...], window: Window) -> Valid:
         return read(raster, bands, window)[1]
     with reading(raster, window) as dataset:
         return _valid(dataset, _area(window))
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """How a file stores its pixels: blocks of (height, width), and bytes per pixel on average."""
+
+    height: int
+    width: int
+    bytes_per_px: float
+
+    def touched_px(self, window: Window) -> int:
+        """Pixels of the blocks that must be read for a window."""
+        rows = ceil(window.row_stop / self.height) - window.row // self.height
+        cols = ceil(window.col_stop / self.width) - window.col // self.width
+        return rows * self.height * cols * self.width
+
+
+def blocks(raster: Raster) -> Blocks:
+    """How the file stores full resolution; a VRT's own bytes say nothing, its pixels' count.
+
+    Raises:
+        SourceError: as `read`.
+    """
+    with reading(raster, Window(0, 0, raster.height, raster.width)) as dataset:
+        height, width = dataset.block_shapes[0]
+        factors, is_virtual = dataset.overviews(1), dataset.driver == "VRT"
+        itemsizes = [np.dtype(name).itemsize for name in dataset.dtypes if name != "complex_int16"]
+    stored = sum(itemsizes) * raster.pixels if is_virtual else objects.size(raster.url)
+    share = 1 / (1 + sum(1 / factor**2 for factor in factors))
+    return Blocks(height, width, stored * share / raster.pixels)
 
 
 @contextmanager

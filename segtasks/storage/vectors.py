@@ -122,6 +122,15 @@ def features(vectors: Vectors, like: Raster, window: Window, column: str | None)
     return Features(list(shapes), _values(frame, column))
 
 
+def everything(vectors: Vectors) -> tuple[Any, ...]:
+    """All shapes of a layer, in file order and in its own CRS.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    return tuple(_frame(vectors.url, vectors.path, vectors.layer, {}).geometry)
+
+
 def burn(
     shapes: Sequence[Any], ids: Sequence[int], window: Window, *, fill: int, all_touched: bool
 ) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@
     sieved         (H, W)    uint8, 255       written by sieve, where the mask is cleaned up
     tables/        a file for each tile       written by components, sieve and vectorise
     shares/        a file for each cell       written by pool, where averages are the raster's
+    aoi.json       polygons in pixels         written before the first tile, where there is an area
 
 A shard (one object) is written whole by one task; chunks inside it are what is read.
 """
@@ -32,7 +33,7 @@ CHUNK_PX = 512
 MANIFEST = "job.json"
 NODATA = 255
 ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence", "sieved")
-SHARES, TABLES = "shares", "tables"
+SHARES, TABLES, AREA = "shares", "tables", "aoi.json"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.
 # Zarr does not keep it with the array: it must be said again at every opening.
@@ -164,7 +165,7 @@ def clear(url: str) -> None:
     if not _is_ours(url):
         return
     there = objects.names(url)
-    for name in (MANIFEST, "receipts", SHARES, TABLES, *ARRAYS, GROUP):
+    for name in (MANIFEST, "receipts", SHARES, TABLES, AREA, *ARRAYS, GROUP):
         if name in there:
             objects.remove_tree(f"{url}/{name}")
     objects.remove_empty_folder(url)

@@ -19,7 +19,7 @@ from segtasks.job import make_job
 from segtasks.networks import read_card, shelf
 from segtasks.networks.export import export
 from segtasks.networks.model_file import load
-from segtasks.plan import local_model, make_plan
+from segtasks.planning import local_model, make_plan
 from segtasks.storage import objects
 
 pytestmark = pytest.mark.usefixtures("probed_here")

@@ -14,7 +14,8 @@ from swift_server import ACCESS_KEY, SECRET_KEY, ObjectStore
 from flows.engine import QUEUED, engine
 from flows.route import segment
 from segtasks.job import make_job
-from segtasks.plan import Stage, make_plan
+from segtasks.plan import Stage
+from segtasks.planning import make_plan
 from segtasks.slot import TILES_IN_FLIGHT
 from segtasks.storage import objects, receipts
 

@@ -19,7 +19,8 @@ from flows.route import segment
 from segtasks.errors import DestinationError
 from segtasks.job import make_job
 from segtasks.outputs.report_page import area, area_unit, options, percent, scale_bar, seconds
-from segtasks.plan import Plan, make_plan
+from segtasks.plan import Plan
+from segtasks.planning import make_plan
 from segtasks.prepare import recall
 from segtasks.reporting.page import page
 from segtasks.results import result_urls

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from mosaics import blobs, masks, sieved
+from mosaics import blobs, by_hand, masks, sieved
 from rasterio.features import sieve
 from scipy.ndimage import label
 
@@ -16,32 +16,6 @@ from segtasks.sieving import part_of
 
 def by_gdal(mask: Bytes, least_px: int, connectedness: int) -> Bytes:
     out: Bytes = sieve(mask, least_px, mask=mask != NODATA, connectivity=connectedness)
-    return out
-
-
-def by_hand(mask: Bytes, least_px: int) -> Bytes:
-    """The rule as it is written, slow and obvious, 4-connected."""
-    ids, classes = np.full(mask.shape, -1), list[int]()
-    for class_id in np.unique(mask[mask != NODATA]):
-        found, count = label(mask == class_id)
-        ids[found > 0] = found[found > 0] + len(classes) - 1
-        classes += [class_id] * count
-    sizes = np.bincount(ids[ids >= 0], minlength=len(classes))
-    best: dict[int, int] = {}
-    for row, col in np.ndindex(mask.shape):
-        for near in ((row - 1, col), (row, col - 1)):
-            if min(near) >= 0 and min(one := int(ids[row, col]), other := int(ids[near])) >= 0:
-                for a, b in ((one, other), (other, one)):
-                    if a != b and (a not in best or sizes[best[a]] < sizes[b]):
-                        best[a] = b
-    out = mask.copy()
-    for component in range(len(classes)):
-        seen, at = [], component
-        while sizes[at] < least_px and at not in seen and at in best:
-            seen.append(at)
-            at = best[at]
-        if sizes[at] >= least_px:
-            out[ids == component] = classes[at]
     return out
 
 

@@ -12,7 +12,7 @@ from rasterio.features import sieve
 from flows.route import Result, segment
 from segtasks.errors import JobError, StageError
 from segtasks.job import make_job
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.storage import tables
 
 TILING = {"patch_px": 128, "overlap_px": 0}

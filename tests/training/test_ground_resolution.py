@@ -15,7 +15,7 @@ from segtasks.networks import Normalisation
 from segtasks.networks.fusion import Fused
 from segtasks.networks.model_file import load
 from segtasks.networks.modes import Modes
-from segtasks.plan import make_plan
+from segtasks.planning import make_plan
 from segtasks.storage import rasters
 from segtasks.training.crops import Cropper, sample_tiles
 from segtasks.training.evaluate import evaluate_network

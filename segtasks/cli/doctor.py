@@ -1,0 +1,35 @@
+"""The command that examines an installation: doctor."""
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+UNFIT = 1
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--write", is_flag=True, help="Write a small object at URL too, and remove it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def doctor(url: str | None, *, write: bool, as_json: bool) -> None:
+    """Say what this installation has and lacks: packages, GPU, CRF, GDAL, memory, S3, Prefect.
+
+    URL is a source to be read, or with --write a prefix for results. The exit status is 1 when
+    something that is needed fails.
+    """
+    from flows.doctor import examined  # noqa: PLC0415 - Prefect and torch, slow to import
+
+    if write and url is None:
+        raise click.UsageError("--write needs a URL: where shall be written?")
+    checks = []
+    for check in examined(url, write=write):
+        checks.append(check)
+        if not as_json:
+            click.echo(check.line)
+    is_fit = all(check.state != "fail" for check in checks)
+    if as_json:
+        click.echo(json.dumps({"fit": is_fit, "checks": [asdict(check) for check in checks]}))
+    if not is_fit:
+        sys.exit(UNFIT)

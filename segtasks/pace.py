@@ -1,0 +1,68 @@
+"""How fast a stage is, and when it will be done at that pace."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+MINUTE, HOUR = 60, 3600
+
+
+@dataclass
+class Pace:
+    """What is told of one stage's tiles; those done before the first news do not count.
+
+    Attributes:
+        px: of all tiles together; 0 where that is not known.
+    """
+
+    total: int
+    first: int
+    clock: Callable[[], float] = time.monotonic
+    px: int = 0
+    done: int = 0
+    started: float = field(init=False)
+    ended: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.done = self.first
+        self.started = self.ended = self.clock()
+
+    def tell(self, done: int, total: int, px: int = 0) -> None:
+        """Take the news."""
+        self.done, self.total, self.px, self.ended = done, total, px, self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """From the first news to the last."""
+        return self.ended - self.started
+
+    @property
+    def tiles_per_second(self) -> float:
+        """Over all of this run; 0 before the first tile is done."""
+        return (self.done - self.first) / self.seconds if self.seconds else 0.0
+
+    def text(self) -> str:
+        """Tiles done, and how fast."""
+        told, speed = f"{self.done} of {self.total} tiles", self.speed()
+        return f"{told}, {speed}" if speed else told
+
+    def speed(self) -> str:
+        """Tiles/s, MPx/s where pixels are known, and the time that is left, or that it took."""
+        speed = self.tiles_per_second
+        if not speed:
+            return ""
+        told = f"{speed:.3g} tiles/s" if speed >= 1 else f"{1 / speed:.3g} s per tile"
+        area = f", {speed * self.px / self.total / 1e6:.3g} MPx/s" if self.px else ""
+        left = (self.total - self.done) / speed
+        end = f"{duration(left)} left" if left else duration(self.seconds)
+        return f"{told}{area}, {end}"
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` as one reads a clock, two figures that matter."""
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
