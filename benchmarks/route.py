@@ -112,10 +112,13 @@ def watch(pid: int, peak: list[int]) -> None:
 
 
 def job_of(scene: Path, to: Path, model: str, **settings: object) -> dict[str, Any]:
-    """A job without a CRF that writes the mask alone, as the bare network and other tools do."""
+    """A job without a CRF that writes the mask alone, as the bare network and other tools do.
+
+    Pixels are seen as they are, whatever ground resolution the model has learnt from.
+    """
     alone = {"confidence": None, "stac": False, "report": False, "quicklook": False}
     base = {"source": str(scene), "to": str(to), "model": model, "crf": None, "outputs": alone}
-    return {**base, "fresh": True, "overwrite": True, **settings}
+    return {**base, "inference": {"scales": [1]}, "fresh": True, "overwrite": True, **settings}
 
 
 def scene_of(folder: Path, size: int) -> Path:
