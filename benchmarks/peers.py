@@ -27,7 +27,11 @@ from segtasks.networks.export import export
 from segtasks.networks.model_file import load
 from segtasks.networks.runtime import forward_patches, prepare
 
-OURS = "{python} -m segtasks run {image} --model {file} --to {out}.d --no-crf --fresh --overwrite"
+OURS = (
+    "{python} -m segtasks run {image} --model {file} --to {out}.d --no-crf --scales 1 --fresh "
+    "--overwrite --no-confidence --no-stac --no-quicklook --no-report"
+)
+"""The mask alone, of pixels as they are: as the peers."""
 Mask = npt.NDArray[Any]
 
 
