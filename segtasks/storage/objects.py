@@ -14,6 +14,7 @@ import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from segtasks.addresses import public
 from segtasks.errors import DestinationError, SegtasksError, StorageError
 
 
@@ -228,7 +229,8 @@ def local_copy(url: str) -> Path:
 def _fetched(url: str) -> Path:
     fs, path = filesystem(url)
     key = hashlib.sha256(f"{url};{identity(url)}".encode()).hexdigest()[:16]
-    copy = Path(tempfile.gettempdir(), f"segtasks-{os.getuid()}", key, path.rsplit("/", 1)[-1])
+    name = public(path).rsplit("/", 1)[-1]
+    copy = Path(tempfile.gettempdir(), f"segtasks-{os.getuid()}", key, name)
     if not copy.exists():
         with replacing(copy) as temporary:
             fs.get_file(path, str(temporary))

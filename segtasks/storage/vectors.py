@@ -18,6 +18,7 @@ from rasterio import Affine
 from rasterio.features import rasterize
 from rasterio.transform import array_bounds
 
+from segtasks.addresses import public
 from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
@@ -61,7 +62,7 @@ class Features:
 
 def is_vector(url: str) -> bool:
     """Whether ``url`` has the suffix of a vector file."""
-    return PurePosixPath(url.partition(LAYER)[0]).suffix.lower() in SUFFIXES
+    return PurePosixPath(public(url.partition(LAYER)[0])).suffix.lower() in SUFFIXES
 
 
 def describe(url: str) -> Vectors:
