@@ -98,7 +98,7 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     plan = make_plan(job)
     if write.is_published(plan):
         _clean_up(job)
-        return _result(plan, "was done already", write.published_urls(plan), started)
+        return _result(plan, "was done already", write.complete(plan), started)
     prepare(plan)
     plan, tiles_done = _run_stages(recall(plan), start, on_progress)
     urls = start("write", lambda: _write(plan, on_progress)).result()
