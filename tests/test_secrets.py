@@ -15,7 +15,7 @@ from segtasks.errors import SourceError
 from segtasks.job import make_job
 from segtasks.planning import make_plan
 from segtasks.storage import objects
-from segtasks.storage.objects import local_copy
+from segtasks.storage.copies import local_copy
 
 SECRET = "hushhush"
 TILING = ("--tile-px", "64", "--patch-px", "64", "--overlap-px", "0", "--no-crf")
