@@ -22,6 +22,7 @@ from prefect.logging.handlers import APILogHandler
 from flows.dry import DryRun
 from flows.many import counts
 from flows.route import Result
+from segtasks.addresses import public
 from segtasks.pace import Pace
 from segtasks.storage import objects
 
@@ -114,17 +115,18 @@ def show_batch(source: str, rows: list[Row]) -> None:
     """The table of a batch, with the same columns in every row."""
     columns = ("status", "source", "error", "mask", "seconds", "mpx")
     table = [{column: row.get(column, "") for column in columns} for row in rows]
-    create_table_artifact(table, key="batch", description=f"{source}: {counts(rows)}")
+    create_table_artifact(table, key="batch", description=f"{public(source)}: {counts(rows)}")
 
 
 def _summary(result: Result, model: str) -> str:
     """Markdown: what was done, where the results are, what to beware of."""
+    shown = {name: public(url) for name, url in result.urls.items()}
     links = [
         f"| {name} | {url if url.startswith('http') else f'`{url}`'} |"
-        for name, url in result.urls.items()
+        for name, url in shown.items()
     ]
     size = f"{result.height} x {result.width} px"
-    done = f"{result.status}, model `{model}`, {size}, {result.seconds:.1f} s"
+    done = f"{result.status}, model `{public(model)}`, {size}, {result.seconds:.1f} s"
     speed = f", {result.mpx_per_second:.2f} MPx/s" if result.class_px else ""
     warnings = [f"- **Warning:** {warning}" for warning in result.warnings]
     table = ["| result | url |", "|---|---|", *links]
@@ -144,8 +146,8 @@ def _classes(result: Result) -> list[Row]:
 
 def show_plan(made: DryRun) -> None:
     """What a dry run found."""
-    lines = "\n".join(made.lines)
-    create_markdown_artifact(f"## {made.plan.job.source}\n\n```\n{lines}\n```\n", key="plan")
+    lines, source = "\n".join(made.lines), public(made.plan.job.source)
+    create_markdown_artifact(f"## {source}\n\n```\n{lines}\n```\n", key="plan")
 
 
 def _data_uri(png: bytes) -> str:

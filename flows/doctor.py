@@ -15,6 +15,7 @@ import psutil
 from packaging.requirements import Requirement
 
 from flows.cluster import gpus
+from segtasks.addresses import public
 from segtasks.crf import backends
 from segtasks.errors import SegtasksError
 from segtasks.networks import device
@@ -132,21 +133,23 @@ def _disk() -> Check:
 def _store() -> Check:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     keys = [key for key in KEYS if os.environ.get(key)]
-    found = f"endpoint {endpoint or 'of AWS'}, credentials by {keys[0] if keys else 'none of ours'}"
+    where, by = public(endpoint) if endpoint else "of AWS", keys[0] if keys else "none of ours"
+    found = f"endpoint {where}, credentials by {by}"
     return Check("s3", "ok", f"{found}; doctor s3://bucket/prefix tries it")
 
 
 def _place(url: str, *, write: bool) -> Check:
     """Whether a url can be read, or written."""
+    shown = public(url)
     try:
         if write:
             objects.require_writable(url)
-            return Check("url", "ok", f"{url} can be written")
+            return Check("url", "ok", f"{shown} can be written")
         if objects.names(url) or objects.exists(url):
-            return Check("url", "ok", f"{url} can be read")
+            return Check("url", "ok", f"{shown} can be read")
     except SegtasksError as error:
         return Check("url", "fail", *str(error).split("; ", maxsplit=1))
-    return Check("url", "fail", f"{url}: nothing is there", "check its name, or give --write")
+    return Check("url", "fail", f"{shown}: nothing is there", "check its name, or give --write")
 
 
 def _server() -> Check:
@@ -161,11 +164,11 @@ def _server() -> Check:
     try:
         there = json.loads(_answer(f"{url}/admin/version"))
     except (URLError, OSError, ValueError) as error:
-        return Check("prefect", "fail", f"{url} does not answer ({error})", mend)
+        return Check("prefect", "fail", f"{public(url)} does not answer ({error})", mend)
     if there != prefect.__version__:
-        found = f"{url} is of Prefect {there}, this is {prefect.__version__}"
+        found = f"{public(url)} is of Prefect {there}, this is {prefect.__version__}"
         return Check("prefect", "warn", found, "install one version on both")
-    return Check("prefect", "ok", f"{url}, Prefect {there}")
+    return Check("prefect", "ok", f"{public(url)}, Prefect {there}")
 
 
 def _answer(url: str) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from flows.nursery import open_nursery
+from segtasks.addresses import without_secrets
 from segtasks.errors import ResourceError
 from segtasks.plan import FORWARDING, Plan, Stage
 from segtasks.slot import TILES_IN_FLIGHT
@@ -51,7 +52,7 @@ class Engine:
         """One line for the user."""
         if self.is_final(error):
             return "killed its worker at every attempt (out of memory, or a crash in a library)"
-        return " ".join(str(error).split()) or type(error).__name__
+        return " ".join(without_secrets(str(error)).split()) or type(error).__name__
 
 
 @contextmanager

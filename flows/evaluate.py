@@ -12,6 +12,7 @@ from segtasks.accuracy.evaluation import evaluate as count
 from segtasks.accuracy.figures import Figures, figures
 from segtasks.accuracy.job import EvaluationJob
 from segtasks.accuracy.publish import publish, require_free
+from segtasks.addresses import public
 
 
 @flow(name="evaluate", persist_result=False, validate_parameters=False)  # see refusal
@@ -41,4 +42,6 @@ def _show(found: Figures, mask: str) -> None:
         for name, entry in found["classes"].items()
     ]
     means = {key: found[f"mean_{key}"] for key in ("iou", "f1", "boundary_f")}
-    create_table_artifact([*rows, {"class": "mean"} | means], key="evaluation", description=mask)
+    create_table_artifact(
+        [*rows, {"class": "mean"} | means], key="evaluation", description=public(mask)
+    )

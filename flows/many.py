@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from flows.route import Result
+from segtasks.addresses import public, without_secrets
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import SegtasksError, StageError
 from segtasks.job import Job
@@ -57,15 +58,16 @@ def require_all(rows: Sequence[Row]) -> None:
 
 def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
     """A row of the table."""
-    row = {"source": job.source, "mask": f"{job.to}/mask.tif"}
+    row = {"source": public(job.source), "mask": public(f"{job.to}/mask.tif")}
     try:
         todo = _due(job)
         return row | ({"status": SKIPPED} if todo is None else segment(todo))
     except SegtasksError as error:
         return row | {"status": FAILED, "error": str(error)}
     except Exception as error:  # the others shall be done before anybody looks at it
-        logger.exception("%s", job.source)
-        return row | {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
+        logger.exception("%s", row["source"])
+        reason = without_secrets(f"{type(error).__name__}: {error}")
+        return row | {"status": FAILED, "error": reason}
 
 
 def _due(job: Job) -> Job | None:

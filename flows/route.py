@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import psutil
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 
 from flows.board import Board
 from flows.engine import Engine, engine
 from flows.stage import StageRun
 from segtasks import task
+from segtasks.addresses import public
 from segtasks.errors import StageError
 from segtasks.fitting import check_memory
 from segtasks.job import Job
@@ -43,7 +44,7 @@ Start = Callable[[str, Work], Running]
 
 
 class Result(BaseModel):
-    """What a run did.
+    """What a run did; dumped and in lines its urls have no secrets.
 
     Attributes:
         urls: what was written, by name.
@@ -57,7 +58,7 @@ class Result(BaseModel):
 
     status: str
     source: str
-    urls: dict[str, str]
+    urls: dict[str, Annotated[str, PlainSerializer(public)]]
     height: int
     width: int
     tiles: dict[str, int] = {}
@@ -75,7 +76,7 @@ class Result(BaseModel):
         total = max(sum(self.class_px.values()), 1)
         shares = [f"{name} {100 * px / total:.1f} %" for name, px in self.class_px.items()]
         tiles = [f"{stage} {n} of {self.tiles[stage]}" for stage, n in self.tiles_done.items()]
-        rows = [f"{name:<10} {url}" for name, url in self.urls.items()]
+        rows = [f"{name:<10} {public(url)}" for name, url in self.urls.items()]
         if shares:
             rows.append(f"classes    {', '.join(shares)}")
         rows.append(f"tiles      {', '.join(tiles)} done in this run")
@@ -97,7 +98,7 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     plan = make_plan(job)
     if write.is_published(plan):
         _clean_up(job)
-        return _result(plan, "was done already", write.published_urls(plan), started)
+        return _result(plan, "was done already", write.complete(plan), started)
     prepare(plan)
     plan, tiles_done = _run_stages(recall(plan), start, on_progress)
     urls = start("write", lambda: _write(plan, on_progress)).result()
@@ -187,7 +188,7 @@ def _result(
     forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
     return Result(
         status=status,
-        source=plan.job.source,
+        source=public(plan.job.source),
         urls=urls,
         height=plan.raster.height,
         width=plan.raster.width,

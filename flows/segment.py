@@ -12,13 +12,14 @@ from flows.artifacts import ProgressArtifacts, run_log, show, show_plan
 from flows.refusal import parsed, told
 from flows.route import route
 from flows.tasks import stage
+from segtasks.addresses import public
 from segtasks.job import Job
 
 
 def named(verb: str, job: Job | dict[str, Any]) -> str:
     """What is processed, and with which model."""
     values = job.model_dump() if isinstance(job, Job) else job
-    source, model = str(values.get("source", "?")), str(values.get("model", "demo"))
+    source, model = public(str(values.get("source", "?"))), public(str(values.get("model", "demo")))
     return f"{verb} {PurePosixPath(source).name} with {PurePosixPath(model).stem}"
 
 

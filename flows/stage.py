@@ -91,8 +91,8 @@ class StageRun:
         elif self.engine.is_final(error) or self.attempts[tile] >= self.plan.job.limits.attempts:
             self._give_up(tile, error)
         else:
-            place = f"({tile.row}, {tile.col})"
-            logger.warning("%s tile %s failed, trying again: %s", self.stage, place, error)
+            place, reason = f"({tile.row}, {tile.col})", self.engine.explain(error)
+            logger.warning("%s tile %s failed, trying again: %s", self.stage, place, reason)
             self._start(tile)
 
     def _give_up(self, tile: Tile, error: BaseException) -> None:

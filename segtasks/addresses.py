@@ -4,6 +4,9 @@ import re
 
 _USER = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY = re.compile(r"(?<!\?)(?P<bare>(https?://|/vsi)[^?#]*)[?#].*$", re.DOTALL)
+_QUERY_IN_TEXT = re.compile(
+    r"""(?<!\?)(?P<bare>(https?://|/vsi)[^\s'"?#]*)[?#][^\s'"]*?(?=[.,:;)\]]*([\s'"]|$))"""
+)
 _SECRET = re.compile(
     r"\b(\w*(?:password|passwd|pwd|token|secret|signature|authorization)\w*\s*[=:]\s*)"
     r"""('[^']*'|"[^"]*"|[^\s&,;]+)""",
@@ -19,3 +22,8 @@ def public(url: str) -> str:
     keys of object stores have no query: a ``?`` in them is a letter.
     """
     return _SECRET.sub(r"\1***", _QUERY.sub(r"\g<bare>", _USER.sub("", url)))
+
+
+def without_secrets(text: str) -> str:
+    """``text`` with the urls in it as `public` shows them: libraries put them into their errors."""
+    return _SECRET.sub(r"\1***", _QUERY_IN_TEXT.sub(r"\g<bare>", _USER.sub("", text)))

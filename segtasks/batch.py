@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from pydantic import Field
 
+from segtasks.addresses import public
 from segtasks.errors import JobError, SourceError
 from segtasks.job import Job
 from segtasks.storage import objects
@@ -63,7 +64,7 @@ def _names(batch: BatchJob) -> dict[str, str]:
 
 def _below_common_folder(urls: list[str]) -> dict[str, str]:
     """Each url, and its name below the deepest folder that holds them all, if there is one."""
-    parts = [url.split("/") for url in urls]
+    parts = [public(url).split("/") for url in urls]
     shared = len(commonprefix([words[:-1] for words in parts]))  # noqa: RUF071 - of words
     beside = not any("://" in url or url.startswith(("/", "..")) for url in urls)
     below = shared if shared or beside else -1

@@ -1,8 +1,10 @@
 """What a workspace holds, said in its manifest: enough to judge its arrays without its job."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
+from segtasks.addresses import public
 from segtasks.errors import WorkspaceError
 from segtasks.networks.card import ClassEntry
 from segtasks.part import Part
@@ -48,5 +50,6 @@ class Contents(Part):
         return cls.model_validate(manifest[KEY])
 
     def entry(self) -> Mapping[str, Any]:
-        """For the manifest."""
-        return {KEY: self.model_dump(mode="json")}
+        """For the manifest, which serves people too: the raster's url is read by nobody."""
+        shown = replace(self.raster, url=public(self.raster.url))
+        return {KEY: self.model_copy(update={"raster": shown}).model_dump(mode="json")}

@@ -1,8 +1,16 @@
 """Every error a user can meet: one line with what was wrong, value, bound and mend."""
 
+from segtasks.addresses import without_secrets
+
 
 class SegtasksError(Exception):
-    """Base of all errors below; the command line prints it without a traceback and exits with 1."""
+    """Base of all errors below; the command line prints it without a traceback and exits with 1.
+
+    Lines end up in logs and in Prefect's database, so the urls in them lose their secrets here.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__(without_secrets(line))
 
 
 class JobError(SegtasksError):

@@ -29,8 +29,13 @@ def title(name: str, _info: FieldInfo | ComputedFieldInfo) -> str:
 
 def polish(schema: Schema) -> None:
     """Make a model's schema, in place, one that a form shows well."""
-    for field in schema.get("properties", {}).values():
+    for name, field in schema.get("properties", {}).items():
         _merge_choices(field)
+        if name not in schema.get("required", ()):
+            _leave_empty(field)
+        # Of the two, Prefect's older pages know this one; members that refuse unknown keys differ.
+        if "oneOf" in (items := field.get("items", {})):
+            items["anyOf"] = items.pop("oneOf")
         for member in field.get("anyOf", ()):
             _name(member)
         # Those of a group's own fields do; sent as one value they would hide what a preset gives.
@@ -59,6 +64,21 @@ def _merge_choices(field: Schema) -> None:
     if found and all(found):
         del field["anyOf"]
         field.update(type="string", enum=[word for words in found for word in words or ()])
+
+
+def _leave_empty(field: Schema) -> None:
+    """A value or none, and none by default: a plain field, which is not sent when left empty.
+
+    Of the two buttons a form would press "none", and show no field. Prefect's server takes null for
+    what is neither required nor has a default (`schema_tools.validation`), but not among words.
+    """
+    members = field.get("anyOf", [])
+    kinds = [member for member in members if member.get("type") != "null"]
+    is_plain = len(kinds) == 1 < len(members) and "type" in kinds[0] and not _choices(kinds[0])
+    if is_plain and field.get("default") is None:
+        del field["anyOf"]
+        field.pop("default", None)
+        field.update(kinds[0])
 
 
 def _name(member: Schema) -> None:

@@ -11,7 +11,7 @@ from segtasks.networks.loaded import How, graph_net, network
 from segtasks.networks.runtime import Net, Runtime
 from segtasks.plan import Plan
 from segtasks.radiometry import FULL_RANGE
-from segtasks.storage import objects, workspace
+from segtasks.storage import copies, workspace
 from segtasks.storage.rasters import Image, Valid
 
 Floats = npt.NDArray[np.float32]
@@ -69,4 +69,4 @@ def network_of(plan: Plan) -> Runtime:
 
 def model_path(plan: Plan) -> str:
     """A local copy of the model file."""
-    return str(objects.local_copy(shelf.resolve(plan.job.model)))
+    return str(copies.local_copy(shelf.resolve(plan.job.model)))

@@ -206,7 +206,7 @@ class Job(Part):
     @field_validator("to", "workspace")
     @classmethod
     def _no_trailing_slash(cls, value: str | None) -> str | None:
-        return value if value is None else (value.rstrip("/") or "/")
+        return value and (value.rstrip("/") or "/")
 
     @field_validator("aoi", mode="before")
     @classmethod

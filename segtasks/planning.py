@@ -26,7 +26,7 @@ from segtasks.radiometry import (
 from segtasks.raster import Raster
 from segtasks.settled import as_asked
 from segtasks.sizes import least_px
-from segtasks.storage import aoi, footprint, objects, rasters
+from segtasks.storage import aoi, copies, footprint, rasters
 from segtasks.storage.ground import pixel_side_m
 from segtasks.vectorisation import drawn_classes
 from segtasks.windows import backend_of, core_px, halo_px, parameters_of
@@ -134,9 +134,9 @@ def _has_data(plan: Plan, window: Window, empty: Selection) -> bool:
 def local_model(model: str) -> Path:
     """The local file of a model, given by name, path or url; beside a graph its sidecar card."""
     url = shelf.resolve(model)
-    path = objects.local_copy(url)
+    path = copies.local_copy(url)
     if form_of(path) is not None:
-        objects.copy_companion(url, SUFFIX)
+        copies.copy_companion(url, SUFFIX)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from segtasks.addresses import public
 from segtasks.errors import SourceError
 from segtasks.job import Job
 from segtasks.networks.card import Card
@@ -105,7 +106,8 @@ def resolution_advice(raster: Raster, card: Card, modes: Modes) -> list[str]:
     trained, found = card.ground_resolution_m, pixel_side_m(raster)
     if trained is None or found is None:
         return []
-    facts = f"{raster.url}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m"
+    name = public(raster.url)
+    facts = f"{name}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m"
     apart = min(max(found / trained / s, trained * s / found) for s in map(float, modes.scales))
     if apart > ALIKE:
         mend = f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from segtasks.addresses import public
+from segtasks.addresses import public, without_secrets
+from segtasks.errors import SourceError
 
 SHOWN = {
     "ortho.tif": "ortho.tif",
@@ -25,3 +26,24 @@ SHOWN = {
 @pytest.mark.parametrize("url", SHOWN)
 def test_what_is_shown_of_a_url(url: str) -> None:
     assert public(url) == SHOWN[url]
+
+
+SAID = {
+    "https://host/a.tif?sig=ab%3D: cannot be read; mend it": (
+        "https://host/a.tif: cannot be read; mend it"
+    ),
+    "'/vsicurl/https://me:pw@host/a.tif?sig=ab' does not exist": (
+        "'/vsicurl/https://host/a.tif' does not exist"
+    ),
+    "is https://host/a?sig=ab. Is https://host/b#c=d": "is https://host/a. Is https://host/b",
+    "s3://bucket/what?.tif: is it there? Look": "s3://bucket/what?.tif: is it there? Look",
+    "source: https://host/ is empty? (got 'PG:password=ab')": (
+        "source: https://host/ is empty? (got 'PG:password=***"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_what_is_said_of_urls(text: str) -> None:
+    assert without_secrets(text) == SAID[text]
+    assert str(SourceError(text)) == SAID[text]

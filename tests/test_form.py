@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
-import jsonschema
 import pytest
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import ValidationError, validate
 from pydantic import Field
 
+from flows.segment import segment
 from segtasks import form
 from segtasks.batch import BatchJob
 from segtasks.job import Job
@@ -68,14 +70,48 @@ def test_a_form_that_sends_what_it_shows_gets_the_preset_that_it_names(preset: s
     assert {key: made[key] for key in PRESETS[preset]} == PRESETS[preset]
 
 
-def test_every_job_that_is_valid_is_so_by_its_schema() -> None:
+def test_every_job_that_is_valid_is_so_by_the_schema_of_its_deployment() -> None:
     job = Job.model_validate({"source": "a", "to": "b", "stretch": [0, 9], "crf": None})
-    schema = Job.model_json_schema()
-    for values in (job.model_dump(mode="json"), {"source": "a", "to": "b"}):
-        jsonschema.validate(values, schema)
+    schema = parameter_schema(segment).model_dump_for_openapi()
+    empty = {"aoi": "", "workspace": "", "bands": [], "compute": {"address": ""}}
+    for values in (job.model_dump(mode="json"), {"source": "a", "to": "b"}, empty):
+        validate({"job": {"source": "a", "to": "b", **values}}, schema, raise_on_error=True)
     for values in ({"source": "a"}, {"source": "a", "to": "b", "inference": {"precision": "f8"}}):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(values, schema)
+        with pytest.raises(ValidationError):
+            validate({"job": values}, schema, raise_on_error=True)
+
+
+def test_what_may_be_left_empty_is_a_plain_field_without_a_default() -> None:
+    for model, part, key, kind in (
+        (Job, "Job", "aoi", "string"),
+        (Job, "Job", "workspace", "string"),
+        (Job, "Job", "bands", "array"),
+        (Job, "Compute", "address", "string"),
+        (TrainJob, "TrainJob", "learning_rate", "number"),
+        (TrainJob, "TrainJob", "init", "string"),
+    ):
+        field = properties(model, part)[key]
+        assert field["type"] == kind
+        assert not {"anyOf", "default"} & field.keys()
+    assert properties(TrainJob, "TrainJob")["learning_rate"]["exclusiveMinimum"] == 0
+    # A group, and words, of which null is none, keep their buttons.
+    for model, key in ((Job, "vectors"), (TrainJob, "optimizer")):
+        members = properties(model, model.__name__)[key]["anyOf"]
+        assert members[-1]["type"] == "null"
+
+
+def test_what_a_form_sends_of_empty_fields_is_none() -> None:
+    job = Job.model_validate({"source": "a", "to": "b", "aoi": "", "workspace": ""})
+    assert job.workspace_url == "b/.workspace"
+    assert not job.aoi
+
+
+def test_members_of_a_list_can_be_chosen() -> None:
+    items = properties(TrainJob, "TrainJob")["sources"]["items"]
+    assert [member["$ref"].rpartition("/")[2] for member in items["anyOf"]] == [
+        "PairSource",
+        "Manifest",
+    ]
 
 
 def test_four_words_do_not_fit_a_button() -> None:

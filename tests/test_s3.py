@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -203,6 +204,30 @@ def test_credentials_of_a_source_are_in_none_of_its_results(
     # Signed anew, it is the same source.
     again = run(signed.replace("hush", "mum"), str(tmp_path / "out"), identity_model)
     assert again.status == "was done already"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "gpkg"])
+def test_polygons_on_s3_are_those_of_a_local_run(
+    s3: ObjectStore, identity_model: str, tmp_path: Path, kind: str
+) -> None:
+    upload(f"{s3.url}/in/a.tif", tmp_path)
+    settings = {"cleanup": {"sieve_px": 3}, "vectors": {"format": kind, "simplify_m": 1}}
+    drawn = []
+    for to in (f"{s3.url}/out", str(tmp_path / "out")):
+        made = run(f"{s3.url}/in/a.tif", to, identity_model, **settings)
+        assert made.tiles_done == dict.fromkeys(made.tiles, 3)
+        assert made.urls["polygons"] == f"{to}/polygons.{kind}"
+        file = tmp_path / f"fetched.{kind}"
+        file.write_bytes(objects.read_bytes(made.urls["polygons"]))
+        frame = geopandas.read_parquet(file) if kind == "parquet" else geopandas.read_file(file)
+        assert frame.crs.to_epsg() == 32633
+        columns = [frame[name] for name in ("class", "area_m2", "confidence")]
+        drawn.append(sorted(zip(*columns, frame.geometry.to_wkb(), strict=True)))
+        file.unlink()
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) > 100
+    left = {url.rpartition("/")[2] for url in objects.find(f"{s3.url}/out/**")}
+    assert left == {url.rpartition("/")[2] for url in made.urls.values()}
 
 
 def test_names_with_signs_and_patterns_in_them(

@@ -17,6 +17,7 @@ from segtasks.accuracy.calibration import BINS, Calibration
 from segtasks.accuracy.estimation import Z95, estimated_areas, standard_errors
 from segtasks.accuracy.evaluation import Evaluation, Image
 from segtasks.accuracy.tally import Judged, Tally
+from segtasks.addresses import public
 from segtasks.training.metrics import Floats, class_iou, mean_iou
 
 DIGITS = 6
@@ -131,8 +132,8 @@ def _image(image: Image, names: Sequence[str]) -> Figures:
     judged, before = image.tally.mask, image.tally.before
     ious = [_rounded(iou) for iou in judged.scores.class_iou.tolist()]
     return {
-        "mask": image.pair.mask,
-        "labels": image.pair.labels,
+        "mask": public(image.pair.mask),
+        "labels": public(image.pair.labels),
         "labelled_px": image.tally.labelled_px,
         **_overall(judged),
         "mean_iou_before": None if before is None else _rounded(before.scores.mean_iou),

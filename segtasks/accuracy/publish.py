@@ -10,6 +10,7 @@ from segtasks.accuracy.evaluation import Evaluation
 from segtasks.accuracy.figures import Figures
 from segtasks.accuracy.job import EvaluationJob
 from segtasks.accuracy.outcomes import OUTCOMES
+from segtasks.addresses import public
 from segtasks.storage import destinations, objects
 
 PICTURES = ("confusion", "errors", "reliability")
@@ -47,7 +48,7 @@ def publish(made: Evaluation, found: Figures) -> dict[str, str]:
 def _page(made: Evaluation, told: Figures, pictures: dict[str, bytes]) -> str:
     from segtasks.outputs.page import evaluation_page  # noqa: PLC0415 - jinja2, for a page only
 
-    names = [PurePosixPath(pair.mask).name for pair in made.job.pairs]
+    names = [PurePosixPath(public(pair.mask)).name for pair in made.job.pairs]
     title = f"Evaluation of {names[0] if len(names) == 1 else f'{len(names)} masks'}"
     return evaluation_page(told, pictures, title)
 
@@ -59,7 +60,9 @@ def _pictures(made: Evaluation, found: Figures) -> dict[str, bytes]:
     assert made.worst is not None
     image, picture = made.worst
     names = [entry.name for entry in made.legend]
-    which = "error map" if len(made.images) == 1 else f"{image.pair.mask}, the least mean IoU"
+    which = (
+        "error map" if len(made.images) == 1 else f"{public(image.pair.mask)}, the least mean IoU"
+    )
     pictures = {
         "confusion": charts.confusion_chart(np.array(found["confusion"], np.int64), names),
         "errors": charts.error_map(picture.counts, OUTCOMES, which),

@@ -12,7 +12,7 @@ from segtasks.networks.card_file import read_card
 from segtasks.networks.importers.job import ImportJob
 from segtasks.planning import local_model
 from segtasks.settings import read_yaml, validated
-from segtasks.storage import objects
+from segtasks.storage import copies
 
 
 @click.group()
@@ -71,7 +71,7 @@ def import_(weights: str, legend: str | None, *, as_json: bool, **given: object)
     if legend is not None:
         values["legend"] = read_yaml(legend)
     job = validated(ImportJob, values)
-    card = import_model(job, objects.local_copy(weights))
+    card = import_model(job, copies.local_copy(weights))
     lines = [f"model      {job.to}", *_card_lines(card)]
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(lines))
 

@@ -110,7 +110,7 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         model=settings.model(plan),
         training=settings.training(plan),
         provenance=_provenance(plan),
-        warnings=settings.warnings(plan),
+        warnings=plan.warnings,
         files=_files(plan, urls),
     )
 

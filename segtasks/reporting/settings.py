@@ -150,15 +150,3 @@ def versions() -> str:
         except PackageNotFoundError:  # a machine that only writes needs no torch
             continue
     return ", ".join(found)
-
-
-def warnings(plan: Plan) -> tuple[str, ...]:
-    """As the run printed them."""
-    shown = {url: public(url) for url in (plan.job.source, plan.raster.url, plan.job.model)}
-    return tuple(_replaced(text, shown) for text in plan.warnings)
-
-
-def _replaced(text: str, shown: Mapping[str, str]) -> str:
-    for url, name in shown.items():
-        text = text.replace(url, name)
-    return text

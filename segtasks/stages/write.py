@@ -6,6 +6,7 @@ All is made first and then published, the mask last: where it is, nothing is lef
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,22 +28,18 @@ OnProgress = Callable[[int, int], None]
 Tell = Callable[[], None]
 Parts = Iterator[tuple[Window, npt.NDArray[Any]]]
 
-
-def published_urls(plan: Plan) -> dict[str, str]:
-    """The results that are there already, of those asked for."""
-    return {name: url for name, url in result_urls(plan).items() if objects.exists(_proof(url))}
-
-
-def _proof(url: str) -> str:
-    """What of a result comes last."""
-    return f"{url}/{workspace.GROUP}" if url.endswith(FILES["probabilities"]) else url
+PROVEN = ("confidence", "probabilities", "mask")
+"""Results that carry their fingerprint; the others are made with them."""
+LEGENDS = {"legend": legend_file.aux_xml, "style": style_file.qml}
+"""Results that need nothing but the model's classes."""
 
 
 def is_published(plan: Plan) -> bool:
     """Whether the destination holds the results of this very job (which ``fresh`` makes again).
 
     Raises:
-        DestinationError: when it holds something else and may not be replaced.
+        DestinationError: when it holds something else and may not be replaced; or the mask without
+            a result that is asked for now, and that only a run can make.
     """
     urls = result_urls(plan)
     # Also what is not asked for now: it may be another time.
@@ -51,11 +48,29 @@ def is_published(plan: Plan) -> bool:
             raise DestinationError(f"{own}: is the source itself; choose another --to")
     # Of the mask last: whatever is refused is refused before it counts as done.
     theirs = [_is_ours(plan, name, urls[name]) for name in PROVEN if name in urls]
-    return all(theirs) and not plan.job.fresh
+    if plan.job.fresh or not all(theirs):
+        return False
+    absent = [url for name, url in _absent(plan).items() if name not in LEGENDS]
+    if absent and not plan.job.overwrite:
+        raise DestinationError(
+            f"{absent[0]}: is not there, but the mask that it is made with is; give --overwrite to "
+            "make all results again, or do not ask for it"
+        )
+    return not absent
 
 
-PROVEN = ("confidence", "probabilities", "mask")
-"""Results that carry their fingerprint; the others are made with them."""
+def _absent(plan: Plan) -> dict[str, str]:
+    """The results asked for that are not there: one listing."""
+    there = objects.names(plan.job.to)
+    found = result_urls(plan).items()
+    return {name: url for name, url in found if url.rpartition("/")[2] not in there}
+
+
+def complete(plan: Plan) -> dict[str, str]:
+    """Urls of results that are published; of a mask's legends those that were lost are made."""
+    for name, url in _absent(plan).items():
+        objects.write_bytes(url, LEGENDS[name](legend(plan).entries))
+    return result_urls(plan)
 
 
 def _is_ours(plan: Plan, name: str, url: str) -> bool:
@@ -175,8 +190,7 @@ def _small(
 ) -> dict[str, bytes]:
     """The small files that go with the mask, by name."""
     makers: dict[str, Callable[[], bytes]] = {
-        "legend": lambda: legend_file.aux_xml(legend(plan).entries),
-        "style": lambda: style_file.qml(legend(plan).entries),
+        **{name: partial(make, legend(plan).entries) for name, make in LEGENDS.items()},
         "item": lambda: _item(plan, urls),
         "quicklook": lambda: _quicklook(plan, made["mask"]),
         "report": lambda: _report(plan, urls, made, started),

@@ -6,6 +6,7 @@ import numpy as np
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
+from segtasks.addresses import public
 from segtasks.errors import SourceError
 from segtasks.raster import GroundControlPoint, Raster
 from segtasks.storage.datasets import identity
@@ -93,7 +94,7 @@ def _dated(dataset: DatasetReader) -> str | None:
 def _warnings(dataset: DatasetReader, url: str) -> tuple[str, ...]:
     if _crs_wkt(dataset) or dataset.tags(ns="RPC"):
         return ()
-    return (f"{url}: has no coordinate reference system; the mask will have none either",)
+    return (f"{public(url)}: has no coordinate reference system; the mask will have none either",)
 
 
 def _subdatasets(dataset: DatasetReader) -> str:

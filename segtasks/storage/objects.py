@@ -2,7 +2,6 @@
 
 import errno
 import glob
-import hashlib
 import mimetypes
 import os
 import tempfile
@@ -44,7 +43,7 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
+def told(url: str) -> Iterator[None]:
     """Whatever a store answers with becomes one line that names the url and the mend."""
     try:
         yield
@@ -60,7 +59,7 @@ def _told(url: str) -> Iterator[None]:
 
 def exists(url: str) -> bool:
     """Whether there is an object at ``url`` now (cached listings are not trusted)."""
-    with _told(url):
+    with told(url):
         fs, path = filesystem(url)
         fs.invalidate_cache()
         return bool(fs.exists(path))
@@ -68,14 +67,14 @@ def exists(url: str) -> bool:
 
 def read_bytes(url: str) -> bytes:
     """The whole object."""
-    with _told(url):
+    with told(url):
         fs, path = filesystem(url)
         return bytes(fs.cat_file(path))
 
 
 def write_bytes(url: str, data: bytes) -> None:
     """Write the object whole or not at all: a killed writer leaves nothing under the name."""
-    with _told(url):
+    with told(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             with replacing(Path(path)) as temporary:
@@ -107,7 +106,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def put_file(source: Path, url: str) -> None:
     """Copy a local file to ``url``; the object appears whole or not at all."""
-    with _told(url):
+    with told(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             with replacing(Path(path)) as temporary:
@@ -118,7 +117,7 @@ def put_file(source: Path, url: str) -> None:
 
 def names(prefix: str) -> set[str]:
     """Names of the objects directly under ``prefix``; empty when there is no such folder."""
-    with _told(prefix):
+    with told(prefix):
         fs, path = filesystem(prefix)
         fs.invalidate_cache()
         try:
@@ -132,7 +131,7 @@ def read_many(urls: list[str]) -> list[bytes]:
     """Many small objects of one store, fetched side by side where it is remote."""
     if not urls:
         return []
-    with _told(urls[0]):
+    with told(urls[0]):
         fs, _ = filesystem(urls[0])
         paths = [fs._strip_protocol(url) for url in urls]  # noqa: SLF001 - fsspec's own way
         # Not cat: it takes [ and * in names for patterns.
@@ -141,7 +140,7 @@ def read_many(urls: list[str]) -> list[bytes]:
 
 def remove_tree(prefix: str) -> None:
     """Remove everything under ``prefix``."""
-    with _told(prefix):
+    with told(prefix):
         fs, path = filesystem(prefix)
         fs.invalidate_cache()
         if not fs.exists(path):
@@ -166,7 +165,7 @@ def is_same(one: str, other: str) -> bool:
 
 def identity(url: str) -> str:
     """What changes when the object changes: ETag, or size and time of modification."""
-    with _told(url):
+    with told(url):
         fs, path = filesystem(url)
         fs.invalidate_cache()
         info = fs.info(path)
@@ -176,7 +175,7 @@ def identity(url: str) -> str:
 
 def size(url: str) -> int:
     """Bytes of an object."""
-    with _told(url):
+    with told(url):
         fs, path = filesystem(url)
         return int(fs.size(path) or 0)
 
@@ -217,47 +216,9 @@ def _mend(url: str, error: BaseException) -> str:
     return "choose a folder you may write to"
 
 
-def local_copy(url: str) -> Path:
-    """A local file with the object's bytes, fetched once per machine and version."""
-    if not is_remote(url):
-        return local_path(url)
-    with _told(url):
-        return _fetched(url)
-
-
-def _fetched(url: str) -> Path:
-    fs, path = filesystem(url)
-    key = hashlib.sha256(f"{url};{identity(url)}".encode()).hexdigest()[:16]
-    copy = Path(tempfile.gettempdir(), f"segtasks-{os.getuid()}", key, path.rsplit("/", 1)[-1])
-    if not copy.exists():
-        with replacing(copy) as temporary:
-            fs.get_file(path, str(temporary))
-    return copy
-
-
-def copy_companion(url: str, suffix: str) -> None:
-    """Bring ``url`` + ``suffix`` beside the local copy of ``url``; what is gone there goes here.
-
-    Beside a local file it lies anyway.
-    """
-    if not is_remote(url):
-        return
-    local = local_copy(url)
-    beside = local.with_name(f"{local.name}{suffix}")
-    with _told(f"{url}{suffix}"):
-        fs, path = filesystem(f"{url}{suffix}")
-        fs.invalidate_cache()
-        try:
-            with replacing(beside) as temporary:
-                fs.get_file(path, str(temporary))
-        except (FileNotFoundError, PermissionError):
-            # Who may not list a bucket is not told whether an object is there.
-            beside.unlink(missing_ok=True)
-
-
 def find(pattern: str) -> list[str]:
     """Urls of the objects that match a glob, sorted; relative ones stay relative."""
-    with _told(pattern):
+    with told(pattern):
         fs, path = filesystem(pattern)
         fs.invalidate_cache()
         found = fs.glob(path, detail=True)

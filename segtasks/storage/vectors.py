@@ -1,15 +1,12 @@
 """Vector files by windows: the features that may touch one, on a raster's pixel grid, and burnt.
 
 GeoPackage, FlatGeobuf and Shapefile are read through their spatial index, GeoParquet and GeoJSON,
-which have none, once and kept. Needs geopandas: ``pip install 'segtasks[vectors]'``.
+which have none, once and kept.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,21 +15,17 @@ from rasterio import Affine
 from rasterio.features import rasterize
 from rasterio.transform import array_bounds
 
+from segtasks.addresses import public
 from segtasks.errors import SourceError
 from segtasks.grid import Window
 from segtasks.raster import Raster
-from segtasks.storage import objects
+from segtasks.storage import layers, objects
 from segtasks.storage.aligned import footprint_of, reprojected, require_overlap
+from segtasks.storage.layers import GEOJSON, LAYER, PARQUET
 
-PARQUET, GEOJSON = (".parquet", ".geoparquet"), (".geojson", ".json")
 SUFFIXES = (".gpkg", ".fgb", ".shp", *PARQUET, *GEOJSON)
-LAYER = "|layername="
-"""Between file and layer, as QGIS writes it."""
 MARGIN_PX = 64
 """Read around a window: an edge that is straight in one CRS bends in another."""
-KEPT_FILES = 32
-"""Many data sets have a GeoJSON per image."""
-_reading = threading.Lock()
 
 Box = tuple[float, float, float, float]
 """(left, bottom, right, top)."""
@@ -61,7 +54,7 @@ class Features:
 
 def is_vector(url: str) -> bool:
     """Whether ``url`` has the suffix of a vector file."""
-    return PurePosixPath(url.partition(LAYER)[0]).suffix.lower() in SUFFIXES
+    return PurePosixPath(public(url.partition(LAYER)[0])).suffix.lower() in SUFFIXES
 
 
 def describe(url: str) -> Vectors:
@@ -71,14 +64,14 @@ def describe(url: str) -> Vectors:
         SourceError: missing, unreadable, or several layers and none named.
     """
     name, _, asked = url.partition(LAYER)
-    path, layer = _local(name), asked or None
+    path, layer = layers.local(name), asked or None
     identity = objects.identity(str(path))
-    if _is_kept(path):
-        frame = _kept(url, str(path), layer, identity)
+    if layers.is_kept(path):
+        frame = layers.kept(url, str(path), layer, identity)
         columns = frame.columns.drop(frame.geometry.name)
         crs, bounds = frame.crs, frame.total_bounds
     else:
-        layer, info = _info(url, path, layer)
+        layer, info = layers.info(url, path, layer)
         columns, crs, bounds = info["fields"], info["crs"], info["total_bounds"]
     names = tuple(str(column) for column in columns)
     return Vectors(url, path, layer, identity, names, _wkt(crs), _box(bounds))
@@ -128,7 +121,7 @@ def everything(vectors: Vectors) -> tuple[Any, ...]:
     Raises:
         SourceError: the file cannot be read.
     """
-    return tuple(_frame(vectors.url, vectors.path, vectors.layer, {}).geometry)
+    return tuple(layers.frame(vectors.url, vectors.path, vectors.layer, {}).geometry)
 
 
 def burn(
@@ -167,86 +160,11 @@ def _search_box(vectors: Vectors, like: Raster, window: Window) -> Box:
 
 def _found(vectors: Vectors, box: Box, column: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame
     """The features whose boxes meet ``box``, in file order: an index has an order of its own."""
-    if _is_kept(vectors.path):
-        frame = _kept(vectors.url, str(vectors.path), vectors.layer, vectors.identity)
+    if layers.is_kept(vectors.path):
+        frame = layers.kept(vectors.url, str(vectors.path), vectors.layer, vectors.identity)
         return frame.iloc[np.sort(frame.sindex.intersection(box))]
     options = {"columns": [column] if column else [], "bbox": box, "fid_as_index": True}
-    return _frame(vectors.url, vectors.path, vectors.layer, options).sort_index()
-
-
-def _is_kept(path: Path) -> bool:
-    return path.suffix.lower() in (*PARQUET, *GEOJSON)
-
-
-def _kept(url: str, path: str, layer: str | None, identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    """The whole file and its index in memory; one thread reads, the others wait for it."""
-    with _reading:
-        return _whole(url, path, layer, identity)
-
-
-@lru_cache(maxsize=KEPT_FILES)
-def _whole(url: str, path: str, layer: str | None, _identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    frame = _frame(url, Path(path), layer, {})
-    assert frame.sindex is not None  # built now, not by several threads at once
-    return frame
-
-
-def _frame(url: str, path: Path, layer: str | None, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    geopandas = _geopandas(url)
-    try:
-        if path.suffix.lower() in PARQUET:
-            return geopandas.read_parquet(path)
-        return geopandas.read_file(path, layer=layer, engine="pyogrio", **options)
-    except (ValueError, RuntimeError, OSError) as error:  # pyogrio's and pyarrow's own errors
-        raise _unreadable(url, error) from None
-
-
-def _info(url: str, path: Path, layer: str | None) -> tuple[str, dict[str, Any]]:
-    """The layer's name and pyogrio's header of it."""
-    _geopandas(url)
-    import pyogrio  # noqa: PLC0415 - comes with geopandas, which is an extra
-
-    try:
-        layer = layer or _only(url, [name for name, kind in pyogrio.list_layers(path) if kind])
-        return layer, pyogrio.read_info(path, layer=layer, force_total_bounds=True)
-    except (ValueError, RuntimeError) as error:
-        raise _unreadable(url, error) from None
-
-
-def _only(url: str, layers: Sequence[str]) -> str:
-    """The one layer with shapes; QGIS keeps styles in others, which have none."""
-    if not layers:
-        raise SourceError(f"{url}: has no layer with shapes; check the file")
-    if len(layers) > 1:
-        raise SourceError(
-            f"{url}: has the layers {', '.join(layers)}; name one: {url}{LAYER}{layers[0]}"
-        )
-    return layers[0]
-
-
-def _unreadable(url: str, error: Exception) -> SourceError:
-    reason = " ".join(str(error).split())
-    return SourceError(f"{url}: cannot be read as vectors ({reason}); mend or convert it")
-
-
-def _geopandas(url: str) -> ModuleType:
-    try:
-        import geopandas  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise SourceError(
-            f"{url}: vectors need geopandas; pip install 'segtasks[vectors]'"
-        ) from None
-    module: ModuleType = geopandas
-    return module
-
-
-def _local(name: str) -> Path:
-    if objects.is_remote(name) and name.lower().endswith(".shp"):
-        raise SourceError(f"{name}: a Shapefile is several files; convert it to GeoPackage")
-    path = objects.local_copy(name)
-    if not path.exists():
-        raise SourceError(f"{name}: no such file; check the path")
-    return path
+    return layers.frame(vectors.url, vectors.path, vectors.layer, options).sort_index()
 
 
 def _wkt(crs: Any) -> str | None:  # noqa: ANN401 - pyproj's CRS, a text or None

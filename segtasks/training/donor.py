@@ -6,7 +6,7 @@ from segtasks.errors import ModelError
 from segtasks.networks import shelf
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
-from segtasks.storage import objects
+from segtasks.storage import copies
 
 
 def donor_path(init: str) -> Path:
@@ -15,7 +15,7 @@ def donor_path(init: str) -> Path:
     Raises:
         ModelError: there is no such file.
     """
-    path = objects.local_copy(shelf.resolve(init))
+    path = copies.local_copy(shelf.resolve(init))
     if not path.is_file():
         raise ModelError(f"{init}: no such file to begin from; check `init`")
     return path

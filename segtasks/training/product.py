@@ -5,6 +5,7 @@ from pathlib import PurePath
 import torch
 from torch import nn
 
+from segtasks.addresses import public
 from segtasks.networks.card import Card
 from segtasks.networks.model_file import make_card, save
 from segtasks.training.checkpoint import Best
@@ -61,7 +62,7 @@ def _provenance(
     return {
         "sources": _listed(job.sources),
         "validation": _listed(job.validation),
-        "init": PurePath(job.init).name if job.init else None,
+        "init": PurePath(public(job.init)).name if job.init else None,
         "note": job.note,
         "seed": job.seed,
         "recipe": settings.recipe,
@@ -81,4 +82,4 @@ def _provenance(
 
 def _listed(sources: tuple[Source, ...]) -> str:
     """Names without folders: a model file travels, and folders are nobody's business."""
-    return ", ".join(PurePath(source.origin).name for source in sources)
+    return ", ".join(PurePath(public(source.origin)).name for source in sources)

@@ -1,28 +1,41 @@
-"""A Dask cluster whose workers die at one tile, as a library that crashes would make them."""
+"""Processes that die at one tile, as a library that crashes or ``kill -9`` would make them.
+
+A Dask cluster of such workers, and ``python -m crashing STAGE run ...``, which is `segtasks`.
+"""
 
 import os
+import signal
+import sys
+from importlib import import_module
 from typing import Any
 
 from distributed import Nanny, Scheduler, SpecCluster
 
+from segtasks.cli import main
 from segtasks.grid import Tile
 from segtasks.plan import Plan
-from segtasks.stages import predict
 from segtasks.storage.receipts import Receipt
 
 FATAL = Tile(1, 1)
-_run = predict.run
 
 
-def _crash(plan: Plan, tile: Tile) -> Receipt:
-    if tile == FATAL:
-        os._exit(11)
-    return _run(plan, tile)
+def doom(stage: str) -> None:
+    """Let this process die at one tile of a stage: its data are there, its receipt is not."""
+    module = import_module(f"segtasks.stages.{stage}")
+    run = module.run
+
+    def die(plan: Plan, tile: Tile) -> Receipt:
+        receipt: Receipt = run(plan, tile)
+        if tile == FATAL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return receipt
+
+    module.run = die  # type: ignore[attr-defined] # a module's
 
 
 def dask_setup(worker: object) -> None:  # noqa: ARG001 - Dask calls it with the worker
     """Preload hook: runs in each worker process."""
-    predict.run = _crash
+    doom("predict")
 
 
 def cluster() -> Any:  # noqa: ANN401 - untyped
@@ -32,3 +45,8 @@ def cluster() -> Any:  # noqa: ANN401 - untyped
         workers={name: {"cls": Nanny, "options": options} for name in ("a", "b")},
         scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}},
     )
+
+
+if __name__ == "__main__":
+    doom(sys.argv.pop(1))
+    main()

@@ -13,9 +13,11 @@ import masks
 import pytest
 from PIL import Image
 from prefect_server import Server, job, wait_until
+from swift_server import ObjectStore
 
 from flows.interrupted import MESSAGE, mark_interrupted
 from flows.up import POOL
+from segtasks.storage import objects
 
 
 def test_the_form_reads_well(server: Server) -> None:
@@ -49,6 +51,23 @@ def test_the_on_demand_deployment_over_rest(
     assert {task["name"] for task in tasks} == {"ingest", "predict", "write"}
     assert "predict tile (2, 2) done" in server.log(run_id)  # said by a Dask worker
     assert_told(server, run_id, tmp_path)
+
+
+def test_a_signed_source_has_its_secret_in_the_parameters_alone(
+    server: Server, inputs: dict[str, Any], s3: ObjectStore, tmp_path: Path
+) -> None:
+    objects.put_file(inputs["folder"] / "incoming" / "a.tif", f"{s3.url}/a.tif")
+    s3.let_all_read()
+    source = f"{s3.public_url}/a.tif?X-Amz-Signature=hushhush"
+    inline = {"kind": "inline"}
+    run_id = server.start("on-demand", job(inputs, tmp_path, source=source, compute=inline))
+    run = server.end_of(run_id)
+    assert run.pop("parameters")["job"]["source"] == source
+    assert (run["state_type"], run["name"]) == ("COMPLETED", "segment a.tif with m")
+    artifacts = server.call("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    assert f"{s3.public_url}/a.tif" in json.dumps(artifacts)
+    tasks = server.call("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
+    assert "hushhush" not in json.dumps([run, artifacts, tasks, server.log(run_id)])
 
 
 def assert_told(server: Server, run_id: str, to: Path) -> None:

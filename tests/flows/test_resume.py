@@ -3,12 +3,20 @@
 import json
 import random
 import shutil
+import signal
 import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import geopandas
 import job_runs
 import psutil
 import pytest
+
+from flows.route import segment
+from segtasks.job import make_job
 
 OPTIONS = ("--tile-px", "256", "--patch-px", "256", "--overlap-px", "128")
 MANY_TILES = ("--tile-px", "64", *OPTIONS[2:])
@@ -114,3 +122,47 @@ def test_a_changed_source_refuses_to_mix(scene: tuple[Path, Path, Path], tmp_pat
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "differs from ingest on" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """A job for a clean mask and its polygons, and the results of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("drawn")
+    values = {
+        "source": str(job_runs.write_photo(folder / "photo.tif", 256, 320, nodata_rows=20)),
+        "model": str(job_runs.write_network(folder / "m.safetensors", "linear", width=1)),
+        "tiling": {"tile_px": 64, "patch_px": 64, "overlap_px": 0},
+        "compute": {"kind": "inline"},
+        "crf": None,
+        "cleanup": {"sieve_px": 30},
+        "vectors": {"format": "gpkg", "simplify_m": 0.5},
+    }
+    segment(make_job({**values, "to": str(folder / "whole")}))
+    return values, folder / "whole"
+
+
+@pytest.mark.parametrize("stage", ["components", "sieve", "vectorise"])
+def test_killed_while_cleaning_up_and_drawing(
+    drawn: tuple[dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    values, whole = drawn
+    job, file = {**values, "to": str(tmp_path / "o")}, tmp_path / "job.json"
+    file.write_text(json.dumps(job))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    words = [sys.executable, "-m", "crashing", stage, "run", "--job", str(file)]
+    killed = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = Counter(Path(name).parent.name for name in job_runs.receipts(tmp_path / "o"))
+    result = segment(make_job(job))
+    assert result.tiles_done == {name: n - done[name] for name, n in result.tiles.items()}
+    assert 0 < result.tiles_done[stage] <= 20
+    for name in ("mask.tif", "confidence.tif"):
+        assert job_runs.sha(tmp_path / "o" / name) == job_runs.sha(whole / name)
+    assert features(tmp_path / "o") == features(whole)
+
+
+def features(to: Path) -> list[tuple[Any, ...]]:
+    """Every polygon with its attributes, in an order of their own."""
+    frame = geopandas.read_file(to / "polygons.gpkg")
+    frame["geometry"] = frame.geometry.to_wkb()
+    return sorted(frame.itertuples(index=False, name=None))

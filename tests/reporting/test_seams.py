@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from segtasks.grid import Window
-from segtasks.reporting import seams
+from segtasks.reporting import seams, stretches
 from segtasks.reporting.seams import Seams, check
 
 Mask = npt.NDArray[np.uint8]
@@ -114,7 +114,7 @@ def test_a_large_raster_is_sampled_and_the_sample_is_always_the_same() -> None:
         return np.asarray((rows // 37 + cols // 53) % 3, np.uint8)
 
     first = check(raster, {"patches": 64}, 1, read)
-    assert len(asked) == seams.MOST_STRETCHES
+    assert len(asked) == stretches.MOST_STRETCHES
     assert max(window.pixels for window in asked) <= 128 * 50
     assert first.borders[0].stretches == len(asked) == len(set(asked))
     rows = sum(window.width == 128 for window in asked)
@@ -127,10 +127,10 @@ def test_every_stretch_and_its_crop_lie_inside(
     height: int, width: int, step: int, data: st.DataObject
 ) -> None:
     raster = Window(0, 0, height, width)
-    total = sum(seams._lines(raster, a, step) * seams._pieces(raster, a) for a in (0, 1))  # noqa: SLF001
+    total = sum(stretches._lines(raster, a, step) * stretches._pieces(raster, a) for a in (0, 1))  # noqa: SLF001
     if not total:
         return
-    stretch = seams._stretch(raster, step, data.draw(st.integers(0, total - 1)))  # noqa: SLF001
+    stretch = stretches._stretch(raster, step, data.draw(st.integers(0, total - 1)))  # noqa: SLF001
     assert stretch.at % step == 0
     assert 0 < stretch.at < raster.shape[stretch.axis]
     assert 0 < stretch.length <= 128

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from segtasks.errors import DestinationError, StorageError
-from segtasks.storage import objects
+from segtasks.storage import copies, objects
 
 NAMES = ("a.json", "b c#?%.json", "[x].json", "ö.json")
 
@@ -97,12 +97,12 @@ def test_copy_of_a_remote_object_is_fetched_once_per_version(
     s3 = request.getfixturevalue("s3")
     url, began = f"{s3.url}/model", time.time()
     objects.write_bytes(url, b"first")
-    first = objects.local_copy(url)
-    assert objects.local_copy(url) == first
+    first = copies.local_copy(url)
+    assert copies.local_copy(url) == first
     asked = s3.requests("/model", since=began)
     assert len([each for each in asked if each.method == "GET"]) == 1
     objects.write_bytes(url, b"second")
-    assert objects.local_copy(url).read_bytes() == b"second"
+    assert copies.local_copy(url).read_bytes() == b"second"
     assert first.read_bytes() == b"first"
 
 
@@ -143,7 +143,7 @@ def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
     program = f"""
 import resource, signal
 from segtasks.errors import StorageError
-from segtasks.storage import objects
+from segtasks.storage import copies, objects
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))
 try:
