@@ -83,7 +83,7 @@ class Beside:
 
 
 def counted(raster: Window, step_px: int, beside: Beside, read: ReadMask) -> list[Counts]:
-    """The counts of the sampled stretches with a pair across and beside; in the order of the file's rows."""
+    """Of the sampled stretches those with a pair across and beside, in the order of their lines."""
     rng = np.random.default_rng(SEED)
     total = sum(_lines(raster, axis, step_px) * _pieces(raster, axis) for axis in (0, 1))
     chosen = rng.choice(total, min(total, MOST_STRETCHES), replace=False)
