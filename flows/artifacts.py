@@ -37,14 +37,15 @@ Row = dict[str, Any]
 class ProgressArtifacts:
     """One progress artifact per stage with its pace, updated at most every two seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "tile") -> None:
+        self._unit = unit
         self._ids: dict[str, Any] = {}
         self._told: dict[str, float] = {}
         self._paces: dict[str, Pace] = {}
 
     def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Take the news of a stage."""
-        pace = self._paces.setdefault(stage, Pace(total=total, first=done))
+        pace = self._paces.setdefault(stage, Pace(total=total, first=done, unit=self._unit))
         pace.tell(done, total, px)
         now, share = time.monotonic(), 100.0 * done / max(total, 1)
         text = f"{stage}: {pace.text()}"
@@ -107,8 +108,13 @@ def show(result: Result, model: str, timings: list[Row]) -> None:
     if timings:
         create_table_artifact(timings, key="timings", description=result.source)
     if "quicklook" in result.urls:
-        picture = _data_uri(objects.read_bytes(result.urls["quicklook"]))
-        create_image_artifact(picture, key="quicklook", description=result.source)
+        show_picture(result.urls["quicklook"], "quicklook", result.source)
+
+
+def show_picture(url: str, key: str, description: str) -> None:
+    """A PNG file, as an image of the run."""
+    picture = _data_uri(objects.read_bytes(url))
+    create_image_artifact(picture, key=key, description=description)
 
 
 def show_batch(source: str, rows: list[Row]) -> None:

@@ -1,12 +1,18 @@
 """The flow that trains: label rasters in, a model file out."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
+from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import ProgressArtifacts, show_picture
 from flows.refusal import parsed, told
+from segtasks.addresses import public
 from segtasks.training.job import TrainJob
+
+if TYPE_CHECKING:
+    from segtasks.training.loop import Progress, Result
 
 
 @flow(name="train", persist_result=False, validate_parameters=False)  # see refusal
@@ -22,12 +28,12 @@ def train(job: TrainJob) -> dict[str, Any] | State[Any]:
 
 
 def _train(job: TrainJob) -> dict[str, Any]:
-    from segtasks.training.loop import Progress  # noqa: PLC0415 - torch, for deploying not needed
-    from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
+    from segtasks.training.loop import train as start  # noqa: PLC0415 - torch: not to deploy
 
-    logger = get_run_logger()
+    logger, shown = get_run_logger(), ProgressArtifacts("iteration")
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: "Progress") -> None:
+        shown.tell("train", progress.iteration, progress.iterations)
         if progress.scores is not None:
             logger.info(
                 "iteration %d of %d: loss %.4f, mIoU %.4f",
@@ -38,6 +44,16 @@ def _train(job: TrainJob) -> dict[str, Any]:
             )
 
     result = start(job, tell, logger.info)
-    names = [entry.name for entry in job.legend]
+    table = result.scores.table([entry.name for entry in job.legend])
+    _show(result, table)
     facts = {"model": result.out, "iteration": result.iteration, "curves": list(result.curves)}
-    return facts | result.scores.table(names)
+    return facts | table
+
+
+def _show(result: "Result", table: dict[str, float | None]) -> None:
+    """The figures of the best validation, and the curves."""
+    rows = [{"figure": name, "value": value} for name, value in table.items()]
+    text = f"{public(result.out)}, of iteration {result.iteration}"
+    create_table_artifact(rows, key="validation", description=text)
+    picture = next(url for url in result.curves if url.endswith(".png"))
+    show_picture(picture, "curves", text)

@@ -13,11 +13,13 @@ class Pace:
 
     Attributes:
         px: of all tiles together; 0 where that is not known.
+        unit: what is counted, one of it.
     """
 
     total: int
     first: int
     clock: Callable[[], float] = time.monotonic
+    unit: str = "tile"
     px: int = 0
     done: int = 0
     started: float = field(init=False)
@@ -43,7 +45,7 @@ class Pace:
 
     def text(self) -> str:
         """Tiles done, and how fast."""
-        told, speed = f"{self.done} of {self.total} tiles", self.speed()
+        told, speed = f"{self.done} of {self.total} {self.unit}s", self.speed()
         return f"{told}, {speed}" if speed else told
 
     def speed(self) -> str:
@@ -51,7 +53,8 @@ class Pace:
         speed = self.tiles_per_second
         if not speed:
             return ""
-        told = f"{speed:.3g} tiles/s" if speed >= 1 else f"{1 / speed:.3g} s per tile"
+        unit = self.unit
+        told = f"{speed:.3g} {unit}s/s" if speed >= 1 else f"{1 / speed:.3g} s per {unit}"
         area = f", {speed * self.px / self.total / 1e6:.3g} MPx/s" if self.px else ""
         left = (self.total - self.done) / speed
         end = f"{duration(left)} left" if left else duration(self.seconds)

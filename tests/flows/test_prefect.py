@@ -17,6 +17,8 @@ from swift_server import ObjectStore
 
 from flows.interrupted import MESSAGE, mark_interrupted
 from flows.up import POOL
+from segtasks.networks.card_file import read_card
+from segtasks.scenes import LEGEND, write_scene
 from segtasks.storage import objects
 
 
@@ -99,6 +101,32 @@ def test_masks_are_evaluated_over_rest(server: Server, tmp_path: Path) -> None:
     body = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": ["evaluation"]}}}
     rows = json.loads(server.call("/artifacts/filter", body)[0]["data"])
     assert [row["class"] for row in rows] == ["field", "road", "roof", "mean"]
+
+
+def test_a_network_is_trained_over_rest(server: Server, tmp_path: Path) -> None:
+    labels = write_scene(tmp_path / "s.tif", 53, 96, 128)
+    pair = {"image": f"{tmp_path}/s.tif", "labels": str(labels)}
+    shown = LEGEND[:-1]  # so small a scene has no field
+    legend = [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(shown)]
+    train: dict[str, Any] = {"sources": [pair], "validation": [pair], "legend": legend}
+    train |= {"network": "linear", "iterations": 4, "crop_px": 32, "batch": 2}
+    train |= {"out": f"{tmp_path}/new.safetensors"}
+    run_id = server.start("train", train)
+    state = server.end_of(run_id)["state"]
+    assert state["type"] == "COMPLETED", state["message"]
+    assert read_card(tmp_path / "new.safetensors").network == "linear"
+    # The last lines of a run may come after its end.
+    wait_until(lambda: "iteration 4 of 4: loss " in server.log(run_id), 20)
+    assert server.artifact(run_id, "train")["description"].startswith("train: 4 of 4 iterations")
+    figures = {row["figure"]: row["value"] for row in server.table(run_id, "validation")}
+    assert 0 < figures["mean_iou"] < figures["pixel_accuracy"] <= 1
+    assert server.artifact(run_id, "curves")["type"] == "image"
+    refused = server.start("train", train | {"ignore": 0})
+    state = server.end_of(refused)["state"]
+    assert (state["type"], state["message"].partition(" (got")[0]) == (
+        "FAILED",
+        "job: ignore is 0, a class; choose 5 … 255",
+    )
 
 
 def test_a_wrong_value_is_refused_by_the_form(
