@@ -57,7 +57,6 @@ class Checkpoint:
         identity: of the job and its data; another job's state is not taken up.
         iteration: of the last update.
         weights: of the network.
-        average: of them over the iterations, where the job asks for it.
         optimizer: its state.
         scaler: the loss scale's state; empty without one.
         best: of the validations so far.
@@ -67,7 +66,6 @@ class Checkpoint:
     identity: dict[str, Any]
     iteration: int = 0
     weights: Weights = field(default_factory=dict)
-    average: Weights = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
     best: Best | None = None

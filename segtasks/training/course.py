@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segtasks.training import checkpoint
 from segtasks.training.checkpoint import Checkpoint, Step
@@ -53,7 +52,6 @@ class Course:
         material: the data.
         module: the network.
         stepper: updates it.
-        average: over the iterations, of the network's weights and running statistics.
     """
 
     ranks: Ranks
@@ -62,18 +60,10 @@ class Course:
     material: Material
     module: nn.Module
     stepper: Stepper
-    average: AveragedModel | None
-
-    @property
-    def judged(self) -> nn.Module:
-        """The network that is validated and kept: the average where there is one."""
-        return self.average.module if self.average else self.module
 
     def resume(self, kept: Checkpoint) -> None:
         """Give network and optimizer the state of a checkpoint."""
         self.module.load_state_dict(kept.weights)
-        if self.average:
-            self.average.load_state_dict(kept.average)
         self.stepper.optimizer.load_state_dict(kept.optimizer)
         self.stepper.scaler.load_state_dict(kept.scaler)
 
@@ -100,21 +90,18 @@ class Course:
                     break
 
     def _done(self, state: Checkpoint, iteration: int, loss: float) -> Progress:
-        """Average; validate and keep the state where it is time to."""
-        if self.average:
-            self.average.update_parameters(self.module)
+        """Validate and keep the state where it is time to."""
         due = iteration % self.job.validate_every == 0 or iteration == self.settings.iterations
         scores = self._validated() if due else None
         rate = self.settings.rate_at(iteration)
         step = Step(iteration, loss, rate, scores.mean_iou if scores else None)
-        state.note(step, scores, self.judged)
+        state.note(step, scores, self.module)
         if self.ranks.is_first and (scores or iteration % self.job.checkpoint_every == 0):
             self._keep(state)
         return Progress(iteration, self.settings.iterations, loss, rate, scores)
 
     def _keep(self, state: Checkpoint) -> None:
         state.weights = dict(self.module.state_dict())
-        state.average = dict(self.average.state_dict()) if self.average else {}
         state.optimizer = self.stepper.optimizer.state_dict()
         state.scaler = self.stepper.scaler.state_dict()
         checkpoint.write(Path(self.job.checkpoint_file), state)
@@ -130,9 +117,9 @@ class Course:
 
     def _validated(self) -> Scores:
         """Each process does its part of the pairs."""
-        self.ranks.align(self.judged)
+        self.ranks.align(self.module)
         found = evaluate_network(
-            self.judged,
+            self.module,
             self.material.validation[self.ranks.rank :: self.ranks.size],
             self.material.normalisation,
             classes=len(self.job.legend),
@@ -157,14 +144,4 @@ def make_course(
         material.class_weights.to(job.device),
         ranks,
     )
-    return Course(
-        ranks, job, settings, material, start.module, stepper, _average(job, start.module)
-    )
-
-
-def _average(job: TrainJob, module: nn.Module) -> AveragedModel | None:
-    """Polyak's average in its exponential form (Polyak & Juditsky 1992), as torch makes it."""
-    if not job.ema_decay:
-        return None
-    mean = get_ema_multi_avg_fn(job.ema_decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(module, multi_avg_fn=mean, use_buffers=True)
+    return Course(ranks, job, settings, material, start.module, stepper)

@@ -108,11 +108,6 @@ class TrainJob(Part):
     gradient_norm: PositiveFloat = Field(
         default=5.0, description="longer gradients are cut to this"
     )
-    ema_decay: Share = Field(
-        default=0.0,
-        description="validate and keep an exponential average of the weights: what each iteration "
-        "leaves of it, e.g. 0.99; 0: the weights themselves",
-    )
     accumulate: PositiveInt = Field(
         default=1, description="parts in which a batch goes through the network, to save memory"
     )

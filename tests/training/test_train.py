@@ -57,27 +57,6 @@ def test_the_same_job_gives_the_same_bytes(jobs: Jobs) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_the_file_holds_the_average_of_all_iterations(jobs: Jobs) -> None:
-    settings: dict[str, Any] = {**LEAN, "policy": "fixed", "optimizer": "sgd"}
-
-    def trained(iterations: int, ema_decay: float = 0) -> dict[str, torch.Tensor]:
-        job = jobs(**settings, iterations=iterations, ema_decay=ema_decay)
-        train(job)
-        return load(job.out)[0].state_dict()
-
-    each = [trained(iterations) for iterations in range(1, 5)]
-    average = trained(4, 0.7)
-    expected = each[0]
-    for weights in each[1:]:
-        expected = {key: 0.7 * expected[key] + 0.3 * value for key, value in weights.items()}
-    moved = 0
-    for key, value in average.items():
-        if value.is_floating_point():
-            torch.testing.assert_close(value, expected[key])
-            moved += not torch.equal(value, each[-1][key])
-    assert moved > 20
-
-
 def test_the_file_holds_the_network_that_was_validated(jobs: Jobs) -> None:
     job = jobs(**LEAN, iterations=4, validation_px=96)
     result = train(job)

@@ -70,13 +70,9 @@ def test_stopped_after_any_iteration_it_ends_as_if_it_had_not(
         Path(job.out).unlink()
 
 
-@pytest.mark.parametrize("ema_decay", [0, 0.8])
-def test_momentum_dropout_and_early_stop_survive(
-    jobs: Jobs, tmp_path: Path, ema_decay: float
-) -> None:
+def test_momentum_dropout_and_early_stop_survive(jobs: Jobs, tmp_path: Path) -> None:
     settings = {
         **LEAN,
-        "ema_decay": ema_decay,
         "optimizer": "sgd",
         "iterations": 40,
         "crop_px": 64,
