@@ -164,5 +164,5 @@ def test_killed_while_cleaning_up_and_drawing(
 def features(to: Path) -> list[tuple[Any, ...]]:
     """Every polygon with its attributes, in an order of their own."""
     frame = geopandas.read_file(to / "polygons.gpkg")
-    frame["geometry"] = frame.geometry.to_wkb()
-    return sorted(frame.itertuples(index=False, name=None))
+    rows = frame.drop(columns="geometry").assign(wkb=frame.geometry.to_wkb())
+    return sorted(rows.itertuples(index=False, name=None))
