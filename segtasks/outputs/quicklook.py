@@ -9,6 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 
 GAP_PX, NODATA = 8, 255
+PAPER = 235
+"""Grey of nodata in masks and of the gaps: unlike black, seldom a class's colour."""
 PERCENTILES = (2, 98)
 Rgba = tuple[int, int, int, int]
 
@@ -20,11 +22,11 @@ def draw(
     *more: npt.NDArray[np.uint8],
 ) -> bytes:
     """PNG of ``image`` (C, h, w), ``mask`` (h, w) and ``more`` masks, left to right."""
-    table = np.zeros((256, 3), np.uint8)
+    table = np.full((256, 3), PAPER, np.uint8)
     for class_id, rgba in colormap.items():
-        table[class_id] = rgba[:3]
+        table[class_id] = rgba[:3] if rgba[3] else PAPER
     panels = [visible(image, mask != NODATA), *(table[each] for each in (mask, *more))]
-    gap = np.full((mask.shape[0], GAP_PX, 3), 255, np.uint8)
+    gap = np.full((mask.shape[0], GAP_PX, 3), PAPER, np.uint8)
     row = [part for panel in panels for part in (panel, gap)][:-1]
     out = io.BytesIO()
     Image.fromarray(np.concatenate(row, axis=1)).save(out, "PNG")
