@@ -52,11 +52,19 @@ class Augmentation(Part):
 class TrainJob(Part):
     """Labels in, model file out. The same job gives the same weights on the same machine."""
 
-    sources: tuple[Source, ...] = Field(min_length=1)
-    validation: tuple[Source, ...] = Field(min_length=1)
-    legend: tuple[ClassEntry, ...] = Field(min_length=2)
+    sources: tuple[Source, ...] = Field(
+        min_length=1, description="images and labels to learn from: pairs, or files that list them"
+    )
+    validation: tuple[Source, ...] = Field(
+        min_length=1, description="the same, to choose the best iteration by"
+    )
+    legend: tuple[ClassEntry, ...] = Field(
+        min_length=2, description="classes in the order of their ids, from 0 on"
+    )
     out: str = Field(min_length=1, description="model file to write, .safetensors")
-    network: str = "fcn8s_lean"
+    network: str = Field(
+        default="fcn8s_lean", description="a name of docs/networks.md, e.g. segnet, pspnet50"
+    )
     width: PositiveFloat | None = Field(
         default=None, description="multiplier of channels; none: init's, 1 by a paper, else 0.25"
     )
@@ -103,8 +111,10 @@ class TrainJob(Part):
     loss_scales: Scales | None = Field(
         default=None, description="of the image, a loss each and for their maximum; none: recipe's"
     )
-    loss: Loss = "cross_entropy"
-    class_weights: Literal["equal", "median_frequency"] = "equal"
+    loss: Loss = Field(default="cross_entropy", description="+: the sum of both")
+    class_weights: Literal["equal", "median_frequency"] = Field(
+        default="equal", description="median_frequency: rare classes weigh more"
+    )
     gradient_norm: PositiveFloat = Field(
         default=5.0, description="longer gradients are cut to this"
     )
@@ -122,8 +132,8 @@ class TrainJob(Part):
     )
     checkpoint_every: PositiveInt = Field(default=100, description="iterations")
     fresh: bool = Field(default=False, description="begin anew where there is a checkpoint")
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    device: Literal["cpu", "cuda"] = "cpu"
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of crops, augmentation, weights")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="what trains")
     processes: PositiveInt = Field(
         default=1, description="that share each batch; with cuda one GPU each"
     )
@@ -138,7 +148,11 @@ class TrainJob(Part):
         description="side of the network's pixels; images that know theirs are resampled to it, "
         "none: as they are",
     )
-    licence: str = Field(default="unknown: set it to that of the labels", min_length=1)
+    licence: str = Field(
+        default="unknown: set it to that of the labels",
+        min_length=1,
+        description="kept in the card, with the names that images and labels are to be given under",
+    )
     note: str = Field(default="", description="kept in the card, e.g. the command that was run")
 
     @model_validator(mode="after")

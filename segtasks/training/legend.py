@@ -5,20 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from segtasks.errors import JobError
 from segtasks.networks.card import COLORS, HexColor
+from segtasks.part import Part
 from segtasks.settings import read_yaml
 
 NAME = 5
 """Place of a class's name in a line of a colour table."""
 
 
-class LabelRules(BaseModel):
+class LabelRules(Part):
     """How label files are read, beyond the legend."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     void_colors: tuple[HexColor, ...] = Field(
         default=(), description="colours of masks that are no class, #rrggbb"

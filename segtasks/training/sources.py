@@ -8,23 +8,22 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from segtasks.errors import JobError
+from segtasks.part import Part
 from segtasks.settings import validated
 from segtasks.storage import objects
 
 Split = Literal["train", "val", "test"]
 
 
-class PairSource(BaseModel):
+class PairSource(Part):
     """Images and their labels: one pair, or many by a glob.
 
     ``labels`` may hold ``{parent}`` and ``{stem}``, the image's folder and its name without
     suffix: ``image="scenes/*.tif", labels="{parent}/{stem}_label.tif"``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: str = Field(min_length=1, description="path or url; * ? [] make it a glob")
     labels: str = Field(min_length=1, description="path or url; {parent} and {stem} are filled in")
@@ -35,13 +34,11 @@ class PairSource(BaseModel):
         return self.image
 
 
-class Manifest(BaseModel):
+class Manifest(Part):
     """Pairs listed in a file: .csv, .yaml or .json with image, labels and, if it likes, split.
 
     Any other suffix: the same three per line, with white space between.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     manifest: str = Field(min_length=1, description="path or url")
     split: Split | None = Field(default=None, description="rows of this split only; none: all")
