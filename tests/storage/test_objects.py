@@ -143,7 +143,7 @@ def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
     program = f"""
 import resource, signal
 from segtasks.errors import StorageError
-from segtasks.storage import copies, objects
+from segtasks.storage import objects
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))
 try:
