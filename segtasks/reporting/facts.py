@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from textwrap import shorten
 
-from segtasks.addresses import public
+from segtasks.addresses import public, without_secrets
 from segtasks.plan import Plan
 from segtasks.provenance import area_name
 from segtasks.reporting import classes, seams, settings, words
@@ -110,7 +110,7 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         model=settings.model(plan),
         training=settings.training(plan),
         provenance=_provenance(plan),
-        warnings=plan.warnings,
+        warnings=tuple(map(without_secrets, plan.warnings)),
         files=_files(plan, urls),
     )
 
