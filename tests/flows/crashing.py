@@ -6,6 +6,7 @@ A Dask cluster of such workers, and ``python -m crashing STAGE run ...``, which 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -17,25 +18,47 @@ from segtasks.plan import Plan
 from segtasks.storage.receipts import Receipt
 
 FATAL = Tile(1, 1)
+Run = Callable[[Plan, Tile], Receipt]
 
 
-def doom(stage: str) -> None:
-    """Let this process die at one tile of a stage: its data are there, its receipt is not."""
+def doom(stage: str, death: Callable[[Run], Run]) -> None:
+    """Let this process die at one tile of a stage."""
     module = import_module(f"segtasks.stages.{stage}")
-    run = module.run
+    module.run = death(module.run)  # type: ignore[attr-defined] # a module's
+
+
+def before(run: Run) -> Run:
+    """Nothing of the tile is done."""
 
     def die(plan: Plan, tile: Tile) -> Receipt:
-        receipt: Receipt = run(plan, tile)
-        if tile == FATAL:
-            os.kill(os.getpid(), signal.SIGKILL)
+        _die_at(tile)
+        return run(plan, tile)
+
+    return die
+
+
+def after(run: Run) -> Run:
+    """The tile's data are there, its receipt is not."""
+
+    def die(plan: Plan, tile: Tile) -> Receipt:
+        receipt = run(plan, tile)
+        _die_at(tile)
         return receipt
 
-    module.run = die  # type: ignore[attr-defined] # a module's
+    return die
+
+
+def _die_at(tile: Tile) -> None:
+    if tile == FATAL:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def dask_setup(worker: object) -> None:  # noqa: ARG001 - Dask calls it with the worker
-    """Preload hook: runs in each worker process."""
-    doom("predict")
+    """Preload hook: runs in each worker process.
+
+    At once: a worker that dies after a while takes the tile with it that it has begun to read.
+    """
+    doom("predict", before)
 
 
 def cluster() -> Any:  # noqa: ANN401 - untyped
@@ -48,5 +71,5 @@ def cluster() -> Any:  # noqa: ANN401 - untyped
 
 
 if __name__ == "__main__":
-    doom(sys.argv.pop(1))
+    doom(sys.argv.pop(1), after)
     main()
