@@ -1,7 +1,7 @@
 """The board: which tiles of which stage are done, where stages wait for what they need."""
 
 from collections.abc import Mapping
-from threading import Condition
+from threading import Condition, Lock
 
 from segtasks.grid import Tile
 from segtasks.plan import Plan, Stage
@@ -16,6 +16,7 @@ class Board:
         self._failed: dict[Stage, dict[Tile, str]] = {stage: {} for stage in plan.stages}
         self._changed = Condition()
         self.stopped = False
+        self.trial = Lock()  # held while a tile is tried that may have killed its worker
 
     def done(self, stage: Stage) -> set[Tile]:
         """The finished tiles of a stage."""

@@ -33,7 +33,7 @@ class Engine:
         worker_bytes: memory of the smallest worker process.
         pool: of a stage the name and the number of the processes that do its tiles.
         check: raises ResourceError when there is nobody left to work.
-        killed: the error of a tile that killed its worker on every attempt.
+        killed: the error of a tile whose worker died at every attempt.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Engine:
     check: Callable[[], None] = lambda: None
     killed: tuple[type[BaseException], ...] = ()
 
-    def is_final(self, error: BaseException) -> bool:
-        """Whether the tile was tried again already."""
+    def is_killed(self, error: BaseException) -> bool:
+        """Whether the tile's workers died at every attempt, by this tile or by one beside it."""
         return isinstance(error, self.killed)
 
     def explain(self, error: BaseException) -> str:
         """One line for the user."""
-        if self.is_final(error):
+        if self.is_killed(error):
             return "killed its worker at every attempt (out of memory, or a crash in a library)"
         return " ".join(without_secrets(str(error)).split()) or type(error).__name__
 

@@ -33,6 +33,8 @@ class StageRun:
     todo: deque[Tile] = field(default_factory=deque)
     live: dict[Future[bool], Tile] = field(default_factory=dict)
     attempts: Counter[Tile] = field(default_factory=Counter)
+    suspects: deque[Tile] = field(default_factory=deque)  # were there when their worker died
+    on_trial: Tile | None = None
     failures: int = 0
 
     def run(self) -> int:
@@ -45,11 +47,29 @@ class StageRun:
         self.todo.extend(tile for tile in self.plan.selected(self.stage) if tile not in done)
         count = len(self.todo)
         self._report()
-        while (self.todo or self.live) and not self.board.stopped:
-            self._submit()
-            self._settle()
+        try:
+            self._work()
+        finally:
+            self._end_trial()
         self._raise_failures()
         return count
+
+    def _work(self) -> None:
+        while (self.todo or self.live or self.suspects) and not self.board.stopped:
+            self._try_suspect()
+            self._submit()
+            self._settle()
+
+    def _try_suspect(self) -> None:
+        """One at a time in all stages: who waits beside a tile that kills dies with it."""
+        if self.suspects and self.board.trial.acquire(blocking=False):
+            self.on_trial = self.suspects.popleft()
+            self._start(self.on_trial)
+
+    def _end_trial(self) -> None:
+        if self.on_trial is not None:
+            self.on_trial = None
+            self.board.trial.release()
 
     def _submit(self) -> None:
         """Fill the window with tiles whose input is there."""
@@ -69,7 +89,7 @@ class StageRun:
 
     def _settle(self) -> None:
         """Wait for a tile of ours, or for the stage before."""
-        waiting = bool(self.todo) and len(self.live) < self.engine.in_flight()
+        waiting = bool(self.todo or self.suspects) and len(self.live) < self.engine.in_flight()
         if not self.live:
             self.board.wait(POLL_SECONDS)
             return
@@ -81,18 +101,30 @@ class StageRun:
             self.engine.check()
 
     def _take(self, future: Future[bool], tile: Tile) -> None:
-        error = future.exception()
+        error, was_alone = future.exception(), tile == self.on_trial
+        if was_alone:
+            self._end_trial()
         if error is None:
             self.board.finish(self.stage, tile)
             self._report()
         elif isinstance(error, HOPELESS):
             self.board.stop()
             raise error
-        elif self.engine.is_final(error) or self.attempts[tile] >= self.plan.job.limits.attempts:
-            self._give_up(tile, error)
         else:
-            place, reason = f"({tile.row}, {tile.col})", self.engine.explain(error)
-            logger.warning("%s tile %s failed, trying again: %s", self.stage, place, reason)
+            self._fail(tile, error, was_alone=was_alone)
+
+    def _fail(self, tile: Tile, error: BaseException, *, was_alone: bool) -> None:
+        """Try it again, unless that was done."""
+        killed = self.engine.is_killed(error)
+        again = not was_alone if killed else self.attempts[tile] < self.plan.job.limits.attempts
+        if not again:
+            self._give_up(tile, error)
+            return
+        place, reason = f"({tile.row}, {tile.col})", self.engine.explain(error)
+        logger.warning("%s tile %s failed, trying again: %s", self.stage, place, reason)
+        if killed:
+            self.suspects.append(tile)
+        else:
             self._start(tile)
 
     def _give_up(self, tile: Tile, error: BaseException) -> None:

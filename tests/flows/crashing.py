@@ -6,6 +6,7 @@ A Dask cluster of such workers, and ``python -m crashing STAGE run ...``, which 
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -28,9 +29,11 @@ def doom(stage: str, death: Callable[[Run], Run]) -> None:
 
 
 def before(run: Run) -> Run:
-    """Nothing of the tile is done."""
+    """Nothing of the tile is done, but another waits at the same process by then."""
 
     def die(plan: Plan, tile: Tile) -> Receipt:
+        if tile == FATAL:
+            time.sleep(0.5)
         _die_at(tile)
         return run(plan, tile)
 
@@ -54,18 +57,15 @@ def _die_at(tile: Tile) -> None:
 
 
 def dask_setup(worker: object) -> None:  # noqa: ARG001 - Dask calls it with the worker
-    """Preload hook: runs in each worker process.
-
-    At once: a worker that dies after a while takes the tile with it that it has begun to read.
-    """
+    """Preload hook: runs in each worker process."""
     doom("predict", before)
 
 
 def cluster() -> Any:  # noqa: ANN401 - untyped
-    """Two such workers."""
+    """One such worker: whatever waits beside the fatal tile dies with it each time."""
     options = {"nthreads": 1, "preload": ["crashing"], "memory_limit": 4 * 2**30}
     return SpecCluster(
-        workers={name: {"cls": Nanny, "options": options} for name in ("a", "b")},
+        workers={"doomed": {"cls": Nanny, "options": options}},
         scheduler={"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1"}},
     )
 

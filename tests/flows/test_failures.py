@@ -24,11 +24,12 @@ def values(tmp_path: Path, **settings: object) -> dict[str, object]:
     return {**paths, "crf": None, "tiling": TILING, **settings}
 
 
-def test_a_tile_that_kills_workers_is_given_up_and_the_rest_goes_on(
+def test_a_tile_that_kills_workers_is_given_up_and_those_beside_it_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    crashing = make_job(values(tmp_path, compute=CLUSTER, keep_workspace=True))
+    once: dict[str, object] = {"attempts": 1}
+    crashing = make_job(values(tmp_path, compute=CLUSTER, limits=once, keep_workspace=True))
     with pytest.raises(StageError, match=r"predict: 1 of 9 .*\(1, 1\).*killed its worker"):
         segment(crashing)
     assert not (tmp_path / "o" / "mask.tif").exists()
