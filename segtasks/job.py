@@ -151,7 +151,7 @@ class Job(Part):
     bands: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None,
         description="1-based source bands in the model's order; a band may be repeated. "
-        "Empty: the first bands that are not alpha.",
+        "Empty: those the file names as the model does, else the first that are not alpha.",
         json_schema_extra=ADVANCED,
     )
     stretch: tuple[float, float] | Auto | None = Field(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from segtasks.bands import band_warnings, bands_of
 from segtasks.fingerprints import with_fingerprints
 from segtasks.grid import Grid, Selection, Window
 from segtasks.job import Job
@@ -17,7 +18,6 @@ from segtasks.networks.modes import as_seen, modes_of
 from segtasks.outputs import vector_files
 from segtasks.plan import Plan, Stage
 from segtasks.radiometry import (
-    bands_of,
     colour_range_of,
     colour_warnings,
     model_range_of,
@@ -77,6 +77,7 @@ def make_plan(job: Job) -> Plan:
         settled=as_asked(job.inference),
         warnings=(
             *raster.warnings,
+            *band_warnings(job, raster, card),
             *resolution_advice(raster, card, modes),
             *(colour_warnings(raster, bands, job.stretch) if crf else ()),
             *((WHOLE_READ,) if job.aoi and modes.pooling == "raster" else ()),

@@ -1,4 +1,4 @@
-"""What pixels mean: the bands a network sees, what becomes its 0 and full range, their size."""
+"""What pixels mean: the raw values that become a network's 0 and full range, their size."""
 
 import numpy as np
 
@@ -18,33 +18,6 @@ STRETCH_PERCENTILES = (2, 98)
 LEAST_SHARE = 0.1
 ALIKE = 1.5
 """Ground resolutions up to this factor apart: crops are commonly scaled so much in training."""
-
-
-def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
-    """Return the source bands, 1-based, in the model's order: the job's, or the first that fit.
-
-    Raises:
-        SourceError: too few or too many, or a band is not there.
-    """
-    wanted = len(card.bands)
-    bands = job.bands or raster.bands[:wanted]
-    names = ", ".join(card.bands)
-    if len(bands) != wanted:
-        given = f"{len(raster.bands)} colour band(s)" if not job.bands else f"{len(bands)} chosen"
-        example = ",".join(
-            str(band) for band in (*raster.bands, *[raster.bands[-1]] * wanted)[:wanted]
-        )
-        raise SourceError(
-            f"{job.source}: {given}, but the model needs {wanted} ({names}); "
-            f"choose them, e.g. --bands {example}"
-        )
-    absent = [band for band in bands if band > max(raster.bands)]
-    if absent:
-        raise SourceError(
-            f"{job.source}: has no band {absent[0]}; its colour bands are "
-            f"{', '.join(map(str, raster.bands))}"
-        )
-    return tuple(bands)
 
 
 def model_range_of(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Range | None:

@@ -27,6 +27,7 @@ class Raster:
     Attributes:
         identity: what changes when the source's bytes change (size, ETag or modification time).
         bands: 1-based file bands that hold colour (alpha is validity, never a band).
+        band_names: what the file calls each of its bands, from the first on; empty: not at all.
         palette: RGBA of the colour table of a one-band raster, 256 rows, else ``None``.
         transform: (a, b, c, d, e, f) with x = a*col + b*row + c and y = d*col + e*row + f;
             ``None`` when the file has none.
@@ -45,6 +46,7 @@ class Raster:
     transform: Affine | None
     gcps: tuple[GroundControlPoint, ...] = ()
     rpcs: tuple[tuple[str, str], ...] = ()
+    band_names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int, int], ...] | None = None
     dated: str | None = None
     warnings: tuple[str, ...] = ()
@@ -55,6 +57,10 @@ class Raster:
                 f"{self.url}: pixels are {self.dtype}, which no network takes; "
                 "convert to amplitude (a real dtype) first"
             )
+
+    def name_of(self, band: int) -> str:
+        """What the file calls a band (1-based), by its description or colour; empty: not at all."""
+        return self.band_names[band - 1] if band <= len(self.band_names) else ""
 
     @property
     def pixels(self) -> int:

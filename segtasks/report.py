@@ -91,7 +91,7 @@ def rows(plan: Plan) -> dict[str, str]:
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
     return {
-        "source": f"{shown['source']}: {size}, bands {', '.join(map(str, plan.bands))}",
+        "source": f"{shown['source']}: {size}, bands {_bands(plan)}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
         "tiles": f"{shown['tiles']} of {shown['tile_px']} px{_left_out(plan, shown)}",
         "patches": f"{shown['patches']} of {shown['patch_px']} px, overlap "
@@ -104,6 +104,10 @@ def rows(plan: Plan) -> dict[str, str]:
         "clean-up": _clean_up(plan),
         "writes": f"{public(plan.job.to)}/: {', '.join(_names(plan))}",
     }
+
+
+def _bands(plan: Plan) -> str:
+    return f"{', '.join(map(str, plan.bands))} as {', '.join(plan.card.bands)}"
 
 
 def _names(plan: Plan) -> list[str]:

@@ -7,6 +7,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from segtasks.addresses import public
+from segtasks.colours import COLOURS, RGB, spelt
 from segtasks.errors import SourceError
 from segtasks.raster import GroundControlPoint, Raster
 from segtasks.storage.datasets import identity
@@ -27,6 +28,7 @@ def header(dataset: DatasetReader, url: str) -> Raster:
         height=dataset.height,
         width=dataset.width,
         bands=(1, 2, 3) if palette else _colour_bands(dataset),
+        band_names=RGB if palette else _band_names(dataset),
         dtype="uint8" if palette else _common_dtype(dataset),
         crs_wkt=_crs_wkt(dataset),
         transform=_transform(dataset),
@@ -44,6 +46,16 @@ def header(dataset: DatasetReader, url: str) -> Raster:
 def _colour_bands(dataset: DatasetReader) -> tuple[int, ...]:
     kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
     return tuple(index for index, kind in kinds if kind != ColorInterp.alpha)
+
+
+def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
+    """Descriptions that name a colour, which people write; else GDAL's colour; else those."""
+    kinds = zip(dataset.descriptions, dataset.colorinterp, strict=True)
+    return tuple(_name(said or "", kind.name) for said, kind in kinds)
+
+
+def _name(said: str, colour: str) -> str:
+    return said if spelt(said) in COLOURS or colour not in COLOURS else colour
 
 
 def _common_dtype(dataset: DatasetReader) -> str:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segtasks.bands import contradict, names_of
 from segtasks.errors import JobError, SourceError
 from segtasks.grid import Grid, Window
 from segtasks.networks.card import ClassEntry
@@ -51,6 +52,11 @@ class Pair:
     bands: tuple[int, ...]
     ignore: int
     scale: Fraction = Fraction(1)
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Of the bands that are read."""
+        return names_of(self.image, self.bands)
 
     @property
     def pixels_seen(self) -> float:
@@ -96,7 +102,7 @@ def check_alike(pairs: Sequence[Pair]) -> None:
     """Refuse pairs that one network cannot take.
 
     Raises:
-        JobError: images differ in number of bands or dtype.
+        JobError: images differ in number, order or dtype of bands.
     """
     first = pairs[0]
     for pair in pairs:
@@ -105,6 +111,12 @@ def check_alike(pairs: Sequence[Pair]) -> None:
                 f"{pair.image.url} has {len(pair.bands)} bands of {pair.image.dtype}, "
                 f"{first.image.url} {len(first.bands)} of {first.image.dtype}; "
                 "set `bands`, or convert"
+            )
+        if contradict(pair.band_names, first.band_names):
+            raise JobError(
+                f"{pair.image.url} has its bands as {', '.join(pair.band_names)}, "
+                f"{first.image.url} as {', '.join(first.band_names)}; bring them into one order "
+                "(gdal_translate -b)"
             )
 
 

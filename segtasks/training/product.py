@@ -15,8 +15,6 @@ from segtasks.training.material import Material
 from segtasks.training.recipes import Settings
 from segtasks.training.sources import Source
 
-_RGB = ("red", "green", "blue")
-
 
 def write_model(
     job: TrainJob,
@@ -35,8 +33,6 @@ def write_model(
         best: whose weights these are.
     """
     normalisation = material.normalisation
-    count = len(normalisation.mean)
-    names = _RGB if count == len(_RGB) else tuple(f"band {i}" for i in range(1, count + 1))
     # safetensors writes numpy arrays in the order of memory, so channels_last must end here.
     module.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     card = make_card(
@@ -44,7 +40,7 @@ def write_model(
         samples=sample_tiles(material.validation, normalisation),
         network=job.network,
         classes=job.legend,
-        bands=names,
+        bands=material.training[0].band_names,
         normalisation=normalisation,
         licence=job.licence,
         width=settings.width,

@@ -12,7 +12,7 @@ import rasterio
 from label_files import LEGEND, PLACE, UTM, Array, painted, random_ids, write_raster
 from shapely.geometry import box
 
-from segtasks.errors import SegtasksError, SourceError
+from segtasks.errors import JobError, SegtasksError, SourceError
 from segtasks.grid import Window
 from segtasks.networks.model_file import load
 from segtasks.training.job import TrainJob
@@ -21,6 +21,7 @@ from segtasks.training.pairs import (
     SCAN_PX,
     Pair,
     band_moments,
+    check_alike,
     class_pixels,
     open_pairs,
     require_classes,
@@ -87,6 +88,23 @@ def test_five_bands_of_uint16_are_measured_over_valid_pixels_and_learnt_from(
     card = load(job.out)[1]
     assert (len(card.bands), card.normalisation.dtype) == (5, "uint16")
     np.testing.assert_allclose(card.normalisation.mean, mean)
+
+
+def test_images_whose_bands_are_in_another_order_are_refused(jobs: Jobs, tmp_path: Path) -> None:
+    labels = write_raster(tmp_path / "labels.tif", random_ids(96, 128))
+    names = []
+    for order in (("red", "green", "blue"), ("blue", "green", "red")):
+        image = np.random.default_rng(2).integers(1, 255, (3, 96, 128)).astype(np.uint8)
+        names.append((write_raster(tmp_path / f"{order[0]}.tif", image), labels))
+        with rasterio.open(names[-1][0], "r+") as dataset:
+            dataset.descriptions = order
+    pairs = pairs_of(jobs, *names)
+    check_alike(pairs[:1] * 2)
+    with pytest.raises(
+        JobError,
+        match=r"blue\.tif has its bands as blue, green, red, .*red\.tif as red, green, blue",
+    ):
+        check_alike(pairs)
 
 
 def test_a_class_without_a_pixel_is_refused_in_training_and_told_in_validation(

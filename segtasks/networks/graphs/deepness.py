@@ -11,13 +11,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from segtasks.colours import RGB
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card, legend
 
 _FULL = 255.0
 _NAMES = ("class_names", "names")
 _NOTED = ("tile_size", "tiles_size", "tiles_overlap", "seg_thresh", "seg_small_segment")
-RGB = ("red", "green", "blue")
 
 
 def fields_of(where: str, metadata: Mapping[str, str], bands: int | None) -> dict[str, Any]:

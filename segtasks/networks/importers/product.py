@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePath
 
+from segtasks.colours import RGB
 from segtasks.errors import DestinationError, ModelError
 from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.importers.engine import convert
@@ -10,8 +11,6 @@ from segtasks.networks.importers.layouts import normalisation_of, variant_of
 from segtasks.networks.importers.reading import read_weights
 from segtasks.networks.model_file import make_card, save
 from segtasks.networks.weights import skeleton
-
-_RGB = ("red", "green", "blue")
 
 
 def import_model(job: ImportJob, path: Path) -> Card:
@@ -63,7 +62,7 @@ def _check_classes(job: ImportJob, classes: int) -> None:
 
 def _bands(job: ImportJob, count: int) -> tuple[str, ...]:
     """Names of the bands; of three they need not be given."""
-    names = job.bands or (_RGB if count == len(_RGB) else ())
+    names = job.bands or (RGB if count == len(RGB) else ())
     if len(names) != count:
         given = ", ".join(names) or "none"
         raise ModelError(f"{job.weights}: takes {count} bands, named are {given}; give --bands")
