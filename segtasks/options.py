@@ -52,14 +52,21 @@ def nested(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the values of ``over``, part by part."""
+def merged(
+    model: type[BaseModel], base: Mapping[str, Any], over: Mapping[str, Any]
+) -> dict[str, Any]:
+    """``base`` with the values of ``over``, part by part; other mappings are one value each."""
     result = dict(base)
     for key, value in over.items():
-        old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if both and old else value
+        result[key] = _over(model.model_fields.get(key), result.get(key), value)
     return result
+
+
+def _over(info: FieldInfo | None, old: object, value: object) -> object:
+    part = _part(info) if info else None
+    if part and isinstance(old, Mapping) and isinstance(value, Mapping):
+        return merged(part, old, value)
+    return value
 
 
 def _leaves(model: type[BaseModel], path: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:

@@ -9,6 +9,7 @@ from segtasks.errors import JobError, SourceError
 from segtasks.job import Job, digest, make_job
 from segtasks.options import merged, nested
 from segtasks.settings import read_job_file
+from segtasks.training.job import TrainJob
 
 PATHS = {"source": "a.tif", "to": "out"}
 
@@ -50,10 +51,16 @@ def test_options_win_over_the_file_part_by_part(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("source: a.tif\nto: out\ncrf: {iterations: 3, bi_xy_std: 20}\n")
     given = {"crf_iterations": "7", "tile_px": "512", "bands": "3,2,1", "overwrite": True}
-    job = make_job(merged(read_job_file(str(path)), nested(Job, given)))
+    job = make_job(merged(Job, read_job_file(str(path)), nested(Job, given)))
     assert job.crf is not None
     assert (job.crf.iterations, job.crf.bi_xy_std) == (7, 20)
     assert (job.tiling.tile_px, job.bands, job.overwrite) == (512, (3, 2, 1), True)
+
+
+def test_an_option_that_is_a_mapping_takes_the_place_of_the_files() -> None:
+    given = nested(TrainJob, {"variant": "{bayesian: true}"})
+    file = {"network": "fcn8s_lean", "variant": {"dropout": 0.2}}
+    assert merged(TrainJob, file, given) == file | {"variant": {"bayesian": True}}
 
 
 def test_clean_up_and_polygons_have_options() -> None:
@@ -75,7 +82,7 @@ def test_clean_up_and_polygons_have_options() -> None:
     ],
 )
 def test_confidence_can_be_left_out(given: dict[str, object], kind: str | None) -> None:
-    assert make_job(merged(PATHS, nested(Job, given))).outputs.confidence == kind
+    assert make_job(merged(Job, PATHS, nested(Job, given))).outputs.confidence == kind
 
 
 def test_text_stays_text() -> None:

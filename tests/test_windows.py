@@ -50,7 +50,7 @@ def test_single_fields_win_over_the_preset() -> None:
 
 def test_a_preset_on_the_command_line_fills_what_the_file_leaves_open() -> None:
     given = nested(Job, {"crf_preset": "kraehenbuehl", "crf_bi_w": "7"})
-    values = merged({"source": "a", "to": "o", "crf": {"bi_rgb_std": 20}}, given)
+    values = merged(Job, {"source": "a", "to": "o", "crf": {"bi_rgb_std": 20}}, given)
     crf = make_job(values).crf
     assert crf is not None
     assert (crf.bi_w, crf.bi_rgb_std, crf.bi_xy_std) == (7, 20, 80)

@@ -35,8 +35,8 @@ def evaluate(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # n
     from segtasks.progress import shown_progress  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    over = options.merged(_lists(given), options.nested(EvaluationJob, given))
-    job = validated(EvaluationJob, options.merged(values, over))
+    over = options.merged(EvaluationJob, _lists(given), options.nested(EvaluationJob, given))
+    job = validated(EvaluationJob, options.merged(EvaluationJob, values, over))
     require_free(job)
     with shown_progress() as on_progress:
         made = count(job, on_progress)

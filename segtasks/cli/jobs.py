@@ -39,7 +39,7 @@ def job_of(
 ) -> J:
     """The job, or batch of jobs, from file and options."""
     values = read_job_file(job_file) if job_file else {}
-    values = options.merged(values, options.nested(Job, given))
+    values = options.merged(model, values, options.nested(Job, given))
     if source is not None:
         values["source"] = source
     if no_crf:

@@ -37,7 +37,7 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
 
     values = read_job_file(job_file) if job_file else {}
     for given_values in (legend_of(given), _sources(given), options.nested(TrainJob, given)):
-        values = options.merged(values, given_values)
+        values = options.merged(TrainJob, values, given_values)
     job = validated(TrainJob, values)
     with shown_training() as (on_progress, on_line):
         result = start(job, on_progress, on_line)

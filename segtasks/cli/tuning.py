@@ -34,8 +34,8 @@ def crf_tune(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # n
     from segtasks.tuning.tune import tune  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    over = options.merged(_lists(given), options.nested(TuneJob, given))
-    job = validated(TuneJob, options.merged(values, over))
+    over = options.merged(TuneJob, _lists(given), options.nested(TuneJob, given))
+    job = validated(TuneJob, options.merged(TuneJob, values, over))
     require_free(job)
     with shown_progress() as on_progress:
         made = tune(job, on_progress)

@@ -69,7 +69,8 @@ class TrainJob(Part):
         default=None, description="multiplier of channels; none: init's, 1 by a paper, else 0.25"
     )
     variant: dict[str, bool | int | float | str] = Field(
-        default={}, description="options of the network, over init's or those that train well"
+        default={},
+        description="options of the network, {name: value}, over init's or those that train well",
     )
     init: str | None = Field(
         default=None,
