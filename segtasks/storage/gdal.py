@@ -18,6 +18,8 @@ from segtasks.errors import StorageError
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 CACHE_BYTES = 128 * 2**20
 """Of decoded blocks, kept by GDAL for the whole process."""
+FILE_CACHE_BYTES = 4 * 2**20
+"""Of a file's own bytes, kept for each open handle: GDAL's 25 MB fill as a raster is read."""
 _threads = threading.local()
 
 # It is said once, in one line, by the raster's own `warnings`.
@@ -33,6 +35,7 @@ def gdal_options() -> dict[str, Any]:
         "GDAL_HTTP_MAX_RETRY": 5,
         "GDAL_HTTP_RETRY_DELAY": 1,
         "VSI_CACHE": True,
+        "VSI_CACHE_SIZE": FILE_CACHE_BYTES,
         "CPL_VSIL_CURL_USE_HEAD": "YES",
         # What is closed is asked for again: the object may have been replaced meanwhile.
         "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsicurl/",
