@@ -130,8 +130,12 @@ def test_batch_does_what_is_new_and_names_what_fails(tmp_path: Path) -> None:
     listed = ["north/a.tif", "south/a.tif", "north/torn.tif"]
     (tmp_path / "list.txt").write_text("\n".join(f"{tmp_path}/{name}" for name in listed))
     words = ("batch", tmp_path / "list.txt", "--to", tmp_path / "o", "--no-crf", "--json")
-    for status in ("done", "was done already"):
+    for status, announced in (("done", listed[:2]), ("was done already", [])):
         done = segtasks(*words)
+        told = done.stderr.splitlines()
+        assert [line for line in told if line.endswith("a.tif")] == [
+            f"{tmp_path}/{name}" for name in announced
+        ]
         assert done.returncode == 1
         assert re.search(r"segtasks: 1 of 3 images failed: .*torn\.tif", done.stderr)
         rows = json.loads(done.stdout)

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from segtasks import options
+from segtasks.addresses import public
 from segtasks.batch import BatchJob
 from segtasks.job import Job
 from segtasks.settings import read_job_file, validated
+
+if TYPE_CHECKING:
+    from flows.route import Result
 
 J = TypeVar("J", bound=Job)
 
@@ -53,18 +57,20 @@ def run(
     source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
 ) -> None:
     """Segment SOURCE; the mask is PREFIX/mask.tif. Run again after a kill: it resumes."""
-    from flows.route import segment  # noqa: PLC0415 - the same
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - 1 s that --help need not wait for
+    result = _segmented(job_of(Job, source, job_file, given, no_crf=no_crf))
+    click.echo(result.model_dump_json() if as_json else "\n".join(result.lines()))
 
-    job = job_of(Job, source, job_file, given, no_crf=no_crf)
+
+def _segmented(job: Job) -> "Result":
+    """Run the job; progress and warnings are shown."""
+    from flows.route import segment  # noqa: PLC0415 - 1 s that --help need not wait for
+    from segtasks.progress import shown_progress  # noqa: PLC0415 - the same
+
     with shown_progress() as on_progress:
         result = segment(job, on_progress)
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
-    if as_json:
-        click.echo(result.model_dump_json())
-    else:
-        click.echo("\n".join(result.lines()))
+    return result
 
 
 @click.command()
@@ -77,14 +83,19 @@ def batch(
     Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
     other.
     """
-    from flows.many import outcome, require_all, segment_each  # noqa: PLC0415 - see run
-    from flows.route import segment  # noqa: PLC0415 - see run
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - see run
+    from flows.many import outcome, require_all, segment_each  # noqa: PLC0415 - see _segmented
 
-    job = job_of(BatchJob, source, job_file, given, no_crf=no_crf)
-    with shown_progress() as on_progress:
-        rows = list(segment_each(job, lambda each: outcome(segment(each, on_progress))))
-    click.echo(json.dumps(rows) if as_json else "\n".join(map(_batch_line, rows)))
+    def announced(each: Job) -> dict[str, Any]:
+        click.echo(public(each.source), err=True)
+        return outcome(_segmented(each))
+
+    rows = []
+    for row in segment_each(job_of(BatchJob, source, job_file, given, no_crf=no_crf), announced):
+        rows.append(row)
+        if not as_json:
+            click.echo(_batch_line(row))
+    if as_json:
+        click.echo(json.dumps(rows))
     require_all(rows)
 
 
@@ -115,8 +126,8 @@ def plan(
 
     Nothing is done or written; with --measure a few tiles are, beside the workspace, and removed.
     """
-    from flows.dry import dry_run  # noqa: PLC0415 - see run
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - see run
+    from flows.dry import dry_run  # noqa: PLC0415 - see _segmented
+    from segtasks.progress import shown_progress  # noqa: PLC0415 - see _segmented
 
     if price_per_hour is not None and not measure:
         raise click.UsageError("--price-per-hour needs the time: give --measure too")
@@ -131,6 +142,6 @@ def plan(
 @click.option("--port", default=4200, show_default=True, type=click.IntRange(1, 65535))
 def up(host: str, port: int) -> None:
     """Start Prefect's server, a work pool, a worker and the deployments; Ctrl-C ends them all."""
-    from flows.up import up as start  # noqa: PLC0415 - see run
+    from flows.up import up as start  # noqa: PLC0415 - see _segmented
 
     start(host, port)
