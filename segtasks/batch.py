@@ -19,8 +19,8 @@ class BatchJob(Job):
 
     source: str = Field(
         min_length=1,
-        description="A folder or prefix (all rasters below it), a glob with * or **, or a "
-        "manifest: a .txt file with one path or url per line.",
+        description="A folder or prefix (all rasters below it), a glob with * or **, a raster, or "
+        "a manifest: a .txt file with one path or url per line.",
         examples=["s3://bucket/incoming/"],
     )
     to: str = Field(
@@ -55,6 +55,8 @@ def _names(batch: BatchJob) -> dict[str, str]:
     if batch.source.endswith(".txt"):
         urls = objects.read_bytes(batch.source).decode().split("\n")
         found = _below_common_folder([url.strip() for url in urls if url.strip()])
+    elif _is_raster(batch.source) and not MAGIC & set(public(batch.source)):
+        found = _below_common_folder([batch.source])
     else:
         found = _listed(batch)
     if not found:
@@ -79,8 +81,12 @@ def _listed(batch: BatchJob) -> dict[str, str]:
     return {
         url: url.removeprefix(f"{prefix}/").lstrip("/")
         for url in urls
-        if PurePosixPath(url).suffix.lower() in SUFFIXES and not url.startswith(skipped)
+        if _is_raster(url) and not url.startswith(skipped)
     }
+
+
+def _is_raster(url: str) -> bool:
+    return PurePosixPath(public(url)).suffix.lower() in SUFFIXES
 
 
 def _destination(batch: BatchJob, name: str) -> str:

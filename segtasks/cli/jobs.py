@@ -78,7 +78,7 @@ def _segmented(job: Job) -> "Result":
 def batch(
     source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
 ) -> None:
-    """Segment every raster of SOURCE: a folder or prefix, a glob, or a .txt file that lists them.
+    """Segment every raster of SOURCE: a folder or prefix, a glob in quotes, or a .txt list.
 
     Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
     other.

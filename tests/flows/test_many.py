@@ -6,7 +6,7 @@ import job_runs
 import pytest
 
 from flows.many import Row, counts, require_all, segment_each
-from segtasks.batch import BatchJob
+from segtasks.batch import BatchJob, jobs
 from segtasks.errors import StageError
 from segtasks.job import Job
 
@@ -27,3 +27,10 @@ def test_an_unforeseen_error_stops_no_other_image(tmp_path: Path) -> None:
     assert counts(rows) == "2 done, 0 skipped (unchanged), 1 failed"
     with pytest.raises(StageError, match=r"1 of 3 images failed: .*b\.tif; see the table"):
         require_all(rows)
+
+
+def test_one_raster_is_a_batch_too(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    photo = job_runs.write_photo(tmp_path / "deep" / "a.tif", 70, 70)
+    (job,) = jobs(BatchJob(source=str(photo), to="out"))
+    assert (job.source, job.to) == (str(photo), "out/a")
