@@ -48,8 +48,9 @@ def train(chosen: argparse.Namespace, model: Path) -> float | None:
     if model.exists():
         return None
     is_begun = Path(f"{model}.checkpoint").exists()
-    names = ("network", "width", "variant", "precision", "iterations")
-    options = [word for name in names for word in (f"--{name}", getattr(chosen, name))]
+    names = ("network", "width", "variant", "precision", "iterations", "seed", "init")
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    options = [word for name, value in given.items() for word in (f"--{name}", value)]
     started = time.monotonic()
     command("train", "--job", f"benchmarks/jobs/{chosen.data}.yaml", "--out", model, *options)
     return None if is_begun else (time.monotonic() - started) / 60
@@ -86,10 +87,14 @@ def main() -> None:
     parser.add_argument("--variant", default="{}", help="options of the network")
     parser.add_argument("--precision", default="bfloat16", help="float32 for dilated networks")
     parser.add_argument("--iterations", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=Path, help="weights to go on from, under another --name")
+    parser.add_argument("--name", help="of the model file; default: DATA-NETWORK")
     parser.add_argument("--folder", type=Path, default=Path("trained"))
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    model = chosen.folder / f"{chosen.data}-{chosen.network}.safetensors"
+    name = chosen.name or f"{chosen.data}-{chosen.network}"
+    model = chosen.folder / f"{name}.safetensors"
     minutes = train(chosen, model)
     parameters = f"{read_card(model).parameters:,}"
     for crf in CRFS:
