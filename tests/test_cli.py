@@ -121,6 +121,12 @@ def test_scene_train_show_run_evaluate(tmp_path: Path) -> None:
     assert set(found["classes"]) == set(classes[1::2])
 
 
+def test_batch_of_a_glob_that_the_shell_has_expanded_says_quote_it() -> None:
+    done = segtasks("batch", "a.tif", "b.tif", "c.tif", "--to", "o")
+    assert done.returncode == 2
+    assert "takes one SOURCE, 3 are given; put a glob in quotes" in " ".join(done.stderr.split())
+
+
 def test_batch_does_what_is_new_and_names_what_fails(tmp_path: Path) -> None:
     for folder in ("north", "south"):
         (tmp_path / folder).mkdir()

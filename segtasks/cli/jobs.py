@@ -13,6 +13,9 @@ from segtasks.job import Job
 from segtasks.settings import read_job_file, validated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.many import Row
     from flows.route import Result
 
 J = TypeVar("J", bound=Job)
@@ -75,28 +78,47 @@ def _segmented(job: Job) -> "Result":
 
 @click.command()
 @with_job
+@click.argument("more", nargs=-1, metavar="")
 def batch(
-    source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
+    source: str | None,
+    job_file: str | None,
+    more: tuple[str, ...],
+    *,
+    no_crf: bool,
+    as_json: bool,
+    **given: object,
 ) -> None:
     """Segment every raster of SOURCE: a folder or prefix, a glob in quotes, or a .txt list.
 
     Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
     other.
     """
-    from flows.many import outcome, require_all, segment_each  # noqa: PLC0415 - see _segmented
+    from flows.many import require_all  # noqa: PLC0415 - see _segmented
 
-    def announced(each: Job) -> dict[str, Any]:
-        click.echo(public(each.source), err=True)
-        return outcome(_segmented(each))
-
+    if more:  # a shell has done what was meant for us
+        raise click.UsageError(
+            f"batch takes one SOURCE, {1 + len(more)} are given; put a glob in quotes, or list the "
+            "rasters in a .txt"
+        )
     rows = []
-    for row in segment_each(job_of(BatchJob, source, job_file, given, no_crf=no_crf), announced):
+    for row in _rows(job_of(BatchJob, source, job_file, given, no_crf=no_crf)):
         rows.append(row)
         if not as_json:
             click.echo(_batch_line(row))
     if as_json:
         click.echo(json.dumps(rows))
     require_all(rows)
+
+
+def _rows(job: BatchJob) -> "Iterator[Row]":
+    """Segment one raster after another; each is named before it begins."""
+    from flows.many import outcome, segment_each  # noqa: PLC0415 - see _segmented
+
+    def named(each: Job) -> "Row":
+        click.echo(public(each.source), err=True)
+        return outcome(_segmented(each))
+
+    return segment_each(job, named)
 
 
 def _batch_line(row: Mapping[str, Any]) -> str:
