@@ -1,7 +1,7 @@
 """Commands that take a job: run, batch, plan; and up, which serves them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,8 +13,6 @@ from segtasks.job import Job
 from segtasks.settings import read_job_file, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flows.many import Row
     from flows.route import Result
 
@@ -110,7 +108,7 @@ def batch(
     require_all(rows)
 
 
-def _rows(job: BatchJob) -> "Iterator[Row]":
+def _rows(job: BatchJob) -> Iterator["Row"]:
     """Segment one raster after another; each is named before it begins."""
     from flows.many import outcome, segment_each  # noqa: PLC0415 - see _segmented
 

@@ -24,7 +24,7 @@ from segtasks.training.pairs import (
     warn_of_absent,
 )
 from segtasks.training.recipes import Settings
-from segtasks.training.start import start_normalisation
+from segtasks.training.start import check_order, start_normalisation
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def make_material(job: TrainJob, settings: Settings) -> Material:
     """
     training, validation = (open_pairs(part, job) for part in (job.sources, job.validation))
     check_alike([*training, *validation])
+    check_order(job, training[0])
     pixels = class_pixels(training, len(job.legend))
     require_classes(pixels, job.legend)
     validated = class_pixels(validation, len(job.legend), "validation")

@@ -7,6 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from segtasks.addresses import public
+from segtasks.bands import contradict
+from segtasks.colours import RGB
+from segtasks.errors import JobError
 from segtasks.networks.card import Normalisation
 from segtasks.networks.importers.partial import Partial, partial
 from segtasks.networks.importers.reading import read_weights
@@ -14,6 +18,7 @@ from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
 from segtasks.training.donor import donor_card, donor_path
 from segtasks.training.job import TrainJob
+from segtasks.training.pairs import Pair
 from segtasks.training.recipes import Settings
 
 _NAMED = 4
@@ -60,6 +65,26 @@ def start_network(job: TrainJob, settings: Settings, bands: int) -> Start:
     if found is None:
         return Start(module, tuple(dict(module.named_parameters())), ())
     return Start(module, found.new, _report(job, found, bands))
+
+
+def check_order(job: TrainJob, pair: Pair) -> None:
+    """Refuse images that name their bands in another order than the weights to begin from.
+
+    Weights without a card are ImageNet's. Bands that the job chooses are meant.
+
+    Raises:
+        JobError: naming both orders.
+    """
+    card = donor_card(job.init) if job.init else None
+    theirs = card.bands if card else RGB
+    first = pair.band_names[: len(theirs)]
+    if not job.init or job.bands or len(first) < len(theirs) or not contradict(first, theirs):
+        return
+    raise JobError(
+        f"{pair.image.url}: its bands are {', '.join(pair.band_names)}, those of init "
+        f"{public(job.init)} {', '.join(theirs)}; say which stand for them, e.g. --bands "
+        f"{','.join(map(str, pair.bands))}"
+    )
 
 
 def start_normalisation(job: TrainJob, measured: Normalisation) -> Normalisation:

@@ -1,5 +1,6 @@
 """What training begins from: whatever of a file fits, and a report of the rest."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from foreign import Weights
 from rasterio.windows import Window as RasterioWindow
 
-from segtasks.errors import ModelError
+from segtasks.errors import JobError, ModelError
 from segtasks.networks.card import ClassEntry
 from segtasks.networks.importers.partial import Partial, partial, spread_bands
 from segtasks.networks.model_file import load
@@ -121,6 +122,25 @@ def test_further_bands_get_the_mean_and_activations_keep_their_size() -> None:
     for bands in (1, 2, 4, 5, 13):
         found = torch.conv2d(grey.expand(-1, bands, -1, -1), spread_bands(kernel, bands))
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("init", ["model", "backbone"])
+def test_weights_used_to_another_order_of_bands_want_bands_chosen(
+    init: str, jobs: Jobs, scene: Path, tmp_path: Path
+) -> None:
+    lean = {"network": "fcn8s_lean", "width": WIDTH}
+    first = jobs(**lean, out=str(tmp_path / "first.safetensors"))
+    train(first)
+    torch.save(load(first.out)[0].state_dict(), tmp_path / "first.pth")
+    turned = shutil.copy(scene, tmp_path / "turned.tif")
+    with rasterio.open(turned, "r+") as dataset:
+        dataset.descriptions = ("blue", "green", "red")
+    pair = PairSource(image=str(turned), labels=str(label_path(scene)))
+    weights = first.out if init == "model" else str(tmp_path / "first.pth")
+    both = {"sources": (pair,), "validation": (pair,), "init": weights, **lean}
+    with pytest.raises(JobError, match=r"bands are blue, green, red, those of init .*red, green"):
+        train(jobs(**both))
+    assert load(train(jobs(**both, bands=(3, 2, 1))).out)[1].bands == ("red", "green", "blue")
 
 
 def test_a_model_of_three_bands_begins_one_of_four_bands_of_uint16(
