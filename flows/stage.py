@@ -83,6 +83,8 @@ class StageRun:
                 self._start(self.todo.popleft())
 
     def _start(self, tile: Tile) -> None:
+        if not self.attempts:  # a stage's time begins when what it reads is there
+            self._report()
         self.attempts[tile] += 1
         executor = self.engine.executor(self.stage)
         self.live[executor.submit(task.run, self.plan, self.stage, tile)] = tile

@@ -30,12 +30,14 @@ class Pace:
         self.started = self.ended = self.clock()
 
     def tell(self, done: int, total: int, px: int = 0) -> None:
-        """Take the news."""
+        """Take the news; until a tile is done they say that none has begun before."""
         self.done, self.total, self.px, self.ended = done, total, px, self.clock()
+        if done == self.first:
+            self.started = self.ended
 
     @property
     def seconds(self) -> float:
-        """From the first news to the last."""
+        """From the last news before a tile was done to the last of all."""
         return self.ended - self.started
 
     @property

@@ -34,6 +34,13 @@ def test_pixels_are_of_all_tiles() -> None:
     assert pace.speed() == "2 tiles/s, 1 MPx/s, 31 s left"
 
 
+def test_waiting_for_the_stage_before_is_not_counted() -> None:
+    pace = Pace(total=4, first=0, clock=iter([0.0, 60.0, 61.0, 64.0]).__next__)
+    for done in (0, 1, 2):
+        pace.tell(done, 4)
+    assert pace.text() == "2 of 4 tiles, 2 s per tile, 4 s left"
+
+
 def test_more_may_turn_out_to_be_done() -> None:
     pace = Pace(total=4, first=0, clock=iter([0.0, 2.0]).__next__)
     pace.tell(4, 8)
