@@ -50,13 +50,13 @@ def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
 
 
 def band_warnings(job: Job, raster: Raster, card: Card) -> tuple[str, ...]:
-    """Say so when more bands are there than are taken, and nothing tells which they are."""
+    """Say so when more bands are there than are taken, and no names tell which are meant."""
     wanted = len(card.bands)
     if job.bands or len(raster.bands) <= wanted or _called(raster, card):
         return ()
     taken = ", ".join(map(str, raster.bands[:wanted]))
     warning = (
-        f"{public(raster.url)}: has {len(raster.bands)} bands and does not name them; {taken} are "
+        f"{public(raster.url)}: has {len(raster.bands)} bands, not named as the model's are; {taken} are "
         f"taken for {', '.join(card.bands)}: if they are others, give --bands"
     )
     return (warning,)
