@@ -56,8 +56,8 @@ def band_warnings(job: Job, raster: Raster, card: Card) -> tuple[str, ...]:
         return ()
     taken = ", ".join(map(str, raster.bands[:wanted]))
     warning = (
-        f"{public(raster.url)}: has {len(raster.bands)} bands, not named as the model's are; {taken} are "
-        f"taken for {', '.join(card.bands)}: if they are others, give --bands"
+        f"{public(raster.url)}: has {len(raster.bands)} bands, not named as the model's are; "
+        f"{taken} are taken for {', '.join(card.bands)}: if they are others, give --bands"
     )
     return (warning,)
 

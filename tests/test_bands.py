@@ -101,7 +101,9 @@ def test_more_bands_than_the_models_without_names_are_told(
 ) -> None:
     source = write(tmp_path / "four.tif", colours[[0, 1, 2, 1]])
     (warning,) = (text for text in run(source, tmp_path / "out").warnings if "bands" in text)
-    assert "has 4 bands, not named as the model's are; 1, 2, 3 are taken for red, green, blue" in warning
+    assert (
+        "4 bands, not named as the model's are; 1, 2, 3 are taken for red, green, blue" in warning
+    )
     chosen = run(source, tmp_path / "chosen", bands=[1, 2, 3])
     assert not [text for text in chosen.warnings if "bands" in text]
 
