@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import click
-import torch
 
 from segtasks.networks.card import ClassEntry
 from segtasks.scenes import LEGEND, write_scene
@@ -44,6 +43,7 @@ def demo_job(folder: Path, out: Path) -> TrainJob:
         optimizer="adamw",
         learning_rate=3e-3,
         weight_decay=0.01,
+        threads=1,
         precision="bfloat16",
         weights_dtype="float16",
         augmentation=Augmentation(brightness=0.2, contrast=0.2, colour=0.1),
@@ -63,7 +63,6 @@ def write_scenes(folder: Path) -> None:
 
 def train_demo(out: Path) -> Result:
     """Make the scenes in a temporary folder and train on them."""
-    torch.set_num_threads(1)  # the weights depend on the number of threads
     with tempfile.TemporaryDirectory(prefix="segtasks-demo-") as name:
         write_scenes(Path(name))
         return train(demo_job(Path(name), out), _tell)

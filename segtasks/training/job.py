@@ -138,6 +138,10 @@ class TrainJob(Part):
     processes: PositiveInt = Field(
         default=1, description="that share each batch; with cuda one GPU each"
     )
+    threads: PositiveInt | None = Field(
+        default=None,
+        description="of each process on CPUs; the weights depend on it; none: cores / processes",
+    )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="of the convolutions while training; weights stay float32"
     )

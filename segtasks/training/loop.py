@@ -29,6 +29,7 @@ from segtasks.training.product import write_model
 from segtasks.training.ranks import Ranks, joined
 from segtasks.training.recipes import Settings, settings_of
 from segtasks.training.start import start_network
+from segtasks.training.threads import on_threads, with_threads
 
 __all__ = ["OnLine", "OnProgress", "Progress", "Result", "train"]
 
@@ -55,8 +56,8 @@ def _nothing(_: object) -> None:
 def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _nothing) -> Result:
     """Train as the job says and write its model file, and its curves beside it.
 
-    The weights depend on the job, the data, torch's version and its number of threads alone, not on
-    where training was killed and resumed; the caller's random state is left as it was.
+    The weights depend on the job, the data, the kind of CPU and torch's version alone, not on where
+    training was killed and resumed; the caller's random state and threads are left as they were.
 
     Args:
         job: what to do.
@@ -72,13 +73,19 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
     """
     if job.device == "cuda" and not torch.cuda.is_available():
         raise JobError("device is cuda, but torch sees no GPU; use device cpu")
+    job = with_threads(job)
+    with torch.random.fork_rng(), on_threads(job.threads):
+        return _trained(job, on_progress, on_line)
+
+
+def _trained(job: TrainJob, on_progress: OnProgress, on_line: OnLine) -> Result:
     settings = settings_of(job)
     material = make_material(job, settings)
     kept = Path(job.checkpoint_file)
     if job.fresh:
         kept.unlink(missing_ok=True)
     rest = (job, settings, material)
-    with torch.random.fork_rng(), joined(job.processes, job.device, _follow, *rest) as ranks:
+    with joined(job.processes, job.device, _follow, *rest) as ranks:
         module, state = _follow(ranks, *rest, on_progress, on_line)
     result = _written(job, settings, material, module, state)
     kept.unlink(missing_ok=True)

@@ -72,6 +72,7 @@ def _provenance(
         "crop_px": settings.crop_px,
         "batch": settings.batch,
         "torch": torch.__version__,
+        "threads": job.threads,
         **{f"validation_{key}": value for key, value in best.scores.table(names).items()},
     }
 

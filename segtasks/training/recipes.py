@@ -64,6 +64,7 @@ class Settings:
         chosen = ", ".join(f"{key}={value}" for key, value in self.variant.items())
         policy = f"poly {self.power:g}" if self.policy == "poly" else self.policy
         momentum = f", momentum {self.momentum:g}" if self.optimizer == "sgd" else ""
+        threads = f", threads {job.threads}" if job.threads else ""
         return [
             f"network    {job.network}, width {self.width:g}, {chosen or 'as published'}",
             f"recipe     {self.recipe} ({self.source})",
@@ -75,7 +76,7 @@ class Settings:
             f"loss       {job.loss}, classes {job.class_weights}{self._heads()}",
             (
                 f"crops      {self.batch} of {self.crop_px} px an iteration, {self.iterations} "
-                f"iterations, {job.precision} on {job.processes} {job.device}"
+                f"iterations, {job.precision} on {job.processes} {job.device}{threads}"
             ),
         ]
 

@@ -115,13 +115,13 @@ def test_a_missing_init_is_refused(jobs: Jobs) -> None:
 
 
 def test_the_first_lines_say_it_all(jobs: Jobs) -> None:
-    job = jobs(**OPEN, network="pspnet50", recipe="paper", loss="cross_entropy+dice")
+    job = jobs(**OPEN, network="pspnet50", recipe="paper", loss="cross_entropy+dice", threads=3)
     text = "\n".join(settings_of(job).lines(job))
     for part in (
         "network    pspnet50, width 1, auxiliary=True",
         "recipe     paper (Zhao et al. 2017",
         "sgd, learning rate 0.01 (poly 0.9; new layers x10, biases x1), momentum 0.9, weight decay",
         "loss       cross_entropy+dice, classes equal, auxiliary x0.4",
-        "16 of 473 px an iteration, 150000 iterations, float32 on 1 cpu",
+        "16 of 473 px an iteration, 150000 iterations, float32 on 1 cpu, threads 3",
     ):
         assert part in text
