@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.crf import CrfParameters, preset, refine
-from segtasks.crf.units import in_8bit_units
 from segtasks.grid import Grid, Window
 from segtasks.refinement import PRESETS
 from segtasks.storage import workspace
+from segtasks.stretch import MAX_8BIT, PICTURE
 
 Labels = npt.NDArray[np.intp]
 HALOS = (0.0, 0.5, 1.0)
@@ -55,7 +55,7 @@ def scene_of(url: str, side: int) -> Scene:
     square = Window(0, 0, side, side)
     image, valid = (workspace.read(url, name, square) for name in ("image", "valid"))
     probabilities = workspace.read(url, "probabilities", square).astype(np.float32)
-    return Scene(probabilities, in_8bit_units(image, (0, 255)), valid)
+    return Scene(probabilities, PICTURE(image, MAX_8BIT), valid)
 
 
 def stitched(

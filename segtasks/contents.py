@@ -4,37 +4,39 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from segtasks.addresses import public
 from segtasks.errors import WorkspaceError
 from segtasks.networks.card import ClassEntry
 from segtasks.part import Part
-from segtasks.radiometry import Range
 from segtasks.raster import Raster
 from segtasks.storage import workspace
+from segtasks.stretch import Stretch
 
 KEY = "contents"
 """In the manifest."""
 
 
 class Contents(Part):
-    """Of the arrays' pixels: where on earth, which classes, what raw values are colours.
+    """Of the arrays' pixels: where on earth, which classes, how raw values become colours.
 
     Attributes:
         raster: header of the source, on whose grid the arrays are.
         legend: the classes of the probabilities, by id.
-        colour_range: raw values of the image that become 0 and 255 for the CRF.
+        colours: what makes raw values of the image 0..255 for the CRF.
     """
 
     raster: Raster
     legend: tuple[ClassEntry, ...]
-    colour_range: Range
+    colours: Stretch
 
     @classmethod
     def read(cls, url: str) -> Self:
         """Of a workspace.
 
         Raises:
-            WorkspaceError: there is none, or it was begun before manifests said this.
+            WorkspaceError: there is none, or it was begun by a segtasks that said this otherwise.
         """
         manifest = workspace.read_manifest(url)
         if manifest is None:
@@ -42,12 +44,13 @@ class Contents(Part):
                 f"{url}: is no workspace; give one that segtasks run --keep-workspace left, "
                 "PREFIX/.workspace"
             )
-        if KEY not in manifest:
+        try:
+            return cls.model_validate(manifest.get(KEY))
+        except ValidationError as error:
             raise WorkspaceError(
-                f"{url}: does not say what it holds, an older segtasks made it; make it anew with "
+                f"{url}: does not say what it holds, another segtasks made it; make it anew with "
                 "segtasks run --fresh --overwrite --keep-workspace"
-            )
-        return cls.model_validate(manifest[KEY])
+            ) from error
 
     def entry(self) -> Mapping[str, Any]:
         """For the manifest, which serves people too: the raster's url is read by nobody."""

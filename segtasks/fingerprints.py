@@ -1,9 +1,10 @@
 """Fingerprints of a plan: what is done with one does for no other."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from segtasks.job import digest
 from segtasks.plan import Plan
 from segtasks.settled import Settled
 
@@ -77,6 +78,12 @@ def with_settled(plan: Plan, settled: Settled) -> Plan:
     return replace(plan, settled=settled, fingerprints=prints)
 
 
+def digest(*parts: object) -> str:
+    """16 hexadecimal digits of the SHA-256 of ``parts`` as canonical JSON."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _source_digest(plan: Plan) -> str:
     raster = plan.raster
     return digest(raster.identity, raster.height, raster.width, raster.dtype, plan.bands)
@@ -89,7 +96,7 @@ def _network_digest(plan: Plan) -> str:
         card.normalisation.model_dump(),
         card.graph and card.graph.model_dump(),
         [entry.model_dump() for entry in card.classes],
-        plan.model_range,
+        plan.stretch and asdict(plan.stretch),
         (list(map(str, modes.scales)), modes.angles, modes.fusion, modes.pooling),
         (lattice.step_px, lattice.margin_px, lattice.stitch),
         (plan.job.inference.precision, plan.job.inference.form),
@@ -98,4 +105,4 @@ def _network_digest(plan: Plan) -> str:
 
 def _crf_digest(plan: Plan) -> str:
     core = plan.windows and plan.windows.core_px
-    return digest(plan.crf and asdict(plan.crf), core, plan.crf_halo_px, plan.colour_range)
+    return digest(plan.crf and asdict(plan.crf), core, plan.crf_halo_px, asdict(plan.colours))

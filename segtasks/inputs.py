@@ -40,17 +40,19 @@ def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
     A graph that takes raw pixels says itself what stands for nodata.
     """
     inner = window.within(pixels.window)
-    raw = pixels.image[(..., *inner)].astype(np.float32)
-    if plan.model_range:
-        low, high = plan.model_range
-        full = FULL_RANGE.get(plan.card.normalisation.dtype, 1.0)
-        raw = np.clip((raw - np.float32(low)) * np.float32(full / (high - low)), 0, full)
+    raw = _in_model_units(plan, pixels.image[(..., *inner)])
     raw -= np.array(plan.card.normalisation.mean, np.float32)[:, None, None]
     raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
     raw *= pixels.valid[inner]
     if plan.card.graph and plan.card.graph.fill:
         raw += np.array(plan.card.graph.fill, np.float32)[:, None, None] * ~pixels.valid[inner]
     return raw
+
+
+def _in_model_units(plan: Plan, image: Image) -> Floats:
+    if plan.stretch is None:
+        return image.astype(np.float32)
+    return plan.stretch(image, FULL_RANGE.get(plan.card.normalisation.dtype, 1.0))
 
 
 def net_of(plan: Plan) -> Net:

@@ -1,7 +1,5 @@
 """The job: one model that is the command line, the YAML file and the form in Prefect's UI."""
 
-import hashlib
-import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -157,7 +155,16 @@ class Job(Part):
     stretch: tuple[float, float] | Auto | None = Field(
         None,
         description="Raw values LOW, HIGH that become the model's 0 and full range, for sources "
-        "in other units than the model's; auto: 2 % and 98 % of sampled pixels.",
+        "in other units than the model's; auto: 2 % and 98 % of each band's sampled pixels.",
+        json_schema_extra=ADVANCED,
+    )
+    gamma: float | None = Field(
+        None,
+        ge=0.2,
+        le=5,
+        description="With a stretch: values between its ends rise as v^(1/gamma). 2.2 if the "
+        "source is proportional to light (reflectance, radiance) and the model has learnt from "
+        "pictures; none, or 1: evenly.",
         json_schema_extra=ADVANCED,
     )
     tiling: Tiling = Field(Tiling(), title="Advanced: tiling", json_schema_extra=ADVANCED)
@@ -226,16 +233,16 @@ class Job(Part):
             raise ValueError(f"stretch {value[0]:g},{value[1]:g}: LOW must be below HIGH")
         return value
 
+    @model_validator(mode="after")
+    def _gamma_of_something(self) -> Self:
+        if self.gamma and self.stretch is None:
+            raise ValueError(f"gamma {self.gamma:g}: there is no stretch; give both or none")
+        return self
+
     @property
     def workspace_url(self) -> str:
         """Where data rests between stages."""
         return self.workspace or f"{self.to}/.workspace"
-
-
-def digest(*parts: object) -> str:
-    """16 hexadecimal digits of the SHA-256 of ``parts`` as canonical JSON."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def make_job(values: dict[str, Any]) -> Job:

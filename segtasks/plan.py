@@ -14,9 +14,9 @@ from segtasks.job import Job
 from segtasks.networks.card import Card
 from segtasks.networks.modes import Modes
 from segtasks.patches import Lattice
-from segtasks.radiometry import Range
 from segtasks.raster import Raster
 from segtasks.settled import Settled
+from segtasks.stretch import Stretch
 
 Stage = Literal["ingest", "pool", "predict", "refine", "components", "sieve", "vectorise"]
 FORWARDING: tuple[Stage, ...] = ("pool", "predict")  # what runs the network
@@ -31,8 +31,8 @@ class Plan:
         modes: scales and angles of the network, and what it pools.
         seen: the card as these modes make it.
         bands: source bands in the model's order.
-        model_range: raw values that become the model's 0 and full range; ``None``: as they are.
-        colour_range: raw values that become 0 and 255 for the CRF, one range for the mosaic.
+        stretch: what makes raw values the model's; ``None``: as they are.
+        colours: what makes raw values 0..255 for the CRF, one stretch for the mosaic.
         windows: the CRF's own grid; ``None`` without a CRF.
         sieve_px: pixels of the smallest piece that stays in the mask; 0: it is not cleaned up.
         drawn: ids of the classes that get polygons.
@@ -50,8 +50,8 @@ class Plan:
     modes: Modes
     seen: Card
     bands: tuple[int, ...]
-    model_range: Range | None
-    colour_range: Range
+    stretch: Stretch | None
+    colours: Stretch
     tiles: Grid
     lattice: Lattice
     windows: Grid | None

@@ -18,10 +18,11 @@ from segtasks.networks.modes import as_seen, modes_of
 from segtasks.outputs import vector_files
 from segtasks.plan import Plan, Stage
 from segtasks.radiometry import (
-    colour_range_of,
     colour_warnings,
-    model_range_of,
+    colours_of,
+    light_advice,
     resolution_advice,
+    stretch_of,
 )
 from segtasks.raster import Raster
 from segtasks.settled import as_asked
@@ -49,7 +50,7 @@ def make_plan(job: Job) -> Plan:
     card = read_card(local_model(job.model))
     raster = rasters.describe(job.source)
     bands = bands_of(job, raster, card)
-    model_range = model_range_of(job, raster, card, bands)
+    stretch = stretch_of(job, raster, card, bands)
     crf = parameters_of(job.crf, card) if job.crf else None
     halo = halo_px(job.crf, crf) if job.crf and crf else 0
     backend = backend_of(job, job.crf) if job.crf else "none"
@@ -63,8 +64,8 @@ def make_plan(job: Job) -> Plan:
         modes=modes,
         seen=seen,
         bands=bands,
-        model_range=model_range,
-        colour_range=model_range or colour_range_of(raster, bands, needed=crf is not None),
+        stretch=stretch,
+        colours=stretch or colours_of(raster, bands, needed=crf is not None),
         tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
         lattice=lattice_of(job, raster, seen),
         windows=Grid(raster.height, raster.width, core) if job.crf else None,
@@ -79,6 +80,7 @@ def make_plan(job: Job) -> Plan:
             *raster.warnings,
             *band_warnings(job, raster, card),
             *resolution_advice(raster, card, modes),
+            *light_advice(job, raster, card),
             *(colour_warnings(raster, bands, job.stretch) if crf else ()),
             *((WHOLE_READ,) if job.aoi and modes.pooling == "raster" else ()),
         ),

@@ -71,7 +71,7 @@ def _save_area(plan: Plan) -> None:
 
 def _manifest(plan: Plan) -> dict[str, Any]:
     classes = tuple(plan.card.classes)
-    contents = Contents(raster=plan.raster, legend=classes, colour_range=plan.colour_range)
+    contents = Contents(raster=plan.raster, legend=classes, colours=plan.colours)
     return {
         FINGERPRINTS: dict(plan.fingerprints),
         AREA: plan.aoi,

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from segtasks import labels
 from segtasks.addresses import public
-from segtasks.job import digest
+from segtasks.fingerprints import digest
 from segtasks.plan import Plan
 from segtasks.storage import aoi, cogs
 

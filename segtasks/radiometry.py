@@ -1,5 +1,7 @@
 """What pixels mean: the raw values that become a network's 0 and full range, their size."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from segtasks.addresses import public
@@ -10,8 +12,7 @@ from segtasks.networks.modes import Modes
 from segtasks.raster import Raster
 from segtasks.storage import rasters
 from segtasks.storage.ground import pixel_side_m
-
-Range = tuple[float, float]
+from segtasks.stretch import PICTURE, Stretch
 
 FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
@@ -20,29 +21,31 @@ ALIKE = 1.5
 """Ground resolutions up to this factor apart: crops are commonly scaled so much in training."""
 
 
-def model_range_of(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Range | None:
-    """Return the raw values that become the model's 0 and full range; none: as they are.
+def stretch_of(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Stretch | None:
+    """What makes raw values the model's; none: as they are.
 
     Raises:
         SourceError: the model was trained on another dtype and the job names no stretch.
     """
     if job.stretch == "auto":
-        return _percentiles(raster, bands)
+        return replace(_percentiles(raster, bands), gamma=job.gamma or 1.0)
     if job.stretch is not None:
-        return job.stretch
+        low, high = job.stretch
+        return Stretch((low,), (high,), job.gamma or 1.0)
     if raster.dtype != card.normalisation.dtype:
         raise SourceError(
             f"{job.source}: pixels are {raster.dtype}, the model was trained on "
             f"{card.normalisation.dtype}; give --stretch LOW,HIGH (raw values that become its "
-            "0 and full range) or --stretch auto"
+            "0 and full range) or --stretch auto; and --gamma 2.2 if they are proportional to "
+            "light, as reflectance is"
         )
     return None
 
 
-def colour_range_of(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> Range:
+def colours_of(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> Stretch:
     """Eight-bit colours are what they are; all else is stretched once for the whole mosaic."""
     if raster.dtype == "uint8" or not needed:
-        return (0.0, 255.0)
+        return PICTURE
     return _percentiles(raster, bands)
 
 
@@ -53,7 +56,8 @@ def colour_warnings(raster: Raster, bands: tuple[int, ...], given: object) -> tu
     """
     if not isinstance(given, tuple):
         return ()
-    low, high = _percentiles(raster, bands)
+    found = _percentiles(raster, bands)
+    low, high = min(found.low), max(found.high)
     share = (high - low) / (given[1] - given[0])
     if share >= LEAST_SHARE:
         return ()
@@ -64,14 +68,28 @@ def colour_warnings(raster: Raster, bands: tuple[int, ...], given: object) -> tu
     return (warning,)
 
 
-def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Range:
+def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Stretch:
+    """Of each band: haze brightens blue more than red, and sensors count bands apart."""
     pixels = rasters.sample(raster, bands)
     if pixels.size == 0:
         raise SourceError(
             f"{raster.url}: no valid pixel in 25 sampled windows; give --stretch LOW,HIGH"
         )
-    low, high = np.percentile(pixels.astype(np.float64), STRETCH_PERCENTILES)
-    return (float(low), float(high) if high > low else float(low) + 1.0)
+    low, high = np.percentile(pixels.astype(np.float64), STRETCH_PERCENTILES, axis=0)
+    return Stretch(tuple(low.tolist()), tuple(np.where(high > low, high, low + 1).tolist()))
+
+
+def light_advice(job: Job, raster: Raster, card: Card) -> list[str]:
+    """Values alone do not say whether they are a picture's or light's; the job must."""
+    learnt = card.normalisation.dtype
+    if job.stretch is None or job.gamma is not None or learnt != "uint8" or raster.dtype == learnt:
+        return []
+    advice = (
+        f"{public(raster.url)}: pixels are {raster.dtype}, the model has learnt from pictures; if "
+        "they are proportional to light, as reflectance and radiance are, give --gamma 2.2, "
+        "else --gamma 1"
+    )
+    return [advice]
 
 
 def resolution_advice(raster: Raster, card: Card, modes: Modes) -> list[str]:

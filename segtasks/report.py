@@ -38,7 +38,7 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "width": plan.raster.width,
         "dtype": plan.raster.dtype,
         "bands": list(plan.bands),
-        "model_range": plan.model_range,
+        "stretch": plan.stretch and asdict(plan.stretch),
         "network": plan.card.network,
         "classes": [entry.name for entry in plan.card.classes],
         "stitch": lattice.stitch,

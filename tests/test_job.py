@@ -6,7 +6,8 @@ import pytest
 
 from segtasks.batch import BatchJob, jobs
 from segtasks.errors import JobError, SourceError
-from segtasks.job import Job, digest, make_job
+from segtasks.fingerprints import digest
+from segtasks.job import Job, make_job
 from segtasks.options import merged, nested
 from segtasks.settings import read_job_file
 from segtasks.training.job import TrainJob
@@ -26,6 +27,8 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"crf": {"bi_rgb_std": 0}}, r"crf.bi_rgb_std: .* greater than or equal to 0.5 \(got 0\)"),
         ({"crf": {"pos_w": float("nan")}}, r"crf.pos_w: .*\(got nan\)"),
         ({"stretch": [5, 3]}, "stretch 5,3: LOW must be below HIGH"),
+        ({"gamma": 2.2}, "gamma 2.2: there is no stretch; give both or none"),
+        ({"stretch": "auto", "gamma": 22}, r"gamma: .*less than or equal to 5 \(got 22\)"),
         (
             {"tiling": {"stitch": "glue"}},
             r"tiling.stitch: .*'crop' or 'blend' \(got 'glue'\)",

@@ -60,7 +60,7 @@ def _used(plan: Plan) -> dict[str, str]:
     lattice, windows = plan.lattice, plan.windows
     known: dict[str, Any] = {
         "bands": plan.bands,
-        "stretch": plan.model_range,
+        "stretch": plan.stretch,
         "tiling.patch_px": lattice.patch_px,
         "tiling.overlap_px": 2 * lattice.margin_px,
         "tiling.stitch": lattice.stitch,

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from segtasks import confidence, labels, slot
 from segtasks.crf.certainty import is_certain
 from segtasks.crf.mean_field import refine
-from segtasks.crf.units import in_8bit_units
 from segtasks.grid import Tile, Window
 from segtasks.plan import Plan
 from segtasks.storage import aoi, workspace
 from segtasks.storage.receipts import Receipt, worker_name
+from segtasks.stretch import MAX_8BIT
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -62,7 +62,7 @@ def _marginals(
     image = workspace.read(plan.job.workspace_url, "image", window)
     marginals = refine(
         probabilities,
-        in_8bit_units(image, plan.colour_range),
+        plan.colours(image, MAX_8BIT),
         valid,
         row=window.row,
         col=window.col,

@@ -13,7 +13,7 @@ from segtasks.accuracy.boundary import halo_px as boundary_halo_px
 from segtasks.accuracy.tally import Judged
 from segtasks.crf import CrfParameters, is_certain, refine
 from segtasks.crf.backends.kernel import Float32
-from segtasks.crf.units import in_8bit_units
+from segtasks.stretch import MAX_8BIT
 from segtasks.training.metrics import IGNORE, Counts, Floats, mean_iou
 from segtasks.tuning.job import Objective
 from segtasks.tuning.windows import LabelledWindow
@@ -57,7 +57,7 @@ class Judge:
             return probabilities
         return refine(
             probabilities,
-            in_8bit_units(window.image, window.colour_range),
+            window.colours(window.image, MAX_8BIT),
             window.valid,
             row=window.window.row,
             col=window.window.col,

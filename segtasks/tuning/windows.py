@@ -17,6 +17,7 @@ from segtasks.errors import SourceError
 from segtasks.grid import Grid, Window
 from segtasks.networks.card import ClassEntry
 from segtasks.storage import workspace
+from segtasks.stretch import Stretch
 from segtasks.training.labels import Labels, open_labels
 from segtasks.training.metrics import IGNORE
 from segtasks.tuning.job import LabelledWorkspace, TuneJob
@@ -29,7 +30,7 @@ class LabelledWindow:
     """Pixels of a core and around it; ``window`` is what the arrays hold, h x w px.
 
     Attributes:
-        image: (C, h, w), raw; ``colour_range`` of it becomes 0 and 255.
+        image: (C, h, w), raw; ``colours`` makes it the CRF's.
         valid: (h, w).
         probabilities: (K, h, w) float16.
         labels: class ids (h, w), ``IGNORE`` where unknown or not valid.
@@ -41,7 +42,7 @@ class LabelledWindow:
     valid: NDArray[np.bool_]
     probabilities: NDArray[np.float16]
     labels: Ids
-    colour_range: tuple[float, float]
+    colours: Stretch
 
     @property
     def inner(self) -> tuple[slice, slice]:
@@ -103,7 +104,7 @@ class OpenWorkspace:
             valid=valid,
             probabilities=probabilities,
             labels=self._truth(window, valid),
-            colour_range=self.contents.colour_range,
+            colours=self.contents.colours,
         )
 
     def _read(self, name: str, window: Window) -> NDArray[Any]:

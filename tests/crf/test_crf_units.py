@@ -1,4 +1,4 @@
-"""Colours in 8-bit units: the same picture in 16 bits or in floats gives the same CRF."""
+"""A picture in 16 bits, in floats or as light is the picture again: the CRF is the same."""
 
 import numpy as np
 import pytest
@@ -6,50 +6,43 @@ from crf_scenes import Scene, drawing, percent_different
 from numpy.typing import NDArray
 
 from segtasks.crf import preset
-from segtasks.crf.units import in_8bit_units
-from segtasks.errors import CrfError
+from segtasks.stretch import MAX_8BIT, Stretch
 
 SCENE = drawing(128)
-Range = tuple[float, float]
+
+
+def of_all(low: float, high: float) -> Stretch:
+    return Stretch((low,), (high,))
 
 
 @pytest.mark.parametrize(
-    ("image", "colour_range"),
+    ("image", "stretch"),
     [
-        (SCENE.image8.astype(np.uint8), (0, 255)),
-        (SCENE.image8.astype(np.uint16) * 257, (0, 65535)),
-        ((SCENE.image8 * 16).astype(np.uint16), (0, 4080)),
-        (SCENE.image8 / np.float32(255), (0, 1)),
-        (SCENE.image8.astype(np.float64) * 3 - 1000, (-1000, -235)),
+        (SCENE.image8.astype(np.uint8), of_all(0, 255)),
+        (SCENE.image8.astype(np.uint16) * 257, of_all(0, 65535)),
+        ((SCENE.image8 * 16).astype(np.uint16), of_all(0, 4080)),
+        (SCENE.image8 / np.float32(255), of_all(0, 1)),
+        (SCENE.image8.astype(np.float64) * 3 - 1000, of_all(-1000, -235)),
+        ((SCENE.image8 / 255.0) ** 2.2 * 9000, Stretch((0,), (9000,), 2.2)),
     ],
-    ids=["uint8", "uint16", "12 bits", "float 0..1", "float64"],
+    ids=["uint8", "uint16", "12 bits", "float 0..1", "float64", "light"],
 )
-def test_every_depth_gives_the_same_labels(image: NDArray[np.generic], colour_range: Range) -> None:
-    scaled = in_8bit_units(image, colour_range)
+def test_every_unit_gives_the_same_labels(image: NDArray[np.generic], stretch: Stretch) -> None:
+    scaled = stretch(image, MAX_8BIT)
     np.testing.assert_allclose(scaled, SCENE.image8, atol=1e-3)
     found = Scene(SCENE.probabilities, scaled).labels(preset("aerial"))
     assert percent_different(found, SCENE.labels(preset("aerial"))) <= 0.01
 
 
 @pytest.mark.parametrize(
-    ("image", "colour_range"),
+    ("image", "stretch"),
     [
-        # 12 bits taken for 16; floats taken for bytes
-        ((SCENE.image8 * 16).astype(np.uint16), (0, 65535)),
-        (SCENE.image8 / np.float32(255), (0, 255)),
+        # 12 bits taken for 16; floats taken for bytes; light taken for a picture
+        ((SCENE.image8 * 16).astype(np.uint16), of_all(0, 65535)),
+        (SCENE.image8 / np.float32(255), of_all(0, 255)),
+        ((SCENE.image8 / 255.0) ** 2.2, of_all(0, 1)),
     ],
 )
-def test_a_wrong_range_is_another_result(image: NDArray[np.generic], colour_range: Range) -> None:
-    found = Scene(SCENE.probabilities, in_8bit_units(image, colour_range)).labels(preset("aerial"))
+def test_a_wrong_unit_is_another_result(image: NDArray[np.generic], stretch: Stretch) -> None:
+    found = Scene(SCENE.probabilities, stretch(image, MAX_8BIT)).labels(preset("aerial"))
     assert percent_different(found, SCENE.labels(preset("aerial"))) > 1
-
-
-def test_values_beyond_the_range_are_clipped_to_it() -> None:
-    image = np.array([[[-5, 0, 50, 100, 900]]], np.int16)
-    assert in_8bit_units(image, (0, 100)).tolist() == [[[0, 0, 127.5, 255, 255]]]
-
-
-@pytest.mark.parametrize("bad", [(1, 1), (2, 1), (0, np.inf), (np.nan, 1)])
-def test_a_range_that_does_not_rise_is_refused(bad: Range) -> None:
-    with pytest.raises(CrfError, match="must be finite and rise"):
-        in_8bit_units(SCENE.image8, bad)

@@ -115,8 +115,9 @@ def test_no_workspace(kept: Kept, tmp_path: Path) -> None:
     assert "is no workspace; give one that segtasks run --keep-workspace left" in says
 
 
-def test_a_workspace_of_before(kept: Kept, copied: Path) -> None:
-    workspace.write_manifest(str(copied), {"fingerprints": {}})
+@pytest.mark.parametrize("said", [{}, {"contents": {"colour_range": [0, 255]}}])
+def test_a_workspace_of_before(kept: Kept, copied: Path, said: dict[str, object]) -> None:
+    workspace.write_manifest(str(copied), {"fingerprints": {}, **said})
     assert "copy: does not say what it holds" in refused(copied, kept.labels)
 
 
