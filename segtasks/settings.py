@@ -59,7 +59,8 @@ def _fault(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         return f"{'.'.join(keys)}: unknown key{_nearest(keys[-1], model)}{more}"
     message = first["msg"].removeprefix("Value error, ")
-    value = "" if first["type"] == "missing" else f" (got {first['input']!r:.80})"
+    # A fault of several keys together names them; what it got is all of them.
+    value = f" (got {first['input']!r:.80})" if keys and first["type"] != "missing" else ""
     return f"{'.'.join(keys) or 'job'}: {message}{value}{more}"
 
 

@@ -27,7 +27,7 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"crf": {"bi_rgb_std": 0}}, r"crf.bi_rgb_std: .* greater than or equal to 0.5 \(got 0\)"),
         ({"crf": {"pos_w": float("nan")}}, r"crf.pos_w: .*\(got nan\)"),
         ({"stretch": [5, 3]}, "stretch 5,3: LOW must be below HIGH"),
-        ({"gamma": 2.2}, "gamma 2.2: there is no stretch; give both or none"),
+        ({"gamma": 2.2}, "gamma 2.2: there is no stretch; give both or none$"),
         ({"stretch": "auto", "gamma": 22}, r"gamma: .*less than or equal to 5 \(got 22\)"),
         (
             {"tiling": {"stitch": "glue"}},
