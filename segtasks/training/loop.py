@@ -25,6 +25,7 @@ from segtasks.training.course import OnProgress, Progress, make_course
 from segtasks.training.job import TrainJob
 from segtasks.training.material import Material, make_material
 from segtasks.training.metrics import Scores
+from segtasks.training.precision import warn_of_emulation
 from segtasks.training.product import write_model
 from segtasks.training.ranks import Ranks, joined
 from segtasks.training.recipes import Settings, settings_of
@@ -73,6 +74,7 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
     """
     if job.device == "cuda" and not torch.cuda.is_available():
         raise JobError("device is cuda, but torch sees no GPU; use device cpu")
+    warn_of_emulation(job)
     job = with_threads(job)
     with torch.random.fork_rng(), on_threads(job.threads):
         return _trained(job, on_progress, on_line)
