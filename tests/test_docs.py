@@ -21,16 +21,17 @@ from segtasks.report import figures
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-LINE = re.compile(r"^ {4}(?:\S*/|.* exec worker )?segtasks (?P<words>[a-z].*)$")
+FENCE = re.compile(r"^```sh\n(?P<lines>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+LINE = re.compile(r"^(?:\S*/|.* exec worker )?segtasks (?P<words>[a-z].*)$")
 INLINE = re.compile(r"`segtasks (?P<words>[a-z][^`]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 WORRIES = ("first-run", "my-own-model", "my-cluster", "memory", "restart", "limits")
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The words after ``segtasks`` of every indented command line."""
-    text = re.sub(r"\\\n\s*", "", page.read_text())
-    found = filter(None, map(LINE.match, text.splitlines()))
+    """The words after ``segtasks`` of every command line in a fenced block."""
+    blocks = "".join(match["lines"] for match in FENCE.finditer(page.read_text()))
+    found = filter(None, map(LINE.match, re.sub(r"\\\n\s*", "", blocks).splitlines()))
     return [shlex.split(match["words"], comments=True) for match in found]
 
 
