@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 	touch $@
 
 demo: .venv/ready
-	$(BIN)/python -m flows.demo demo
+	$(BIN)/python -m segtasks.cli.demo demo
 
 test: .venv/ready lint
 	$(BIN)/pytest -m "not slow and not gpu"

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/crf.py --image ortho.tif other.vrt
 
 CPU seconds of the calling thread, backends in turn within each round, medians. Real photographs;
-the softmax is synthetic (tests/crf/crf_scenes.py). Memory is the peak of a process of its own above
+the softmax is synthetic (tests/helpers/crf_scenes.py). Memory is the peak of a process of its own above
 unary and features. "two threads" is the time of two windows one after the other over that of both
 at once: 2 is perfect on two idle cores. Prints a table for docs/benchmarks.md.
 """
@@ -22,17 +22,12 @@ from typing import NamedTuple
 import numpy as np
 import rasterio
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "crf"))
-from crf_scenes import Float32, scene_of
-
+sys.path.append(str(Path(__file__).parents[1]))
+from segtasks.config.crf import PRESETS
 from segtasks.crf import backends, preset
 from segtasks.crf.backends import Kernel, kernel
-from segtasks.crf.potentials import (
-    bilateral_features,
-    position_features,
-    unary_energy,
-)
-from segtasks.refinement import PRESETS
+from segtasks.crf.potentials import bilateral_features, position_features, unary_energy
+from tests.helpers.crf_scenes import Float32, scene_of
 
 REFERENCE = "pydensecrf"
 

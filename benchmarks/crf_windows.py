@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segtasks.config.crf import PRESETS
 from segtasks.crf import CrfParameters, preset, refine
-from segtasks.grid import Grid, Window
-from segtasks.refinement import PRESETS
+from segtasks.raster.grid import Grid, Window
+from segtasks.raster.stretch import MAX_8BIT, PICTURE
 from segtasks.storage import workspace
-from segtasks.stretch import MAX_8BIT, PICTURE
 
 Labels = npt.NDArray[np.intp]
 HALOS = (0.0, 0.5, 1.0)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from segtasks.scenes import write_scene
+from segtasks.training.synthetic import write_scene
 
 SEED = 77
 

@@ -16,11 +16,11 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from segtasks.inference import Precision
+from segtasks.config.inference import Precision
 from segtasks.networks import build, names
-from segtasks.networks.cost import gmac, parameters
-from segtasks.networks.runtime import prepare
-from segtasks.slot import compute
+from segtasks.networks.analysis.forward_cost import gmac, parameters
+from segtasks.networks.inference.runtime import prepare
+from segtasks.pipeline.compute_slot import compute
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import rasterio
 
 from segtasks.networks.export import export
+from segtasks.networks.inference.runtime import forward_patches, prepare
 from segtasks.networks.model_file import load
-from segtasks.networks.runtime import forward_patches, prepare
 
 OURS = (
     "{python} -m segtasks run {image} --model {file} --to {out}.d --no-crf --scales 1 --fresh "

@@ -20,20 +20,20 @@ from typing import Any
 
 import psutil
 
-from segtasks import cost
-from segtasks.job import make_job
-from segtasks.planning import make_plan
-from segtasks.scenes import write_scene
+from segtasks.config.job import make_job
+from segtasks.planning import cost
+from segtasks.planning.planner import make_plan
+from segtasks.training.synthetic import write_scene
 
 BARE = """
 import sys, time, json
-from segtasks.slot import compute
+from segtasks.pipeline.compute_slot import compute
 import numpy as np, torch
-from segtasks.grid import Window
-from segtasks.job import Job
-from segtasks.inputs import net_of
-from segtasks.networks.runtime import forward_patches
-from segtasks.planning import make_plan
+from segtasks.raster.grid import Window
+from segtasks.config.job import Job
+from segtasks.pipeline.network_input import net_of
+from segtasks.networks.inference.runtime import forward_patches
+from segtasks.planning.planner import make_plan
 plan = make_plan(Job.model_validate_json(sys.argv[1]))
 part, parts = int(sys.argv[2]), int(sys.argv[3])
 net = compute(lambda: net_of(plan)).result

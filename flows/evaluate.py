@@ -6,13 +6,13 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import ProgressArtifacts
-from flows.refusal import parsed, told
-from segtasks.accuracy.evaluation import evaluate as count
-from segtasks.accuracy.figures import Figures, figures
-from segtasks.accuracy.job import EvaluationJob
-from segtasks.accuracy.publish import publish, require_free
-from segtasks.addresses import public
+from segtasks.config.evaluation_job import EvaluationJob
+from segtasks.errors import public
+from segtasks.evaluation.figures import Figures, figures
+from segtasks.evaluation.publish_scores import publish, require_free
+from segtasks.evaluation.scoring import evaluate as count
+from segtasks.orchestration.artifacts import ProgressArtifacts
+from segtasks.orchestration.run_states import parsed, told
 
 
 @flow(name="evaluate", persist_result=False, validate_parameters=False)  # see refusal

@@ -7,13 +7,13 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import dry
-from flows.artifacts import ProgressArtifacts, run_log, show, show_plan
-from flows.refusal import parsed, told
-from flows.route import route
-from flows.tasks import stage
-from segtasks.addresses import public
-from segtasks.job import Job
+from segtasks.config.job import Job
+from segtasks.errors import public
+from segtasks.orchestration.artifacts import ProgressArtifacts, run_log, show, show_plan
+from segtasks.orchestration.run_states import parsed, told
+from segtasks.orchestration.tasks import stage
+from segtasks.pipeline import dry_run
+from segtasks.pipeline.run import route
 
 
 def named(verb: str, job: Job | dict[str, Any]) -> str:
@@ -53,7 +53,7 @@ def segment(
 
 
 def _plan(job: Job, *, measure: bool) -> dict[str, Any]:
-    made = dry.dry_run(job, measure=measure, on_progress=ProgressArtifacts().tell)
+    made = dry_run.dry_run(job, measure=measure, on_progress=ProgressArtifacts().tell)
     show_plan(made)
     return made.figures
 

@@ -5,13 +5,13 @@ from typing import Any
 from prefect import flow, get_run_logger, runtime
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import show_batch
-from flows.many import Row, outcome, require_all, segment_each
-from flows.refusal import parsed, told
-from flows.route import Result
 from flows.segment import named, segment
-from segtasks.batch import BatchJob
-from segtasks.job import Job
+from segtasks.config.batch_job import BatchJob
+from segtasks.config.job import Job
+from segtasks.orchestration.artifacts import show_batch
+from segtasks.orchestration.run_states import parsed, told
+from segtasks.pipeline.batch import Row, outcome, require_all, segment_each
+from segtasks.pipeline.run import Result
 
 
 def _run_name() -> str:

@@ -6,10 +6,10 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import ProgressArtifacts, show_picture
-from flows.refusal import parsed, told
-from segtasks.addresses import public
-from segtasks.training.job import TrainJob
+from segtasks.config.train_job import TrainJob
+from segtasks.errors import public
+from segtasks.orchestration.artifacts import ProgressArtifacts, show_picture
+from segtasks.orchestration.run_states import parsed, told
 
 if TYPE_CHECKING:
     from segtasks.training.loop import Progress, Result

@@ -14,12 +14,12 @@ import pytest
 import rasterio
 
 from segtasks.cli import cli
-from segtasks.job import make_job
-from segtasks.networks import shelf
-from segtasks.planning import make_plan
-from segtasks.report import figures
+from segtasks.config.job import make_job
+from segtasks.networks import pretrained
+from segtasks.planning.planner import make_plan
+from segtasks.planning.summary import figures
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```sh\n(?P<lines>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^(?:\S*/|.* exec worker )?segtasks (?P<words>[a-z].*)$")
@@ -127,7 +127,7 @@ def test_the_figures_of_memory_are_the_plan_s(
 def test_the_page_s_commands_run_as_written(worry: str, tmp_path: Path) -> None:
     segtasks(tmp_path, "scene", "--to", "ortho.tif", "--size", "300", "--seed", "62")
     (tmp_path / "ortho_label.tif").rename(tmp_path / "labels.tif")
-    shutil.copy(shelf.resolve("demo"), tmp_path / "model.safetensors")
+    shutil.copy(pretrained.resolve("demo"), tmp_path / "model.safetensors")
     for words in commands(ROOT / "docs" / f"{worry}.md"):
         segtasks(tmp_path, *words)
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from showing import header, percent, row
 from torch import Tensor, nn
 
+from segtasks.evaluation.metrics import Scores, confusion
+from segtasks.networks.inference.runtime import prepare
 from segtasks.networks.model_file import load
-from segtasks.networks.runtime import prepare
-from segtasks.patches import halo_factor
-from segtasks.slot import compute
-from segtasks.training.metrics import Scores, confusion
+from segtasks.pipeline.compute_slot import compute
+from segtasks.raster.patches import halo_factor
 
 Mask = NDArray[np.uint8]
 

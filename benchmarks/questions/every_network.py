@@ -13,9 +13,9 @@ from importlib import import_module
 from narrow import field_of
 from showing import header, row
 
-from segtasks.networks import NetworkEntry, entry, names
+from segtasks.networks import NetworkEntry, names, spec
+from segtasks.networks.analysis.forward_cost import forward_bytes_per_px, gmac_per_mpx, parameters
 from segtasks.networks.architectures.layers import fold_batch_norm
-from segtasks.networks.cost import forward_bytes_per_px, gmac_per_mpx, parameters
 from segtasks.networks.weights import skeleton
 
 BANDS = 3
@@ -41,7 +41,7 @@ def sight(name: str) -> tuple[str, str]:
     """Receptive field and exact halo."""
     if field := field_of(name):
         return f"{field.size_px:,}", f"{field.halo_px:,}"
-    pooled = entry(name).pooled_halo_px
+    pooled = spec(name).pooled_halo_px
     return "global", f"none; {pooled} pooled" if pooled else "none"
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     placed = ("stride", "lattice", "field, px", "exact halo, px")
     header("network", "paper", *measured, *placed, "variant")
     for name in names():
-        found = entry(name)
+        found = spec(name)
         grid = (found.output_stride, found.lattice_px)
         figures = (*costs(name, chosen.classes), *grid, *sight(name))
         row(f"`{name}`", paper(found), *figures, variant(found))

@@ -24,9 +24,9 @@ from showing import Panel, header, row, sheet
 from torch import Tensor
 
 from segtasks.networks import Normalisation, names
+from segtasks.networks.analysis.receptive_field import gradient_energy, half_width
 from segtasks.networks.model_file import load
-from segtasks.networks.receptive_field import gradient_energy, half_width
-from segtasks.slot import compute
+from segtasks.pipeline.compute_slot import compute
 
 SHARES = (0.90, 0.95, 0.99)
 CLASSES = 6

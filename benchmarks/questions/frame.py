@@ -19,14 +19,14 @@ from showing import Panel, header, percent, row, sheet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segtasks.networks import Card, build, shelf
+from segtasks.evaluation.metrics import Scores, confusion
+from segtasks.networks import Card, build, pretrained
+from segtasks.networks.analysis.forward_cost import forward_bytes_per_px, gmac
 from segtasks.networks.architectures.fcn import FCN8s, FCN32s
-from segtasks.networks.cost import forward_bytes_per_px, gmac
+from segtasks.networks.inference.runtime import prepare
 from segtasks.networks.model_file import load
-from segtasks.networks.runtime import prepare
-from segtasks.scenes import scene_window
-from segtasks.slot import compute
-from segtasks.training.metrics import Scores, confusion
+from segtasks.pipeline.compute_slot import compute
+from segtasks.training.synthetic import scene_window
 
 PADDINGS_PX = (1, 80, 81, 96, 97, 100)
 LARGEST_PX = 2048
@@ -113,7 +113,7 @@ class Stretched(nn.Module):
 
 def forms() -> tuple[dict[str, nn.Module], Card]:
     """The shipped model, its weights in the published form, and in a wrong one."""
-    lean, card = load(shelf.resolve("demo"))
+    lean, card = load(pretrained.resolve("demo"))
     framed = build("fcn8s", classes=len(card.classes), width=card.width, batch_norm=True).eval()
     assert isinstance(framed, FCN8s)
     kernels = {k: v for k, v in framed.state_dict().items() if k.startswith("upscore")}

@@ -32,7 +32,7 @@ from segtasks.crf.potentials import (
     position_features,
     unary_energy,
 )
-from segtasks.grid import Grid, Tile, Window
+from segtasks.raster.grid import Grid, Tile, Window
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "segtasks" / "crf" / "native"

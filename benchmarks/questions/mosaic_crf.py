@@ -8,7 +8,7 @@ of one chunk. Beside them windows of a job's own sizes; both against the image i
 without --whole, against the 512 px in the middle of a window of 4096 px around the raster's middle,
 where chunks meet. CPU seconds of one thread, in turn within each round, reading and writing
 included; windows scaled to those far from a raster's border, whose halos are whole. Needs g++. The
-softmax is synthetic (tests/crf/crf_scenes.py).
+softmax is synthetic (tests/helpers/crf_scenes.py).
 """
 
 import argparse
@@ -28,18 +28,17 @@ import rasterio
 from mosaic import Float32, Mosaic, Raster, compiled
 from showing import header, row
 
-sys.path.append(str(Path(__file__).parents[2] / "tests" / "crf"))
-from crf_scenes import scene_of
-
+sys.path.append(str(Path(__file__).parents[2]))
+from segtasks.config.crf import PRESETS
 from segtasks.crf import CrfParameters, bytes_per_px, preset, refine
-from segtasks.grid import Grid, Window
-from segtasks.refinement import PRESETS
-from segtasks.slot import TILES_IN_FLIGHT
-from segtasks.windows import BUDGET_BYTES, MOST_WASTE, STEP_PX, USUAL_PX
+from segtasks.planning.crf_windows import BUDGET_BYTES, MOST_WASTE, STEP_PX, USUAL_PX
+from segtasks.planning.worker import TILES_IN_FLIGHT
+from segtasks.raster.grid import Grid, Window
+from tests.helpers.crf_scenes import scene_of
 
 OWN_PX, PROBE_PX = 4096, 512
 HELD_BYTES = (6, 5)
-"""Of a pixel read ahead: per class, per band; see segtasks.windows."""
+"""Of a pixel read ahead: per class, per band; see segtasks.planning.crf_windows."""
 
 
 class Case(NamedTuple):

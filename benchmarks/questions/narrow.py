@@ -5,9 +5,9 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from segtasks.networks import build, entry
+from segtasks.networks import build, spec
+from segtasks.networks.analysis.receptive_field import ReceptiveField, receptive_field
 from segtasks.networks.architectures.doubling import Doubling
-from segtasks.networks.receptive_field import ReceptiveField, receptive_field
 
 NARROWEST = 1 / 1024
 
@@ -15,7 +15,7 @@ NARROWEST = 1 / 1024
 def field_of(name: str) -> ReceptiveField | None:
     """The field in theory; none of networks that see the whole image."""
     probe = build(name, classes=1, bands=1, width=NARROWEST)
-    return receptive_field(probe, bands=1, lattice_px=entry(name).lattice_px)
+    return receptive_field(probe, bands=1, lattice_px=spec(name).lattice_px)
 
 
 def untrained(name: str, x: Tensor, *, classes: int, width: float) -> nn.Module:

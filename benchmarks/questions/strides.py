@@ -19,14 +19,14 @@ from showing import Panel, header, percent, row, sheet
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from segtasks.evaluation.metrics import IGNORE, Scores, confusion
 from segtasks.networks import ClassEntry
+from segtasks.networks.analysis.forward_cost import forward_bytes_per_px, gmac_per_mpx
 from segtasks.networks.architectures.layers import fold_batch_norm
-from segtasks.networks.cost import forward_bytes_per_px, gmac_per_mpx
-from segtasks.networks.entry import Option
+from segtasks.networks.network_spec import Option
 from segtasks.networks.weights import skeleton
-from segtasks.patches import FORWARD_BUDGET_BYTES
-from segtasks.scenes import LEGEND, scene_window
-from segtasks.training.metrics import IGNORE, Scores, confusion
+from segtasks.raster.patches import FORWARD_BUDGET_BYTES
+from segtasks.training.synthetic import LEGEND, scene_window
 
 CLASSES = 21
 ROWS: tuple[tuple[str, int, dict[str, Option]], ...] = (

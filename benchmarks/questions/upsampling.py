@@ -24,13 +24,13 @@ from showing import Panel, header, percent, row, sheet
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segtasks.evaluation.metrics import IGNORE, Scores, confusion
 from segtasks.networks import Card
 from segtasks.networks.architectures.fcn import FCN8sLean
 from segtasks.networks.architectures.layers import bilinear_deconv
 from segtasks.networks.architectures.segnet import Place, SegNet
 from segtasks.networks.model_file import load
-from segtasks.slot import compute
-from segtasks.training.metrics import IGNORE, Scores, confusion
+from segtasks.pipeline.compute_slot import compute
 
 TRAINED_ON, STEPS, BATCH = 4, 300, 4
 """Windows per raster, iterations and windows per iteration of the learnt kernel."""

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from segtasks import options
-from segtasks.accuracy.job import EvaluationJob, read_manifest
+from segtasks.cli import model_options
 from segtasks.cli.training import legend_of
+from segtasks.config.evaluation_job import EvaluationJob
+from segtasks.config.loading import read_job_file, validated
 from segtasks.errors import JobError
-from segtasks.settings import read_job_file, validated
+from segtasks.storage.manifests import read_manifest
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 
@@ -26,17 +27,19 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@options.options(EvaluationJob, without=frozenset({"pairs", "legend"}))
+@model_options.options(EvaluationJob, without=frozenset({"pairs", "legend"}))
 def evaluate(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
     """Compare MASK with LABELS: IoU, F1, outlines, areas, calibration; --to writes a page."""
-    from segtasks.accuracy.evaluation import evaluate as count  # noqa: PLC0415 - --help needs no rasters
-    from segtasks.accuracy.figures import figures  # noqa: PLC0415 - the same
-    from segtasks.accuracy.publish import publish, require_free  # noqa: PLC0415 - the same
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - the same
+    from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - the same
+    from segtasks.evaluation.figures import figures  # noqa: PLC0415 - the same
+    from segtasks.evaluation.publish_scores import publish, require_free  # noqa: PLC0415 - the same
+    from segtasks.evaluation.scoring import evaluate as count  # noqa: PLC0415 - --help needs no rasters
 
     values = read_job_file(job_file) if job_file else {}
-    over = options.merged(EvaluationJob, _lists(given), options.nested(EvaluationJob, given))
-    job = validated(EvaluationJob, options.merged(EvaluationJob, values, over))
+    over = model_options.merged(
+        EvaluationJob, _lists(given), model_options.nested(EvaluationJob, given)
+    )
+    job = validated(EvaluationJob, model_options.merged(EvaluationJob, values, over))
     require_free(job)
     with shown_progress() as on_progress:
         made = count(job, on_progress)

@@ -4,11 +4,11 @@ import click
 
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card
-from segtasks.networks.graphs.forms import form_of
+from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.graph_card import probed_card
 from segtasks.networks.graphs.sidecar import SUFFIX, parsed
-from segtasks.planning import local_model
-from segtasks.storage import objects
+from segtasks.planning.planner import local_model
+from segtasks.storage import object_store
 
 
 @click.command()
@@ -26,10 +26,10 @@ def probe(file: str, card_url: str | None, *, as_json: bool) -> None:
     if form is None:
         what = "no graph; a model file has its card inside" if path.exists() else "no such file"
         raise ModelError(f"{file}: {what}; give TorchScript, torch.export or ONNX")
-    over = parsed(card_url, objects.read_bytes(card_url).decode()) if card_url else {}
+    over = parsed(card_url, object_store.read_bytes(card_url).decode()) if card_url else {}
     card = probed_card(path, form, over)
     text = card.model_dump_json(indent=1)
-    objects.write_bytes(f"{file}{SUFFIX}", f"{text}\n".encode())
+    object_store.write_bytes(f"{file}{SUFFIX}", f"{text}\n".encode())
     lines = [f"card       {file}{SUFFIX}", *graph_lines(card)]
     click.echo(text if as_json else "\n".join(lines))
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from segtasks import options
-from segtasks.addresses import public
-from segtasks.batch import BatchJob
-from segtasks.job import Job
-from segtasks.settings import read_job_file, validated
+from segtasks.cli import model_options
+from segtasks.config.batch_job import BatchJob
+from segtasks.config.job import Job
+from segtasks.config.loading import read_job_file, validated
+from segtasks.errors import public
 
 if TYPE_CHECKING:
-    from flows.many import Row
-    from flows.route import Result
+    from segtasks.pipeline.batch import Row
+    from segtasks.pipeline.run import Result
 
 J = TypeVar("J", bound=Job)
 
@@ -23,7 +23,7 @@ job_options = [
     click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win."),
     click.option("--no-crf", is_flag=True, help="Keep the network's labels as they are."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
-    options.options(Job, without=frozenset({"source"})),
+    model_options.options(Job, without=frozenset({"source"})),
 ]
 
 
@@ -44,7 +44,7 @@ def job_of(
 ) -> J:
     """The job, or batch of jobs, from file and options."""
     values = read_job_file(job_file) if job_file else {}
-    values = options.merged(model, values, options.nested(Job, given))
+    values = model_options.merged(model, values, model_options.nested(Job, given))
     if source is not None:
         values["source"] = source
     if no_crf:
@@ -64,8 +64,8 @@ def run(
 
 def _segmented(job: Job) -> "Result":
     """Run the job; progress and warnings are shown."""
-    from flows.route import segment  # noqa: PLC0415 - 1 s that --help need not wait for
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - the same
+    from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - the same
+    from segtasks.pipeline.run import segment  # noqa: PLC0415 - 1 s that --help need not wait for
 
     with shown_progress() as on_progress:
         result = segment(job, on_progress)
@@ -91,7 +91,7 @@ def batch(
     Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
     other.
     """
-    from flows.many import require_all  # noqa: PLC0415 - see _segmented
+    from segtasks.pipeline.batch import require_all  # noqa: PLC0415 - see _segmented
 
     if more:  # a shell has done what was meant for us
         raise click.UsageError(
@@ -110,7 +110,7 @@ def batch(
 
 def _rows(job: BatchJob) -> Iterator["Row"]:
     """Segment one raster after another; each is named before it begins."""
-    from flows.many import outcome, segment_each  # noqa: PLC0415 - see _segmented
+    from segtasks.pipeline.batch import outcome, segment_each  # noqa: PLC0415 - see _segmented
 
     def named(each: Job) -> "Row":
         click.echo(public(each.source), err=True)
@@ -146,8 +146,8 @@ def plan(
 
     Nothing is done or written; with --measure a few tiles are, beside the workspace, and removed.
     """
-    from flows.dry import dry_run  # noqa: PLC0415 - see _segmented
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - see _segmented
+    from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - see _segmented
+    from segtasks.pipeline.dry_run import dry_run  # noqa: PLC0415 - see _segmented
 
     if price_per_hour is not None and not measure:
         raise click.UsageError("--price-per-hour needs the time: give --measure too")
@@ -162,6 +162,6 @@ def plan(
 @click.option("--port", default=4200, show_default=True, type=click.IntRange(1, 65535))
 def up(host: str, port: int) -> None:
     """Start Prefect's server, a work pool, a worker and the deployments; Ctrl-C ends them all."""
-    from flows.up import up as start  # noqa: PLC0415 - see _segmented
+    from segtasks.orchestration.server import up as start  # noqa: PLC0415 - see _segmented
 
     start(host, port)

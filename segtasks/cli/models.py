@@ -4,15 +4,15 @@ import json
 
 import click
 
-from segtasks import options
+from segtasks.cli import model_options
 from segtasks.cli.graphs import graph_lines
-from segtasks.networks import shelf
+from segtasks.config.import_job import ImportJob
+from segtasks.config.loading import read_yaml, validated
+from segtasks.networks import pretrained
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
-from segtasks.networks.importers.job import ImportJob
-from segtasks.planning import local_model
-from segtasks.settings import read_yaml, validated
-from segtasks.storage import copies
+from segtasks.planning.planner import local_model
+from segtasks.storage import local_copy
 
 
 @click.group()
@@ -24,7 +24,7 @@ def model() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as one JSON object.")
 def list_(*, as_json: bool) -> None:
     """List the models that ship with the package; `--model NAME` runs one."""
-    cards = {name: read_card(shelf.path(name)) for name in shelf.names()}
+    cards = {name: read_card(pretrained.path(name)) for name in pretrained.names()}
     if as_json:
         click.echo(json.dumps({name: card.model_dump() for name, card in cards.items()}, indent=1))
     else:
@@ -33,7 +33,7 @@ def list_(*, as_json: bool) -> None:
 
 def _shelf_lines(name: str, card: Card) -> list[str]:
     """What decides whether a shipped model is the one."""
-    size = shelf.path(name).stat().st_size / 1e6
+    size = pretrained.path(name).stat().st_size / 1e6
     return [
         f"{name:<22} {', '.join(entry.name for entry in card.classes)}",
         f"{'':<22} {', '.join(card.bands)}, {_ground(card)}; {card.network}, {size:.1f} MB",
@@ -59,19 +59,19 @@ def show(name: str, *, as_json: bool) -> None:
 @click.argument("weights")
 @click.option("--classes", "legend", metavar="FILE", help="YAML list of {id, name, color}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
-@options.options(ImportJob, without=frozenset({"weights", "legend"}))
+@model_options.options(ImportJob, without=frozenset({"weights", "legend"}))
 def import_(weights: str, legend: str | None, *, as_json: bool, **given: object) -> None:
     """Make a model file of WEIGHTS from elsewhere: .pth, .safetensors, .npz, .caffemodel, .mat.
 
     Bands come out as red, green, blue, whatever the order in training was.
     """
-    from segtasks.networks.importers.product import import_model  # noqa: PLC0415 - torch, slow
+    from segtasks.networks.importers.import_model import import_model  # noqa: PLC0415 - torch, slow
 
-    values = options.nested(ImportJob, given) | {"weights": weights}
+    values = model_options.nested(ImportJob, given) | {"weights": weights}
     if legend is not None:
         values["legend"] = read_yaml(legend)
     job = validated(ImportJob, values)
-    card = import_model(job, copies.local_copy(weights))
+    card = import_model(job, local_copy.local_copy(weights))
     lines = [f"model      {job.to}", *_card_lines(card)]
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(lines))
 

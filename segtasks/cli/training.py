@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from segtasks import options
+from segtasks.cli import model_options
 from segtasks.cli.tables import rows
+from segtasks.config.legend import COLORS, read_legend
+from segtasks.config.loading import read_job_file, validated
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
-from segtasks.networks.card import COLORS
-from segtasks.settings import read_job_file, validated
-from segtasks.training.job import TrainJob
-from segtasks.training.legend import read_legend
-from segtasks.training.sources import splits_of
+from segtasks.storage.manifests import splits_of
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 FILES: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
@@ -29,15 +28,15 @@ FILES: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
+@model_options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
 def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
     """Train a network on pairs of image and label rasters and write a model file."""
-    from segtasks.progress import shown_training  # noqa: PLC0415 - torch, slow to import
+    from segtasks.cli.progress import shown_training  # noqa: PLC0415 - torch, slow to import
     from segtasks.training.loop import train as start  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    for given_values in (legend_of(given), _sources(given), options.nested(TrainJob, given)):
-        values = options.merged(TrainJob, values, given_values)
+    for given_values in (legend_of(given), _sources(given), model_options.nested(TrainJob, given)):
+        values = model_options.merged(TrainJob, values, given_values)
     job = validated(TrainJob, values)
     with shown_training() as (on_progress, on_line):
         result = start(job, on_progress, on_line)
@@ -95,7 +94,7 @@ def _entry(class_id: int, text: str) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def scene(to: str, size: int, seed: int, *, as_json: bool) -> None:
     """Make a procedural aerial scene with exact labels."""
-    from segtasks.scenes import write_scene  # noqa: PLC0415 - see train
+    from segtasks.training.synthetic import write_scene  # noqa: PLC0415 - see train
 
     labels = write_scene(to, seed, size, size)
     paths = {"image": to, "labels": str(labels)}

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from segtasks import options
-from segtasks.accuracy.job import read_manifest
+from segtasks.cli import model_options
 from segtasks.cli.training import legend_of
+from segtasks.config.loading import read_job_file, validated
+from segtasks.config.tuning_job import COLUMNS, TuneJob
 from segtasks.errors import JobError
-from segtasks.settings import read_job_file, validated
-from segtasks.tuning.job import COLUMNS, TuneJob
+from segtasks.storage.manifests import read_manifest
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "WORKSPACE LABELS"}
 
@@ -25,17 +25,17 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "WORKSPACE LABE
 @click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
 @click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@options.options(TuneJob, without=frozenset({"pairs", "legend"}))
+@model_options.options(TuneJob, without=frozenset({"pairs", "legend"}))
 def crf_tune(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
     """Search CRF settings on a kept WORKSPACE with LABELS; say which to take, or to take none."""
-    from segtasks.progress import shown_progress  # noqa: PLC0415 - --help needs no rasters
-    from segtasks.tuning.figures import figures, lines  # noqa: PLC0415 - the same
-    from segtasks.tuning.publish import publish, require_free  # noqa: PLC0415 - the same
-    from segtasks.tuning.tune import tune  # noqa: PLC0415 - the same
+    from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - --help needs no rasters
+    from segtasks.evaluation.crf_tuning.publish_settings import publish, require_free  # noqa: PLC0415 - the same
+    from segtasks.evaluation.crf_tuning.scores import figures, lines  # noqa: PLC0415 - the same
+    from segtasks.evaluation.crf_tuning.tune import tune  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
-    over = options.merged(TuneJob, _lists(given), options.nested(TuneJob, given))
-    job = validated(TuneJob, options.merged(TuneJob, values, over))
+    over = model_options.merged(TuneJob, _lists(given), model_options.nested(TuneJob, given))
+    job = validated(TuneJob, model_options.merged(TuneJob, values, over))
     require_free(job)
     with shown_progress() as on_progress:
         made = tune(job, on_progress)

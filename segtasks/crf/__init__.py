@@ -1,7 +1,6 @@
 """The dense CRF of Kraehenbuehl and Koltun, right on tiles."""
 
-from segtasks.crf.certainty import is_certain
-from segtasks.crf.mean_field import refine
+from segtasks.crf.mean_field import is_certain, refine
 from segtasks.crf.parameters import CrfParameters, bytes_per_px, largest_window_px, preset
 
 __all__ = ["CrfParameters", "bytes_per_px", "is_certain", "largest_window_px", "preset", "refine"]

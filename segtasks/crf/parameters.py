@@ -27,9 +27,9 @@ from typing import TypeGuard
 
 import numpy as np
 
+from segtasks.config.crf import PRESETS, Matrix
 from segtasks.crf.backends.kernel import Float32, check_compatibility, potts
 from segtasks.errors import CrfError
-from segtasks.refinement import PRESETS, Matrix
 
 INT32_MAX = 2**31 - 1
 MAX_ITERATIONS = 100

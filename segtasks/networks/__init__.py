@@ -4,10 +4,11 @@ Nothing here imports torch at import time: the driver process lists networks and
 without it. ``build`` imports torch (1.8 s, 300 MB) when it is called.
 """
 
-from segtasks.networks.card import Card, ClassEntry, Normalisation
+from segtasks.config.legend import ClassEntry
+from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.card_file import read_card
-from segtasks.networks.entry import NetworkEntry
 from segtasks.networks.importers import convert, convert_backbone, layouts, variant_of
+from segtasks.networks.network_spec import NetworkEntry
 from segtasks.networks.registry import build, entry, names
 
 __all__ = [

@@ -1,8 +1,8 @@
 """The card of a model: everything a state dict or a graph cannot show. Needs no torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -14,26 +14,13 @@ from pydantic import (
     model_validator,
 )
 
+from segtasks.config.legend import ClassEntry
 from segtasks.errors import ModelError
 
 METADATA_KEY = "segtasks"
 """Under which a file that can carry a card has it."""
-COLORS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
-"""Of classes that were given none, by class id."""
-
-HexColor = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Form = Literal["torchscript", "exported", "onnx"]
 Gives = Literal["logits", "probabilities"]
-
-
-class ClassEntry(BaseModel):
-    """One row of the legend: class id, name and colour."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: int = Field(ge=0, le=254, description="class id in the mask; 255 is nodata")
-    name: str = Field(min_length=1)
-    color: HexColor = Field(description="#rrggbb")
 
 
 class Normalisation(BaseModel):
@@ -136,10 +123,3 @@ def checked_card(where: str | Path, fields: Mapping[str, Any]) -> Card:
         field = f"card field {name}" if name else "its card"
         said = first["msg"].removeprefix("Value error, ")
         raise ModelError(f"{where}: {field}: {said}; correct it") from error
-
-
-def legend(names: Iterable[str]) -> list[dict[str, Any]]:
-    """Classes by their names alone, in order of their ids."""
-    return [
-        {"id": i, "name": name, "color": COLORS[i % len(COLORS)]} for i, name in enumerate(names)
-    ]

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from segtasks.errors import ModelError
 from segtasks.networks.card import METADATA_KEY, Card, checked_card
-from segtasks.networks.graphs.forms import form_of
+from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.graph_card import read_graph_card
 
 FORMAT = 1

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from segtasks.errors import ModelError
-from segtasks.networks import cost
+from segtasks.networks.analysis import forward_cost
 from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import METADATA_KEY, Card, Form, Graph
 from segtasks.networks.graphs import deepness
-from segtasks.networks.graphs.engine import open_graph
 from segtasks.networks.graphs.graph_card import HASH
-from segtasks.networks.graphs.net import GraphNet
+from segtasks.networks.graphs.session import open_graph
+from segtasks.networks.inference.graph_net import GraphNet
 
 FORMS: dict[str, Form] = {".pt": "torchscript", ".ts": "torchscript", ".pt2": "exported"}
 FORMS |= {".onnx": "onnx"}
@@ -97,7 +97,7 @@ def _card(module: nn.Module, card: Card, form: Form, patch_px: int | None) -> Ca
     changed = {
         "normalisation": card.normalisation.model_copy(update=raw),
         "graph": graph,
-        "forward_bytes_per_px": cost.whole_forward_bytes_per_px(module, bands=len(mean)),
+        "forward_bytes_per_px": forward_cost.whole_forward_bytes_per_px(module, bands=len(mean)),
         "provenance": {**card.provenance, "exported_from_sha256": card.weights_sha256},
     }
     return card.model_copy(update=changed)

@@ -15,20 +15,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
+from segtasks.config.legend import ClassEntry
 from segtasks.errors import ModelError
-from segtasks.networks import cost
-from segtasks.networks.architectures.layers import fold_batch_norm
-from segtasks.networks.card import METADATA_KEY, Card, ClassEntry, Normalisation
-from segtasks.networks.card_file import read_card, unreadable
-from segtasks.networks.entry import Option
-from segtasks.networks.graphs.forms import form_of
-from segtasks.networks.receptive_field import (
+from segtasks.networks.analysis import forward_cost
+from segtasks.networks.analysis.receptive_field import (
     ReceptiveField,
     effective_halo_px,
     receptive_field,
 )
+from segtasks.networks.analysis.seam_halo import seam_halo_px
+from segtasks.networks.architectures.layers import fold_batch_norm
+from segtasks.networks.card import METADATA_KEY, Card, Normalisation
+from segtasks.networks.card_file import read_card, unreadable
+from segtasks.networks.graphs.file_format import form_of
+from segtasks.networks.network_spec import Option
 from segtasks.networks.registry import build, entry
-from segtasks.networks.seam_halo import seam_halo_px
 from segtasks.networks.weights import (
     Weights,
     check_fit,
@@ -124,9 +125,9 @@ def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:
     check_fit("this module", folded, shapes_of(module))
     fold_batch_norm(folded.eval())
     return {
-        "forward_bytes_per_px": cost.forward_bytes_per_px(folded, bands=bands),
-        "gmac_per_mpx": cost.gmac_per_mpx(folded, bands=bands),
-        "parameters": cost.parameters(module),
+        "forward_bytes_per_px": forward_cost.forward_bytes_per_px(folded, bands=bands),
+        "gmac_per_mpx": forward_cost.gmac_per_mpx(folded, bands=bands),
+        "parameters": forward_cost.parameters(module),
     }
 
 

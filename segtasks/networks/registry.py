@@ -5,7 +5,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from segtasks.errors import ModelError
-from segtasks.networks.entries import (
+from segtasks.networks.network_spec import NetworkEntry, Option
+from segtasks.networks.specs import (
     deeplab_v1,
     deeplab_v2,
     dilation,
@@ -18,7 +19,6 @@ from segtasks.networks.entries import (
     smp,
     torchvision,
 )
-from segtasks.networks.entry import NetworkEntry, Option
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segtasks.errors import ModelError
-from segtasks.networks.entry import Option
+from segtasks.networks.network_spec import Option
 from segtasks.networks.registry import build
 
 Weights = dict[str, NDArray[Any]]

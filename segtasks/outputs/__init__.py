@@ -1,1 +1,1 @@
-"""What people look at."""
+"""What a run publishes: COGs, STAC item, polygons, styles and the report."""

@@ -1,1 +1,1 @@
-"""All input and output: rasters, arrays, COGs, objects, receipts."""
+"""All reading and writing: rasters, Zarr arrays, COGs, object stores, vectors, receipts."""

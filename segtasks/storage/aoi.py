@@ -17,11 +17,11 @@ from rasterio import Affine
 from rasterio.features import rasterize
 
 from segtasks.errors import JobError
-from segtasks.grid import Grid, Selection, Tile, Window
-from segtasks.raster import Raster
-from segtasks.storage import boundaries, objects, vectors
-from segtasks.storage.boundaries import shortened
-from segtasks.storage.rasters import Valid
+from segtasks.raster.grid import Grid, Selection, Tile, Window
+from segtasks.raster.header import Raster
+from segtasks.storage import aoi_geometry, object_store, vector_reader
+from segtasks.storage.aoi_geometry import shortened
+from segtasks.storage.raster_reader import Valid
 from segtasks.storage.workspace import AREA
 
 LOOK_PX = 1024
@@ -65,7 +65,7 @@ class Area:
         """Where the centres of a window's pixels are inside (h, w)."""
         shapes: Sequence[Any] = self.touching(window)
         ids = [1] * len(shapes)
-        return vectors.burn(shapes, ids, window, fill=0, all_touched=False) > 0
+        return vector_reader.burn(shapes, ids, window, fill=0, all_touched=False) > 0
 
     def tiles(self, grid: Grid) -> Selection:
         """The tiles that hold a pixel of the area."""
@@ -95,7 +95,7 @@ def describe(aoi: str, crs: str | None, raster: Raster) -> Area:
             off the raster, or the two cannot be laid over each other.
         SourceError: its file cannot be read.
     """
-    area = Area(tuple(boundaries.in_pixels(aoi, crs, raster)))
+    area = Area(tuple(aoi_geometry.in_pixels(aoi, crs, raster)))
     if not area.tiles(Grid(raster.height, raster.width, LOOK_PX)):
         raise JobError(
             f"aoi {shortened(aoi)}: holds no pixel of {raster.url}; check that it lies over the "
@@ -111,7 +111,7 @@ def named(aoi: str, crs: str | None) -> str:
 
 def save(workspace: str, area: Area) -> None:
     """Put the polygons where every worker finds them."""
-    objects.write_bytes(f"{workspace}/{AREA}", area.text.encode())
+    object_store.write_bytes(f"{workspace}/{AREA}", area.text.encode())
 
 
 def cut(valid: Valid, workspace: str, digest: str | None, window: Window) -> Valid:
@@ -121,4 +121,4 @@ def cut(valid: Valid, workspace: str, digest: str | None, window: Window) -> Val
 
 @lru_cache(maxsize=8)
 def _saved(workspace: str, _digest: str) -> Area:
-    return Area(tuple(json.loads(objects.read_bytes(f"{workspace}/{AREA}"))))
+    return Area(tuple(json.loads(object_store.read_bytes(f"{workspace}/{AREA}"))))

@@ -11,8 +11,8 @@ import socket
 from dataclasses import asdict, dataclass, field
 
 from segtasks.errors import WorkspaceError
-from segtasks.grid import Tile
-from segtasks.storage import objects
+from segtasks.raster.grid import Tile
+from segtasks.storage import object_store
 
 NAME = re.compile(r"(?P<row>\d+)_(?P<col>\d+)\.json")
 
@@ -50,25 +50,27 @@ def _folder(workspace: str, fingerprint: str, stage: str) -> str:
 
 def is_done(workspace: str, fingerprint: str, stage: str, tile: Tile) -> bool:
     """Whether the tile has its receipt."""
-    return objects.exists(f"{_folder(workspace, fingerprint, stage)}/{tile.row}_{tile.col}.json")
+    return object_store.exists(
+        f"{_folder(workspace, fingerprint, stage)}/{tile.row}_{tile.col}.json"
+    )
 
 
 def done(workspace: str, fingerprint: str, stage: str) -> set[Tile]:
     """The tiles that have a receipt: one listing."""
-    found = map(NAME.fullmatch, objects.names(_folder(workspace, fingerprint, stage)))
+    found = map(NAME.fullmatch, object_store.names(_folder(workspace, fingerprint, stage)))
     return {Tile(int(name["row"]), int(name["col"])) for name in found if name}
 
 
 def forget(workspace: str, stage: str) -> None:
     """Remove all receipts of a stage, of whatever settings."""
-    for fingerprint in objects.names(f"{workspace}/receipts"):
-        objects.remove_tree(f"{workspace}/receipts/{fingerprint}/{stage}")
+    for fingerprint in object_store.names(f"{workspace}/receipts"):
+        object_store.remove_tree(f"{workspace}/receipts/{fingerprint}/{stage}")
 
 
 def write(workspace: str, fingerprint: str, receipt: Receipt) -> None:
     """Write the receipt, whole or not at all; only after the tile's data is durable."""
     url = f"{_folder(workspace, fingerprint, receipt.stage)}/{receipt.row}_{receipt.col}.json"
-    objects.write_bytes(url, json.dumps(asdict(receipt)).encode())
+    object_store.write_bytes(url, json.dumps(asdict(receipt)).encode())
 
 
 def read_all(workspace: str, fingerprint: str, stage: str) -> list[Receipt]:
@@ -78,8 +80,10 @@ def read_all(workspace: str, fingerprint: str, stage: str) -> list[Receipt]:
         WorkspaceError: naming a receipt that is damaged.
     """
     folder = _folder(workspace, fingerprint, stage)
-    urls = [f"{folder}/{name}" for name in sorted(objects.names(folder)) if NAME.fullmatch(name)]
-    texts = objects.read_many(urls)
+    urls = [
+        f"{folder}/{name}" for name in sorted(object_store.names(folder)) if NAME.fullmatch(name)
+    ]
+    texts = object_store.read_many(urls)
     return [_parse(url, text) for url, text in zip(urls, texts, strict=True)]
 
 

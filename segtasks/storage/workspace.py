@@ -26,8 +26,8 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from segtasks.errors import ResourceError, WorkspaceError
-from segtasks.grid import Window
-from segtasks.storage import objects
+from segtasks.raster.grid import Window
+from segtasks.storage import object_store
 
 CHUNK_PX = 512
 MANIFEST = "job.json"
@@ -58,7 +58,7 @@ def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) ->
     Raises:
         WorkspaceError: when something lies there that is not ours.
     """
-    foreign = sorted(objects.names(url) & {GROUP, *ARRAYS})
+    foreign = sorted(object_store.names(url) & {GROUP, *ARRAYS})
     if foreign and not _is_ours(url):
         raise WorkspaceError(
             f"{url}: holds {foreign[0]}, which segtasks did not make; give another --workspace"
@@ -94,7 +94,7 @@ def sides(shard_px: int, shape: tuple[int, int]) -> tuple[int, int]:
 
 def _array(url: str, name: str) -> zarr.Array[Any]:
     """The array, opened once per process and again after another job has made it anew."""
-    return _opened(url, name, objects.identity(f"{url}/{name}/{GROUP}"))
+    return _opened(url, name, object_store.identity(f"{url}/{name}/{GROUP}"))
 
 
 @lru_cache(maxsize=64)
@@ -107,7 +107,7 @@ def _opened(url: str, name: str, _identity: str) -> zarr.Array[Any]:
 
 def shape(url: str, name: str) -> tuple[int, ...] | None:
     """The shape of an array; ``None`` when there is none of that name."""
-    return _array(url, name).shape if objects.exists(f"{url}/{name}/{GROUP}") else None
+    return _array(url, name).shape if object_store.exists(f"{url}/{name}/{GROUP}") else None
 
 
 def read(url: str, name: str, window: Window) -> npt.NDArray[Any]:
@@ -143,10 +143,10 @@ def read_manifest(url: str) -> dict[str, Any] | None:
         WorkspaceError: when the manifest is not JSON.
     """
     path = f"{url}/{MANIFEST}"
-    if not objects.exists(path):
+    if not object_store.exists(path):
         return None
     try:
-        manifest: dict[str, Any] = json.loads(objects.read_bytes(path))
+        manifest: dict[str, Any] = json.loads(object_store.read_bytes(path))
     except json.JSONDecodeError:
         raise WorkspaceError(f"{path}: is damaged; start again with --fresh") from None
     return manifest
@@ -154,7 +154,7 @@ def read_manifest(url: str) -> dict[str, Any] | None:
 
 def write_manifest(url: str, manifest: Mapping[str, Any]) -> None:
     """Record what the workspace is made for."""
-    objects.write_bytes(f"{url}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
+    object_store.write_bytes(f"{url}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
 
 
 def clear(url: str) -> None:
@@ -164,21 +164,21 @@ def clear(url: str) -> None:
     """
     if not _is_ours(url):
         return
-    there = objects.names(url)
+    there = object_store.names(url)
     for name in (MANIFEST, "receipts", SHARES, TABLES, AREA, *ARRAYS, GROUP):
         if name in there:
-            objects.remove_tree(f"{url}/{name}")
-    objects.remove_empty_folder(url)
+            object_store.remove_tree(f"{url}/{name}")
+    object_store.remove_empty_folder(url)
     forget()
 
 
 def _is_ours(url: str) -> bool:
     """Whether segtasks made the group: a user's own ``image`` or ``mask`` is never removed."""
     path = f"{url}/{GROUP}"
-    if not objects.exists(path):
+    if not object_store.exists(path):
         return False
     try:
-        attributes = json.loads(objects.read_bytes(path))["attributes"]
+        attributes = json.loads(object_store.read_bytes(path))["attributes"]
     except (ValueError, KeyError, TypeError):
         return False
     return bool(attributes == OURS)

@@ -1,1 +1,1 @@
-"""Training and evaluation: pairs of image and label rasters in, model file or scores out."""
+"""Training: pairs of image and label rasters in, model file out."""

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, StorageError
-from segtasks.training.job import TrainJob
-from segtasks.training.metrics import Scores
+from segtasks.evaluation.metrics import Scores
 
 _NO_MATTER = {"out", "checkpoint", "checkpoint_every", "fresh", "weights_dtype", "licence", "note"}
 """Fields of a job that its weights do not depend on."""

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segtasks.grid import Window
+from segtasks.config.train_job import Augmentation, TrainJob
 from segtasks.networks.card import Normalisation
-from segtasks.training.ahead import made_ahead
-from segtasks.training.job import Augmentation, TrainJob
-from segtasks.training.pairs import Pair
-from segtasks.training.ranks import Ranks
+from segtasks.raster.grid import Window
+from segtasks.training.distributed import Ranks
+from segtasks.training.image_pairs import Pair
+from segtasks.training.prefetch import made_ahead
 
 SAMPLES, SAMPLE_PX = 2, 768
 """Tiles that the halos of a finished model are measured on, and their side."""

@@ -14,23 +14,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
-from segtasks.malloc import keep_freed
+from segtasks.evaluation.metrics import Scores
 from segtasks.networks import Card
-from segtasks.outputs import curves
-from segtasks.storage import objects
-from segtasks.training import checkpoint
+from segtasks.networks.inference.malloc import keep_freed
+from segtasks.storage import object_store
+from segtasks.training import checkpoint, curves
 from segtasks.training.checkpoint import Checkpoint
-from segtasks.training.course import OnProgress, Progress, make_course
-from segtasks.training.job import TrainJob
-from segtasks.training.material import Material, make_material
-from segtasks.training.metrics import Scores
-from segtasks.training.precision import warn_of_emulation
-from segtasks.training.product import write_model
-from segtasks.training.ranks import Ranks, joined
+from segtasks.training.cpu import on_threads, warn_of_emulation, with_threads
+from segtasks.training.dataset import Material, make_material
+from segtasks.training.distributed import Ranks, joined
+from segtasks.training.initialise import start_network
+from segtasks.training.model_writer import write_model
 from segtasks.training.recipes import Settings, settings_of
-from segtasks.training.start import start_network
-from segtasks.training.threads import on_threads, with_threads
+from segtasks.training.trainer import OnProgress, Progress, make_course
 
 __all__ = ["OnLine", "OnProgress", "Progress", "Result", "train"]
 
@@ -134,5 +132,5 @@ def _write_curves(job: TrainJob, state: Checkpoint) -> tuple[str, ...]:
     stem = job.out.removesuffix(".safetensors")
     files = {f"{stem}.curves.csv": curves.table(rows), f"{stem}.curves.png": curves.picture(rows)}
     for name, content in files.items():
-        objects.write_bytes(name, content)
+        object_store.write_bytes(name, content)
     return tuple(files)

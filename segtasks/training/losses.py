@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segtasks.training.job import Loss
+from segtasks.config.train_job import Loss
 
 
 def loss_of(

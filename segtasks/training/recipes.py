@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from segtasks.config.train_job import Policy, TrainJob
+from segtasks.config.train_job import Recipe as RecipeName
 from segtasks.errors import JobError
 from segtasks.networks.card import Card
-from segtasks.networks.entry import NetworkEntry, Option
+from segtasks.networks.network_spec import NetworkEntry, Option
 from segtasks.networks.registry import entry
-from segtasks.training.donor import donor_card
-from segtasks.training.job import Policy, TrainJob
-from segtasks.training.job import Recipe as RecipeName
+from segtasks.training.init_file import donor_card
 
 WHOLE_IMAGE_PX = 512
 """Crops where the paper took whole images: PASCAL VOC's have 500 px at most."""

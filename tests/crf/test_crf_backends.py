@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crf_scenes import drawing
 
 from segtasks.crf import CrfParameters, backends
 from segtasks.crf.backends import BACKENDS, Kernel, kernel
 from segtasks.errors import CrfError
+from tests.helpers.crf_scenes import drawing
 
 K, PIXELS = 3, 20
 Array = Any

@@ -9,11 +9,19 @@ from functools import cache
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, REFERENCE, Float32, Scene, city, drawing, percent_different
 
 from segtasks.crf import backends, preset
 from segtasks.crf.backends import Kernel, exact, kernel
 from segtasks.errors import CrfError
+from tests.helpers.crf_scenes import (
+    LATTICES,
+    REFERENCE,
+    Float32,
+    Scene,
+    city,
+    drawing,
+    percent_different,
+)
 
 MEAN_BOUND, PERCENT_BOUND = 0.02, 2.0
 NAMES = ["kraehenbuehl", "deeplab", "aerial"]

@@ -3,17 +3,18 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from crf_scenes import LATTICES, REFERENCE, needs_pydensecrf
 
-FUZZ = Path(__file__).with_name("crf_fuzz.py")
+from tests.helpers.crf_scenes import LATTICES, REFERENCE, needs_pydensecrf
+from tests.helpers.paths import ROOT
+
+FUZZ = ROOT / "tests" / "helpers" / "crf_fuzz.py"
 
 
 @pytest.mark.parametrize("backend", [REFERENCE, "exact", *LATTICES])
 def test_a_backend_answers_or_refuses_and_never_dies(backend: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(FUZZ.parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(FUZZ), backend]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from crf_scenes import Float32, Scene, drawing, percent_different
 from numpy.typing import NDArray
 
 from segtasks.crf import CrfParameters, refine
+from tests.helpers.crf_scenes import Float32, Scene, drawing, percent_different
 
 DEFAULT = CrfParameters()
 DEEPLAB = CrfParameters(iterations=10, pos_xy_std=1, bi_w=4, bi_xy_std=67, bi_rgb_std=3)

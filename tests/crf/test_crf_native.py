@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crf_scenes import Float32
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segtasks.crf import backends
 from segtasks.crf.backends import Kernel, kernel
 from segtasks.errors import CrfError
+from tests.helpers.crf_scenes import Float32
 
 pytest.importorskip("segtasks.crf.native._field", reason="the native backend is not built here")
 from segtasks.crf.backends import native

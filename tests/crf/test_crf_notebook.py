@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, REFERENCE, Labels, Scene, city, drawing, percent_different
 from numpy.typing import NDArray
 
 from segtasks.crf import CrfParameters
+from tests.helpers.crf_scenes import (
+    LATTICES,
+    REFERENCE,
+    Labels,
+    Scene,
+    city,
+    drawing,
+    percent_different,
+)
 
 densecrf = pytest.importorskip("pydensecrf.densecrf", reason="whose recipe it is")
 utils = pytest.importorskip("pydensecrf.utils")

@@ -5,10 +5,18 @@ Seen: no label and 3e-5, from other orders of the same float32 sums.
 
 import numpy as np
 import pytest
-from crf_scenes import LATTICES, REFERENCE, Float32, Scene, city, drawing, percent_different
 
 from segtasks.crf import CrfParameters, backends, preset, refine
 from segtasks.crf.backends import Kernel, kernel
+from tests.helpers.crf_scenes import (
+    LATTICES,
+    REFERENCE,
+    Float32,
+    Scene,
+    city,
+    drawing,
+    percent_different,
+)
 
 pytest.importorskip("pydensecrf", reason="what they are compared with")
 

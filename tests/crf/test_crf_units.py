@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from crf_scenes import Scene, drawing, percent_different
 from numpy.typing import NDArray
 
 from segtasks.crf import preset
-from segtasks.stretch import MAX_8BIT, Stretch
+from segtasks.raster.stretch import MAX_8BIT, Stretch
+from tests.helpers.crf_scenes import Scene, drawing, percent_different
 
 SCENE = drawing(128)
 

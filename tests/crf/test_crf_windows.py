@@ -7,7 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from crf_scenes import (
+
+from segtasks.crf import CrfParameters, backends
+from segtasks.crf.backends.kernel import Kernel, potts
+from segtasks.crf.potentials import bilateral_features, position_features, unary_energy
+from segtasks.errors import CrfError
+from tests.helpers.crf_scenes import (
     LATTICES,
     REFERENCE,
     Labels,
@@ -17,11 +22,6 @@ from crf_scenes import (
     photograph,
     tiled_labels,
 )
-
-from segtasks.crf import CrfParameters, backends
-from segtasks.crf.backends.kernel import Kernel, potts
-from segtasks.crf.potentials import bilateral_features, position_features, unary_energy
-from segtasks.errors import CrfError
 
 BOUND_PERCENT = 0.02
 CORE_PX = 256

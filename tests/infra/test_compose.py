@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 import yaml
-from checkout import INFRA, ROOT, tool
-from compose_file import compose
+
+from tests.helpers.checkout import INFRA, ROOT, tool
+from tests.helpers.compose_file import compose
 
 FILE = INFRA / "compose.yaml"
 REQUIRED = {"POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"}

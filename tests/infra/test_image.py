@@ -8,8 +8,9 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from checkout import INFRA, ROOT, tool
 from docker.utils.build import exclude_paths
+
+from tests.helpers.checkout import INFRA, ROOT, tool
 
 DOCKERFILE = INFRA / "Dockerfile"
 SOURCES = ("flows/", "segtasks/")

@@ -10,7 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from checkout import INFRA, documents, tool
+
+from tests.helpers.checkout import INFRA, documents, tool
 
 FOLDER = INFRA / "kubernetes"
 VERSIONS = ("1.30", "1.37")

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import job_runs
 import pytest
-from checkout import INFRA, documents
 
-from flows.route import segment
-from segtasks.job import Job, make_job
+from segtasks.config.job import Job, make_job
+from segtasks.pipeline.run import segment
+from tests.helpers import job_runs
+from tests.helpers.checkout import INFRA, documents
 
 SBATCH = """#!/bin/sh
 script=$(cat "$1")  # the file is gone as soon as this ends

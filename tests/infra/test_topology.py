@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import job_runs
 import pytest
-from compose_file import Here, here
-from postgres_server import PASSWORD, Postgres, postgres  # noqa: F401 - a fixture
-from swift_server import ACCESS_KEY, SECRET_KEY, ObjectStore
 
-from flows.engine import QUEUED, engine
-from flows.route import segment
-from segtasks.job import make_job
-from segtasks.plan import Stage
-from segtasks.planning import make_plan
-from segtasks.slot import TILES_IN_FLIGHT
-from segtasks.storage import objects, receipts
+from segtasks.config.job import make_job
+from segtasks.pipeline.executors import QUEUED, engine
+from segtasks.pipeline.run import segment
+from segtasks.planning.plan import Stage
+from segtasks.planning.planner import make_plan
+from segtasks.planning.worker import TILES_IN_FLIGHT
+from segtasks.storage import object_store, receipts
+from tests.helpers import job_runs
+from tests.helpers.compose_file import Here, here
+from tests.helpers.postgres_server import PASSWORD, Postgres, postgres  # noqa: F401 - a fixture
+from tests.helpers.swift_server import ACCESS_KEY, SECRET_KEY, ObjectStore
 
 VALUES = {"S3_ACCESS_KEY": ACCESS_KEY, "S3_SECRET_KEY": SECRET_KEY, "POSTGRES_PASSWORD": PASSWORD}
 
@@ -70,7 +70,7 @@ def test_two_kinds_of_worker_make_the_same_bytes_as_one_process(
 def test_workers_that_come_later_are_kept_busy_too(
     cluster: Here, inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.engine.COUNT_SECONDS", 0.0)
+    monkeypatch.setattr("segtasks.pipeline.executors.COUNT_SECONDS", 0.0)
     plan = make_plan(make_job(inputs | {"to": str(tmp_path), "compute": on(cluster)}))
     with engine(plan) as tiles:
         before = tiles.in_flight()
@@ -89,14 +89,14 @@ def test_a_run_of_a_server_on_postgresql_from_s3_to_s3(
     cluster.start("server")
     cluster.start("worker")
     cluster.run("deploy")
-    objects.put_file(Path(inputs["source"]), f"{s3.url}/photo.tif")
+    object_store.put_file(Path(inputs["source"]), f"{s3.url}/photo.tif")
     settings = inputs | {"source": f"{s3.url}/photo.tif", "to": f"{s3.url}/two"}
     run = ["prefect", "deployment", "run", "segment/on-demand", "--watch"]
     given = json.dumps({"job": settings | {"compute": on(cluster)}})
     cluster.run("deploy", *run, "--params", given)
     inline = settings | {"to": f"{s3.url}/inline", "compute": {"kind": "inline"}}
     segment(make_job(inline))
-    masks = {objects.read_bytes(f"{s3.url}/{to}/mask.tif") for to in ("two", "inline")}
+    masks = {object_store.read_bytes(f"{s3.url}/{to}/mask.tif") for to in ("two", "inline")}
     assert len(masks) == 1
     states = "select string_agg(name || ' ' || state_type, ', ') from flow_run"
     assert postgres.ask(states) == "segment photo.tif COMPLETED"

@@ -2,7 +2,6 @@
 
 import re
 
-import foreign
 import pytest
 import torch
 from torch import Tensor
@@ -10,6 +9,7 @@ from torch.nn import functional
 
 from segtasks.errors import ModelError
 from segtasks.networks import build, convert_backbone
+from tests.helpers import foreign
 
 WIDTH = 1 / 16
 Weights = dict[str, Tensor]

@@ -5,7 +5,6 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import foreign
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from torch.nn import functional
 from segtasks.errors import ModelError
 from segtasks.networks import build, convert
 from segtasks.networks.importers.caffemodel import read_caffemodel
+from tests.helpers import foreign
 
 WIDTH = 1 / 16
 Weights = dict[str, Tensor]

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from tiling import image, network, piece, tiled, worst
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segtasks.networks import build
+from segtasks.networks.analysis.forward_cost import gmac
+from segtasks.networks.analysis.receptive_field import receptive_field
 from segtasks.networks.architectures.atrous_vgg import AtrousVGG16
 from segtasks.networks.architectures.deeplab_v1 import DeepLab, LargeFOV, MScLargeFOV
 from segtasks.networks.architectures.deeplab_v2 import ASPP
 from segtasks.networks.architectures.layers import enlarge_aligned
-from segtasks.networks.cost import gmac
-from segtasks.networks.receptive_field import receptive_field
+from tests.helpers.tiling import image, network, piece, tiled, worst
 
 NAMES = ["deeplab_v1", "largefov", "msc_largefov", "aspp_s", "aspp_l"]
 

@@ -5,11 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tiling import image, network, piece, tiled, worst
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segtasks.networks import build
+from segtasks.networks.analysis.forward_cost import gmac
+from segtasks.networks.analysis.receptive_field import ReceptiveField, receptive_field
 from segtasks.networks.architectures.dilation import (
     BilinearPerClass,
     DilationContext,
@@ -22,8 +23,7 @@ from segtasks.networks.architectures.dilation_context import (
     large_context,
     to_identity,
 )
-from segtasks.networks.cost import gmac
-from segtasks.networks.receptive_field import ReceptiveField, receptive_field
+from tests.helpers.tiling import image, network, piece, tiled, worst
 
 WITH_CONTEXT = ["dilation7", "dilation8", "dilation8_large", "dilation10"]
 

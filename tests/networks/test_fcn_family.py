@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from tiling import image, network, tiled, worst
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segtasks.networks import build
+from segtasks.networks.analysis.forward_cost import gmac
+from segtasks.networks.analysis.receptive_field import receptive_field
 from segtasks.networks.architectures.fcn import FCN8s, FCN16s, FCN32s
-from segtasks.networks.cost import gmac
-from segtasks.networks.receptive_field import receptive_field
+from tests.helpers.tiling import image, network, tiled, worst
 
 NEW = ["fcn32s", "fcn16s"]
 

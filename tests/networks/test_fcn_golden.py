@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from formula import check_golden, formula_input, formula_weight, uniform
 from torch import Tensor, nn
 
 from segtasks.networks import build
 from segtasks.networks.architectures.layers import bilinear_deconv
+from tests.helpers.formula import check_golden, formula_input, formula_weight, uniform
 
 
 def formula_network(name: str) -> nn.Module:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from segtasks.config.inference import Form
 from segtasks.errors import ModelError
-from segtasks.inference import Form
 from segtasks.networks import build
-from segtasks.networks.forms import forms_on, timed
-from segtasks.networks.runtime import prepare
+from segtasks.networks.inference.forms import forms_on, timed
+from segtasks.networks.inference.runtime import prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 ON_CPU = forms_on("cpu")

@@ -7,23 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiling import image, network, tiled, worst
 from torch import Tensor, nn
 
-from segtasks.inference import Angles, Fusion
-from segtasks.networks import Card, entry
+from segtasks.config.inference import Angles, Fusion
+from segtasks.networks import Card, spec
+from segtasks.networks.analysis.forward_cost import forward_bytes_per_px
 from segtasks.networks.architectures.layers import fold_batch_norm
-from segtasks.networks.cost import forward_bytes_per_px
-from segtasks.networks.fusion import _TURNS, Fused, fused, resize
-from segtasks.networks.modes import Modes, as_seen
-from segtasks.networks.runtime import Patches, forward_patches, forward_probabilities, prepare
+from segtasks.networks.inference.runtime import (
+    Patches,
+    forward_patches,
+    forward_probabilities,
+    prepare,
+)
+from segtasks.networks.inference.tta import Modes, as_seen
+from segtasks.networks.inference.tta_network import _TURNS, Fused, fused, resize
+from tests.helpers.tiling import image, network, tiled, worst
 
 HALF, THIRD_OFF, FIVE = Fraction(1, 2), Fraction(3, 4), Fraction(5, 4)
 SCALES = [HALF, THIRD_OFF, FIVE, Fraction(7, 4), Fraction(2), Fraction(1, 4), Fraction(6, 5)]
 
 
 def with_modes(name: str, modes: Modes, net: nn.Module | None = None) -> Fused:
-    found = entry(name)
+    found = spec(name)
     plain = network(name).double() if net is None else net
     return Fused(plain, modes, found.lattice_px, found.mirror_remainder_px)
 
@@ -177,7 +182,7 @@ def test_tiled_equals_whole_at_the_computed_halo_and_only_there(
     align: int,
     margin: int,
 ) -> None:
-    modes, lattice = Modes(scales, angles), entry(name).lattice_px
+    modes, lattice = Modes(scales, angles), spec(name).lattice_px
     assert (modes.align_px(lattice), modes.margin_px(halo, lattice, lattice)) == (align, margin)
     f, x = with_modes(name, modes), image(70, 1301).double()
     with torch.inference_mode():
@@ -244,7 +249,7 @@ def test_where_no_size_is_symmetric_the_nearest_is_taken(name: str) -> None:
             answers = of_each(Fused(net, Modes(angles="flips"), 8, remainder), x)
             found.append(worst(answers, answers[:1]))
     assert min(found) > 0.01
-    assert found[entry(name).mirror_remainder_px] == min(found)
+    assert found[spec(name).mirror_remainder_px] == min(found)
 
 
 ALL_KINDS = ["fcn8s", "fcn8s_lean", "largefov", "pspnet50", "fcn_resnet50"]
@@ -252,7 +257,7 @@ ALL_KINDS = ["fcn8s", "fcn8s_lean", "largefov", "pspnet50", "fcn_resnet50"]
 
 @pytest.mark.parametrize("name", ALL_KINDS)
 def test_turning_the_image_turns_the_d4_average(name: str) -> None:
-    side = 2 * entry(name).lattice_px + entry(name).mirror_remainder_px
+    side = 2 * spec(name).lattice_px + spec(name).mirror_remainder_px
     f, x = with_modes(name, Modes(angles="d4")), image(side, 3 * side).double()[..., : side + 32]
     plain = f.module
     with torch.inference_mode():
@@ -279,7 +284,7 @@ def test_memory_is_bounded_before_anything_runs(
     fold_batch_norm(net)
     plain = forward_bytes_per_px(net, bands=3)
     modes = Modes(scales, angles)
-    own: dict[str, Any] = {"network": name, "lattice_px": entry(name).lattice_px}
+    own: dict[str, Any] = {"network": name, "lattice_px": spec(name).lattice_px}
     own |= {"forward_bytes_per_px": plain, "classes": card.classes + card.classes[:1]}
     bound = as_seen(modes, card.model_copy(update=own)).forward_bytes_per_px
     needed = forward_bytes_per_px(with_modes(name, modes, net), bands=3)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import graphs
 import numpy as np
 import onnx
 import pytest
@@ -18,9 +17,10 @@ from segtasks.errors import ModelError
 from segtasks.networks import Card, read_card
 from segtasks.networks.graphs import graph_card
 from segtasks.networks.graphs.graph_card import probed_card
-from segtasks.networks.loaded import graph_net
+from segtasks.networks.inference.model_cache import graph_net
+from segtasks.networks.inference.runtime import Net, forward_patches, forward_probabilities
 from segtasks.networks.model_file import load
-from segtasks.networks.runtime import Net, forward_patches, forward_probabilities
+from tests.helpers import graphs
 
 FORMS = (".onnx", ".pt", ".pt2")
 RNG = np.random.default_rng(0)

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import foreign
 import pytest
 import torch
-from formula import check_golden, formula_input, formula_state
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -18,10 +16,12 @@ from torch.nn import functional
 from segtasks.errors import ModelError
 from segtasks.networks import build, convert, layouts, names, variant_of
 from segtasks.networks.importers import normalisation_of
+from segtasks.networks.importers.key_mapping import reorder
 from segtasks.networks.importers.layouts import networks_of, spelling_of
-from segtasks.networks.importers.spelling import reorder
-from segtasks.networks.importers.wrapping import unwrapped
+from segtasks.networks.importers.unwrap import unwrapped
 from segtasks.networks.weights import shapes_of, skeleton
+from tests.helpers import foreign
+from tests.helpers.formula import check_golden, formula_input, formula_state
 
 WIDTH = 1 / 16
 Weights = dict[str, Tensor]

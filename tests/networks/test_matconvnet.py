@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import foreign
 import numpy as np
 import pytest
 import torch
@@ -11,7 +10,8 @@ from torch import Tensor
 
 from segtasks.errors import ModelError
 from segtasks.networks import convert
-from segtasks.networks.importers.matfile import read_matfile
+from segtasks.networks.importers.matconvnet import read_matfile
+from tests.helpers import foreign
 
 WIDTH = 1 / 16
 EPSILON = 1e-5

@@ -5,16 +5,16 @@ Dilations, strides and joins are written down here block by block, from facts/ne
 
 from collections.abc import Callable
 
-import foreign
 import pytest
 import torch
-from foreign import BLOCKS, Shapes, Weights
-from formula import formula_input, formula_state
 from torch import Tensor
 from torch.nn import functional
 
 from segtasks.networks import build, convert
 from segtasks.networks.importers import normalisation_of
+from tests.helpers import foreign
+from tests.helpers.foreign import BLOCKS, Shapes, Weights
+from tests.helpers.formula import formula_input, formula_state
 
 WIDTH = 1 / 16
 MMSEG = {1: [1] * 3, 2: [1] * 4, 3: [1, 2, 2, 2, 2, 2], 4: [2, 4, 4]}

@@ -4,9 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segtasks.networks import build, entry
-from segtasks.networks.cost import forward_bytes_per_px, gmac, gmac_per_mpx, parameters
-from segtasks.networks.receptive_field import (
+from segtasks.networks import build, spec
+from segtasks.networks.analysis.forward_cost import (
+    forward_bytes_per_px,
+    gmac,
+    gmac_per_mpx,
+    parameters,
+)
+from segtasks.networks.analysis.receptive_field import (
     ReceptiveField,
     effective_halo_px,
     receptive_field,
@@ -27,7 +32,7 @@ GMACS = [("fcn8s", 190.4), ("fcn8s_lean", 111.3 - 0.47), ("largefov", 128.5)]
 
 def field(name: str) -> ReceptiveField:
     probe = build(name, classes=2, width=1 / 64)
-    found = receptive_field(probe, bands=3, lattice_px=entry(name).lattice_px)
+    found = receptive_field(probe, bands=3, lattice_px=spec(name).lattice_px)
     assert found is not None
     return found
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segtasks.config.inference import Precision
 from segtasks.errors import ModelError, ResourceError
-from segtasks.inference import Precision
 from segtasks.networks import build
 from segtasks.networks.architectures.layers import in_strips
-from segtasks.networks.runtime import (
+from segtasks.networks.inference.runtime import (
     Patches,
     Runtime,
     forward_patches,

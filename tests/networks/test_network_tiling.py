@@ -6,9 +6,9 @@ networks as much as the tiling. facts/networks.md section C.
 
 import pytest
 import torch
-from tiling import image, network, piece, tiled, worst
 
-from segtasks.networks import entry
+from segtasks.networks import spec
+from tests.helpers.tiling import image, network, piece, tiled, worst
 
 DEEP = ["fcn8s", "fcn8s_lean", "largefov"]
 
@@ -56,7 +56,7 @@ def test_a_pixel_classifier_needs_no_halo() -> None:
 
 @pytest.mark.parametrize("name", DEEP)
 def test_cores_of_the_lattice_itself_are_enough(name: str) -> None:
-    lattice = entry(name).lattice_px
+    lattice = spec(name).lattice_px
     net, x = network(name).double(), image(1, 640).double()
     with torch.inference_mode():
         whole = net(x)

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor, nn
 
 from segtasks.errors import ModelError
-from segtasks.networks import build, entry, names
+from segtasks.networks import build, names, spec
 from segtasks.networks.architectures.layers import ConvBn, fold_batch_norm
-from segtasks.networks.runtime import prepare
+from segtasks.networks.inference.runtime import prepare
 
 WIDTH = 1 / 32
 SIZES = [(1, 1), (7, 5), (33, 47), (64, 64)]
 
-WITH_BATCH_NORM = [name for name in names() if "batch_norm" in entry(name).options]
+WITH_BATCH_NORM = [name for name in names() if "batch_norm" in spec(name).options]
 
 
 def narrow_network(name: str, *, width: float = WIDTH, **variant: bool) -> nn.Module:
@@ -52,10 +52,10 @@ def test_logits_depend_on_the_image_and_differ_between_classes(name: str) -> Non
     assert (logits.std(dim=(2, 3)) > 0).all()
 
 
-@pytest.mark.parametrize("name", [name for name in names() if entry(name).border != "reflect"])
+@pytest.mark.parametrize("name", [name for name in names() if spec(name).border != "reflect"])
 def test_zeros_below_and_right_change_nothing_where_the_size_rule_pads(name: str) -> None:
     rules = {"8k": (8, 0), "8k+1": (8, 1), "8k+2": (8, 2), "32k": (32, 0), "64k": (64, 0)}
-    multiple, extra = rules.get(entry(name).size_rule, (1, 0))
+    multiple, extra = rules.get(spec(name).size_rule, (1, 0))
     x = image(40, 50)
     padding = [0, (extra - 50) % multiple, 0, (extra - 40) % multiple]
     network = narrow_network(name)

@@ -1,12 +1,11 @@
 """docs/networks.md has a row for every network, and what is cheap to know in it still holds."""
 
-from pathlib import Path
-
-from segtasks.networks import entry, names
-from segtasks.networks.cost import parameters
+from segtasks.networks import names, spec
+from segtasks.networks.analysis.forward_cost import parameters
 from segtasks.networks.weights import skeleton
+from tests.helpers.paths import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
+PAGE = ROOT / "docs" / "networks.md"
 MEND = "print the table anew with benchmarks/questions/every_network.py"
 
 
@@ -24,7 +23,7 @@ def test_every_network_has_its_row() -> None:
 
 def test_strides_lattices_and_options_are_the_registry_s() -> None:
     for name, cells in rows().items():
-        found = entry(name)
+        found = spec(name)
         variant = ", ".join(f"{key} {value}" for key, value in found.options.items()) or "none"
         stated = (cells["stride"], cells["lattice"], cells["variant"])
         assert stated == (str(found.output_stride), str(found.lattice_px), variant), MEND

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from segtasks.networks import build, names
-from segtasks.networks.cost import parameters
+from segtasks.networks.analysis.forward_cost import parameters
 
 COUNTS: dict[str, dict[int, int]] = {
     "fcn32s": {21: 136_152_917},

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from segtasks.errors import ModelError
-from segtasks.networks.importers.reading import read_weights
+from segtasks.networks.importers.read_weights import read_weights
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3, 1, 1), "conv.bias": torch.ones(2)}
 

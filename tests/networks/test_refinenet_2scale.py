@@ -4,15 +4,15 @@ import re
 
 import pytest
 import torch
-from tiling import image, network, piece, worst
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segtasks.networks import build, entry
+from segtasks.networks import build, spec
+from segtasks.networks.analysis.receptive_field import receptive_field
 from segtasks.networks.architectures.halving import Halving
 from segtasks.networks.architectures.refine_block import Style
 from segtasks.networks.architectures.refinenet_2scale import PairBlock, RefineNet2Scale
-from segtasks.networks.receptive_field import receptive_field
+from tests.helpers.tiling import image, network, piece, worst
 
 NAME = "refinenet50_2scale"
 STYLE = Style(4, "bicubic", pool_first=True)
@@ -86,7 +86,7 @@ def test_the_second_resnet_sees_half_of_the_padded_image() -> None:
 
 def test_tiled_equals_whole_at_the_measured_halo_and_only_there() -> None:
     probe = build(NAME, classes=1, bands=1, width=1 / 1024)
-    field = receptive_field(probe, bands=1, lattice_px=entry(NAME).lattice_px)
+    field = receptive_field(probe, bands=1, lattice_px=spec(NAME).lattice_px)
     assert field is not None
     # ours, measured: no oracle but the tiles below
     assert (field.size_px, field.halo_px) == (4316, 2176)

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segtasks.errors import ModelError
-from segtasks.networks import build, entry
+from segtasks.networks import build, spec
+from segtasks.networks.analysis.forward_cost import gmac
 from segtasks.networks.architectures.dilated import Dilated
 from segtasks.networks.architectures.doubling import Doubling
 from segtasks.networks.architectures.halving import Halving
 from segtasks.networks.architectures.pyramid import Place, Pyramid, pool
 from segtasks.networks.architectures.refine_block import ChainedPooling
 from segtasks.networks.architectures.resnet import Form, ResNet
-from segtasks.networks.cost import gmac
-from segtasks.networks.runtime import prepare
+from segtasks.networks.inference.runtime import prepare
 
 WIDTH = 1 / 32
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -134,9 +134,9 @@ def test_torchscript_gives_the_same_logits(name: str, variant: dict[str, Any]) -
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_coarse_logits_are_at_the_output_stride(name: str, variant: dict[str, Any]) -> None:
-    stride = variant.get("output_stride", entry(name).output_stride)
+    stride = variant.get("output_stride", spec(name).output_stride)
     rules = {"8k": (64, 96), "8k+1": (65, 97), "32k": (64, 96), "64k": (64, 128)}
-    rule = rules[entry(name).size_rule]
+    rule = rules[spec(name).size_rule]
     with torch.inference_mode():
         found = narrow_network(name, **variant).coarse_logits(noise(1, 4, *rule))  # type: ignore[operator]
     assert found.shape == (1, 5, *(-(-side // stride) for side in rule))

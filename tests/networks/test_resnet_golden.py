@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from formula import check_golden, formula_input, formula_weight
 from torch import nn
 
 from segtasks.networks import build
+from tests.helpers.formula import check_golden, formula_input, formula_weight
 
 Layout = Callable[[str], str]
 

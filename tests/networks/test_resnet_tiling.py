@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from tiling import image, network, piece, spans, tiled, worst
 from torch import Tensor, nn
 
-from segtasks.networks import build, entry, names
+from segtasks.networks import build, names, spec
+from segtasks.networks.analysis.receptive_field import receptive_field
 from segtasks.networks.architectures.aspp import Branches
 from segtasks.networks.architectures.pspnet import PSPNet
 from segtasks.networks.architectures.pyramid import Grids, Place
-from segtasks.networks.receptive_field import receptive_field
+from tests.helpers.tiling import image, network, piece, spans, tiled, worst
 
 NARROWEST = 1 / 1024
 BILINEAR = {"upsampling": "bilinear"}
@@ -56,7 +56,7 @@ def test_receptive_fields_are_the_known_ones(
     name: str, variant: dict[str, Any], size: int, need: tuple[int, int] | None, halo: int
 ) -> None:
     probe = build(name, classes=1, width=NARROWEST, **variant)
-    found = receptive_field(probe, bands=3, lattice_px=entry(name).lattice_px)
+    found = receptive_field(probe, bands=3, lattice_px=spec(name).lattice_px)
     assert found is not None
     assert (found.size_px, found.halo_px) == (size, halo)
     assert need is None or found.need_px == need
@@ -85,16 +85,16 @@ def test_local_paths_have_the_known_fields(name: str, size: int, halo: int | Non
     assert halo is None or found.halo_px == halo
 
 
-POOLED = [name for name in names() if entry(name).pooled_halo_px is not None]
+POOLED = [name for name in names() if spec(name).pooled_halo_px is not None]
 
 
 @pytest.mark.parametrize("name", POOLED)
 def test_the_declared_halo_beside_the_pyramid_is_the_measured_one(name: str) -> None:
     probe = build(name, classes=1, width=NARROWEST)
     silence(probe)
-    found = receptive_field(probe, bands=3, lattice_px=entry(name).lattice_px)
+    found = receptive_field(probe, bands=3, lattice_px=spec(name).lattice_px)
     assert found is not None
-    assert found.halo_px == entry(name).pooled_halo_px
+    assert found.halo_px == spec(name).pooled_halo_px
 
 
 def silence(net: nn.Module) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segtasks.networks.seam_halo import seam_halo_px
+from segtasks.networks.analysis.seam_halo import seam_halo_px
 
 
 class Sum(nn.Module):

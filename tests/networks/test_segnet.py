@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 import torch
-from formula import formula_state
-from segnet_table import (
+from torch import Tensor, nn
+
+from segtasks.networks import build
+from segtasks.networks.analysis.forward_cost import forward_bytes_per_px, gmac
+from segtasks.networks.analysis.receptive_field import ReceptiveField, receptive_field
+from segtasks.networks.architectures.layers import ConvBnRelu, fold_batch_norm
+from segtasks.networks.architectures.segnet import Pool, SegNet, Unpool
+from segtasks.networks.inference.runtime import prepare
+from tests.helpers.formula import formula_state
+from tests.helpers.segnet_table import (
     BASIC_DECODER,
     BASIC_ENCODER,
     DECODER,
@@ -15,15 +23,7 @@ from segnet_table import (
     put_back,
     table,
 )
-from tiling import image, network, tiled, worst
-from torch import Tensor, nn
-
-from segtasks.networks import build
-from segtasks.networks.architectures.layers import ConvBnRelu, fold_batch_norm
-from segtasks.networks.architectures.segnet import Pool, SegNet, Unpool
-from segtasks.networks.cost import forward_bytes_per_px, gmac
-from segtasks.networks.receptive_field import ReceptiveField, receptive_field
-from segtasks.networks.runtime import prepare
+from tests.helpers.tiling import image, network, tiled, worst
 
 BOTH = ["segnet", "segnet_basic"]
 EXACT = [("segnet", 192, 32), ("segnet_basic", 96, 16)]

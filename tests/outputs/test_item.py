@@ -20,8 +20,8 @@ from pystac.extensions.raster import RasterExtension
 from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
 
-from segtasks.outputs.item import Place, Scene, item_json
-from segtasks.outputs.item_model import Model
+from segtasks.outputs.stac import Place, Scene, item_json
+from segtasks.outputs.stac_mlm import Model
 
 SQUARE = {"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 48], [8, 47]]]}
 PLACE = Place(

@@ -7,7 +7,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 
-from segtasks.outputs.legend_file import aux_xml
+from segtasks.outputs.gdal_legend import aux_xml
 
 ENTRIES = ((0, "bare & <ground>", "#808080"), (1, "Größe", "#fe00Aa"), (3, "water", "#0000ff"))
 

@@ -6,15 +6,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import job_runs
 import numpy as np
 import pytest
 import rasterio
 from PIL import Image
 
-from flows.route import segment
-from segtasks.job import make_job
+from segtasks.config.job import make_job
 from segtasks.networks.card_file import read_card
+from segtasks.pipeline.run import segment
+from tests.helpers import job_runs
+from tests.helpers.paths import ROOT
 
 PYTHON = "/usr/bin/python3"  # QGIS's Python is the system's
 OFFSCREEN = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(not has_qgis(), reason="QGIS is not installed (p
 
 
 def look(mask: Path, picture: Path) -> dict[str, Any]:
-    script = Path(__file__).with_name("qgis_look.py")
+    script = ROOT / "tests" / "helpers" / "qgis_look.py"
     words = [PYTHON, str(script), str(mask), str(picture)]
     seen = subprocess.check_output(words, env=OFFSCREEN, text=True, timeout=120)
     found: dict[str, Any] = json.loads(seen.splitlines()[-1])

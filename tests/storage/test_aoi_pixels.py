@@ -17,8 +17,8 @@ from rasterio.transform import Affine, from_origin
 from shapely.geometry import mapping
 
 from segtasks.errors import JobError, SourceError
-from segtasks.grid import Grid, Selection, Tile, Window
-from segtasks.raster import Raster
+from segtasks.raster.grid import Grid, Selection, Tile, Window
+from segtasks.raster.header import Raster
 from segtasks.storage.aoi import Area, cut, describe, save
 
 UTM, WGS84 = "EPSG:32637", "EPSG:4326"

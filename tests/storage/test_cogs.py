@@ -14,10 +14,10 @@ from rasterio.enums import ColorInterp
 from rio_cogeo.cogeo import cog_validate
 
 from segtasks.errors import ResourceError
-from segtasks.grid import Grid, Window
-from segtasks.raster import Raster
-from segtasks.storage import cogs
-from segtasks.storage.cogs import Legend
+from segtasks.raster.grid import Grid, Window
+from segtasks.raster.header import Raster
+from segtasks.storage import cog
+from segtasks.storage.cog import Legend
 
 LEGEND = Legend(
     entries=((0, "ground", "#808080"), (1, "water", "#0000ff"), (7, "Größe", "#fe00Aa"))
@@ -52,8 +52,8 @@ def parts(mask: Mask, core: int = 256) -> Iterator[tuple[Window, Mask]]:
 
 
 def write(path: Path, mask: Mask, legend: Legend = LEGEND) -> Path:
-    with cogs.made(str(path), raster(*mask.shape), legend, TAGS, parts(mask)) as cog:
-        cog.rename(path)
+    with cog.made(str(path), raster(*mask.shape), legend, TAGS, parts(mask)) as made:
+        made.rename(path)
     return path
 
 
@@ -106,10 +106,10 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_tag_of_a_file_that_is_no_raster_is_none(tmp_path: Path) -> None:
     path = write(tmp_path / "mask.tif", noise(30, 40))
-    assert cogs.read_tag(str(path), "SEGTASKS_FINGERPRINT") == "ab12"
-    assert cogs.read_tag(str(path), "OTHER") is None
+    assert cog.read_tag(str(path), "SEGTASKS_FINGERPRINT") == "ab12"
+    assert cog.read_tag(str(path), "OTHER") is None
     (tmp_path / "text.tif").write_text("text")
-    assert cogs.read_tag(str(tmp_path / "text.tif"), "SEGTASKS_FINGERPRINT") is None
+    assert cog.read_tag(str(tmp_path / "text.tif"), "SEGTASKS_FINGERPRINT") is None
 
 
 def test_parts_that_fail_half_way_leave_no_file(
@@ -123,7 +123,7 @@ def test_parts_that_fail_half_way_leave_no_file(
         raise OSError(5, "Input/output error")
 
     def make() -> None:
-        with cogs.made("to/mask.tif", raster(600, 600), LEGEND, TAGS, torn()):
+        with cog.made("to/mask.tif", raster(600, 600), LEGEND, TAGS, torn()):
             pytest.fail("a torn mask was made")
 
     with pytest.raises(ResourceError, match=r"to/mask\.tif: cannot be made .*Input/output error"):
@@ -141,13 +141,13 @@ import resource, signal, sys, tempfile
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_cogs
 from segtasks.errors import ResourceError
-from segtasks.storage import cogs
+from segtasks.storage import cog
 tempfile.tempdir = {str(scratch)!r}
 mask = test_cogs.noise(900, 900)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, -1))
 try:
-    with cogs.made("to/mask.tif", test_cogs.raster(900, 900), test_cogs.LEGEND, test_cogs.TAGS,
+    with cog.made("to/mask.tif", test_cogs.raster(900, 900), test_cogs.LEGEND, test_cogs.TAGS,
                    test_cogs.parts(mask)):
         print("made")
 except ResourceError as error:
@@ -165,14 +165,14 @@ except ResourceError as error:
 def test_file_that_was_torn_unnoticed_is_never_given_out(
     share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = cogs._write_cog  # noqa: SLF001 - the fault is put right behind it
+    whole = cog._write_cog  # noqa: SLF001 - the fault is put right behind it
 
     def torn(plain: Path, cog: Path, creation: Mapping[str, str]) -> None:
         whole(plain, cog, creation)
         with cog.open("r+b") as file:
             file.truncate(int(cog.stat().st_size * share))
 
-    monkeypatch.setattr(cogs, "_write_cog", torn)
+    monkeypatch.setattr(cog, "_write_cog", torn)
     with pytest.raises(ResourceError, match=r"mask\.tif: cannot be made"):
         write(tmp_path / "mask.tif", noise(900, 900))
     assert not (tmp_path / "mask.tif").exists()
@@ -193,12 +193,12 @@ from pathlib import Path
 import numpy as np
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_cogs
-from segtasks.grid import Grid
-from segtasks.storage import cogs
+from segtasks.raster.grid import Grid
+from segtasks.storage import cog
 tile = np.repeat(np.repeat(test_cogs.noise(64, 64), 32, 0), 32, 1)
 grid = Grid({side}, {side}, 2048)
 parts = ((grid.core(t), tile) for t in grid.tiles())
-with cogs.made("m", test_cogs.raster({side}, {side}), test_cogs.LEGEND, {{}}, parts):
+with cog.made("m", test_cogs.raster({side}, {side}), test_cogs.LEGEND, {{}}, parts):
     pass
 # Not getrusage: its maximum is inherited from the process that started this one.
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

@@ -12,11 +12,11 @@ import rioxarray  # noqa: F401 - xarray's .rio
 import xarray as xr
 from rasterio import Affine
 
-from segtasks.grid import Grid, Window
-from segtasks.raster import Affine as Transform
-from segtasks.raster import Raster
-from segtasks.storage import cubes
-from segtasks.storage.cogs import Legend
+from segtasks.raster.grid import Grid, Window
+from segtasks.raster.header import Affine as Transform
+from segtasks.raster.header import Raster
+from segtasks.storage import probability_store
+from segtasks.storage.cog import Legend
 
 LEGEND = Legend(entries=((0, "bare ground", "#808080"), (1, "Größe", "#fe00aa")))
 PLACE: Transform = (0.3, 0, 5e5, 0, -0.3, 3e6)
@@ -49,7 +49,7 @@ def parts() -> Iterator[tuple[Window, npt.NDArray[np.float16]]]:
 
 def written(folder: Path, placed: Raster) -> str:
     url = str(folder / "probabilities.zarr")
-    cubes.write(url, placed, LEGEND, SHARD, {"KEY": "ab"}, parts())
+    probability_store.write(url, placed, LEGEND, SHARD, {"KEY": "ab"}, parts())
     return url
 
 
@@ -98,18 +98,18 @@ def test_a_torn_store_does_not_open_and_is_known_as_ours(tmp_path: Path) -> None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cubes.write(url, raster(), LEGEND, SHARD, {"KEY": "ab"}, torn())
-    assert cubes.read_attribute(url, "KEY") is None
-    assert cubes.is_unfinished(url)
+        probability_store.write(url, raster(), LEGEND, SHARD, {"KEY": "ab"}, torn())
+    assert probability_store.read_attribute(url, "KEY") is None
+    assert probability_store.is_unfinished(url)
     with pytest.raises(FileNotFoundError):
         xr.open_zarr(url)
     written(tmp_path, raster())
-    assert cubes.read_attribute(url, "KEY") == "ab"
-    assert not cubes.is_unfinished(url)
+    assert probability_store.read_attribute(url, "KEY") == "ab"
+    assert not probability_store.is_unfinished(url)
 
 
 def test_somebody_elses_folder_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "probabilities.zarr").mkdir()
     (tmp_path / "probabilities.zarr" / ".zgroup").write_text("{}")
-    assert not cubes.is_unfinished(str(tmp_path / "probabilities.zarr"))
-    assert cubes.read_attribute(str(tmp_path / "probabilities.zarr"), "KEY") is None
+    assert not probability_store.is_unfinished(str(tmp_path / "probabilities.zarr"))
+    assert probability_store.read_attribute(str(tmp_path / "probabilities.zarr"), "KEY") is None

@@ -10,9 +10,9 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.windows import Window as Area
 
-from segtasks.grid import Grid, Tile
-from segtasks.storage import rasters
-from segtasks.storage.footprint import empty_tiles
+from segtasks.raster.grid import Grid, Tile
+from segtasks.storage import raster_reader
+from segtasks.storage.empty_tiles import empty_tiles
 
 BLOCK, TILE, SHAPE = 64, 128, (500, 700)
 BLOCKS = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
@@ -21,17 +21,17 @@ PROFILE: dict[str, Any] = {"driver": "GTiff", "height": SHAPE[0], "width": SHAPE
 
 def truly_empty(path: Path) -> set[Tile]:
     """By reading every pixel."""
-    raster = rasters.describe(str(path))
+    raster = raster_reader.describe(str(path))
     grid = Grid(raster.height, raster.width, TILE)
     return {
         tile
         for tile in grid.tiles()
-        if not rasters.read(raster, raster.bands, grid.core(tile))[1].any()
+        if not raster_reader.read(raster, raster.bands, grid.core(tile))[1].any()
     }
 
 
 def proven(path: Path) -> set[Tile]:
-    raster = rasters.describe(str(path))
+    raster = raster_reader.describe(str(path))
     return set(empty_tiles(raster, Grid(raster.height, raster.width, TILE)))
 
 

@@ -7,8 +7,8 @@ import rasterio.crs
 from pyproj import Geod, Transformer
 from shapely.geometry import shape
 
-from segtasks.raster import Affine, GroundControlPoint, Raster
-from segtasks.storage.footprints import bounds, crs_code, footprint
+from segtasks.raster.header import Affine, GroundControlPoint, Raster
+from segtasks.storage.geolocation import bounds, crs_code, footprint
 
 UTM_60: Affine = (1000, 0, 7e5, 0, -1000, 6e6)
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segtasks.errors import WorkspaceError
-from segtasks.grid import Tile
-from segtasks.storage import objects, receipts
+from segtasks.raster.grid import Tile
+from segtasks.storage import object_store, receipts
 from segtasks.storage.receipts import Receipt
 
 
@@ -49,7 +49,7 @@ def test_twice_done_counts_once(place: str) -> None:
 @pytest.mark.parametrize("left", [".0_1.json.ab12.partial", "0_1.json.part", "x.json", "0_1.jso"])
 def test_unfinished_file_of_a_killed_writer_is_no_receipt(place: str, left: str) -> None:
     receipts.write(place, "print", receipt())
-    objects.write_bytes(f"{place}/receipts/print/predict/{left}", b'{"stage": "pre')
+    object_store.write_bytes(f"{place}/receipts/print/predict/{left}", b'{"stage": "pre')
     assert receipts.done(place, "print", "predict") == {Tile(0, 0)}
     assert receipts.read_all(place, "print", "predict") == [receipt()]
 
@@ -57,7 +57,7 @@ def test_unfinished_file_of_a_killed_writer_is_no_receipt(place: str, left: str)
 @pytest.mark.parametrize("text", [b"", b'{"stage": "pre', b"[]", b"{}", b'{"histogram": {"a": 1}}'])
 def test_damaged_receipt_is_named_with_its_mend(place: str, text: bytes) -> None:
     url = f"{place}/receipts/print/predict/0_0.json"
-    objects.write_bytes(url, text)
+    object_store.write_bytes(url, text)
     with pytest.raises(WorkspaceError, match=f"{url}: is damaged; remove it and rerun"):
         receipts.read_all(place, "print", "predict")
 

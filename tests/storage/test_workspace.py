@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segtasks.errors import ResourceError, WorkspaceError
-from segtasks.grid import Grid, Window
-from segtasks.storage import objects, workspace
+from segtasks.raster.grid import Grid, Window
+from segtasks.storage import object_store, workspace
 from segtasks.storage.workspace import ArraySpec
 
 MASK = ArraySpec(leading=(), dtype="uint8", shard_px=64, fill=255)
@@ -34,7 +34,7 @@ def test_what_tiles_write_is_what_windows_read(place: str, shape: tuple[int, int
     np.testing.assert_array_equal(
         workspace.read(place, "image", inner), image[(..., *inner.slices)]
     )
-    assert len(objects.find(f"{place}/image/c/**")) == len(grid)
+    assert len(object_store.find(f"{place}/image/c/**")) == len(grid)
 
 
 @given(
@@ -68,7 +68,7 @@ def test_shard_that_equals_the_fill_value_is_stored_all_the_same(place: str, val
     for tile in Grid(100, 100, 64).tiles():
         core = Grid(100, 100, 64).core(tile)
         workspace.write(place, "mask", core, np.full(core.shape, value, np.uint8))
-    found = {url.removeprefix(f"{place}/mask/") for url in objects.find(f"{place}/mask/c/**")}
+    found = {url.removeprefix(f"{place}/mask/") for url in object_store.find(f"{place}/mask/c/**")}
     assert found == {"c/0/0", "c/0/1", "c/1/0", "c/1/1"}
 
 
@@ -83,7 +83,7 @@ def test_shard_of_a_killed_writer_is_not_there(tmp_path: Path) -> None:
     workspace.create(place, 64, 64, {"mask": MASK})
     program = f"""
 import os, pathlib, numpy as np
-from segtasks.grid import Window
+from segtasks.raster.grid import Window
 from segtasks.storage import workspace
 replace = os.replace
 os.replace = os.rename = pathlib.Path.replace = lambda *_: os._exit(9)
@@ -109,14 +109,14 @@ workspace.create({place!r}, 200, 200, {{"mask": spec}})
     window = Window(0, 0, 192, 192)
     assert (workspace.read(place, "mask", window) == 7).all()
     workspace.write(place, "mask", window, np.zeros(window.shape, np.uint8))
-    assert objects.find(f"{place}/mask/c/**") == [f"{place}/mask/c/0/0"]
+    assert object_store.find(f"{place}/mask/c/**") == [f"{place}/mask/c/0/0"]
 
 
 def test_manifest_is_kept_and_a_damaged_one_is_told(place: str) -> None:
     assert workspace.read_manifest(place) is None
     workspace.write_manifest(place, {"fingerprints": {"mask": "ab"}})
     assert workspace.read_manifest(place) == {"fingerprints": {"mask": "ab"}}
-    objects.write_bytes(f"{place}/{workspace.MANIFEST}", b'{"finger')
+    object_store.write_bytes(f"{place}/{workspace.MANIFEST}", b'{"finger')
     with pytest.raises(WorkspaceError, match="is damaged; start again with --fresh"):
         workspace.read_manifest(place)
 
@@ -124,10 +124,10 @@ def test_manifest_is_kept_and_a_damaged_one_is_told(place: str) -> None:
 def test_clearing_removes_the_workspace_and_nothing_else(place: str) -> None:
     workspace.create(place, 100, 100, {"mask": MASK})
     workspace.write_manifest(place, {})
-    objects.write_bytes(f"{place}/receipts/a/predict/0_0.json", b"{}")
-    objects.write_bytes(f"{place}/notes.txt", b"mine")
+    object_store.write_bytes(f"{place}/receipts/a/predict/0_0.json", b"{}")
+    object_store.write_bytes(f"{place}/notes.txt", b"mine")
     workspace.clear(place)
-    assert objects.names(place) == {"notes.txt"}
+    assert object_store.names(place) == {"notes.txt"}
     workspace.clear(place)
 
 
@@ -140,23 +140,23 @@ def test_clearing_removes_the_folder_it_made(tmp_path: Path) -> None:
 
 def test_half_cleared_workspace_is_cleared_again(place: str) -> None:
     workspace.create(place, 100, 100, {"mask": MASK, "image": IMAGE})
-    objects.remove_tree(f"{place}/mask")
+    object_store.remove_tree(f"{place}/mask")
     workspace.clear(place)
-    assert objects.names(place) == set()
+    assert object_store.names(place) == set()
 
 
 @pytest.mark.parametrize("name", ["image", "mask", "receipts"])
 def test_folders_of_the_user_are_never_removed(place: str, name: str) -> None:
-    objects.write_bytes(f"{place}/{name}/ortho.tif", b"years of work")
+    object_store.write_bytes(f"{place}/{name}/ortho.tif", b"years of work")
     workspace.clear(place)
-    assert objects.read_bytes(f"{place}/{name}/ortho.tif") == b"years of work"
+    assert object_store.read_bytes(f"{place}/{name}/ortho.tif") == b"years of work"
 
 
 def test_foreign_files_in_the_way_are_refused(place: str) -> None:
-    objects.write_bytes(f"{place}/image/ortho.tif", b"years of work")
+    object_store.write_bytes(f"{place}/image/ortho.tif", b"years of work")
     with pytest.raises(WorkspaceError, match="holds image, which segtasks did not make; give"):
         workspace.create(place, 100, 100, {"mask": MASK})
-    assert objects.names(place) == {"image"}
+    assert object_store.names(place) == {"image"}
 
 
 def test_foreign_zarr_group_is_refused_and_kept(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_full_disk_is_told_with_the_mend(tmp_path: Path) -> None:
 import resource, signal
 import numpy as np
 from segtasks.errors import ResourceError
-from segtasks.grid import Window
+from segtasks.raster.grid import Window
 from segtasks.storage import workspace
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, -1))

@@ -10,10 +10,10 @@ import rasterio
 import torch
 from rasterio.windows import Window as RasterioWindow
 
-from segtasks.networks.card import ClassEntry
-from segtasks.scenes import LEGEND, write_scene
-from segtasks.training.job import TrainJob
-from segtasks.training.sources import PairSource
+from segtasks.config.label_sources import PairSource
+from segtasks.config.legend import ClassEntry
+from segtasks.config.train_job import TrainJob
+from segtasks.training.synthetic import LEGEND, write_scene
 
 Jobs = Callable[..., TrainJob]
 FIELD = 5

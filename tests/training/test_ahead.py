@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from segtasks.training.ahead import made_ahead
+from segtasks.training.prefetch import made_ahead
 
 
 def test_results_come_in_order() -> None:

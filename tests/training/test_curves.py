@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from segtasks.outputs import curves
+from segtasks.training import curves
 
 ROWS: list[curves.Row] = [
     (i, 1 / i, 0.01 * (1 - i / 100), 0.5 + i / 400 if i % 20 == 0 else None) for i in range(1, 101)

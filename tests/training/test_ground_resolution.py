@@ -7,24 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from label_files import LEGEND, write_raster
 
+from segtasks.config.job import make_job
+from segtasks.config.label_sources import PairSource
+from segtasks.config.train_job import Augmentation, TrainJob
 from segtasks.errors import JobError
-from segtasks.job import make_job
 from segtasks.networks import Normalisation
-from segtasks.networks.fusion import Fused
+from segtasks.networks.inference.tta import Modes
+from segtasks.networks.inference.tta_network import Fused
 from segtasks.networks.model_file import load
-from segtasks.networks.modes import Modes
-from segtasks.planning import make_plan
-from segtasks.storage import rasters
+from segtasks.planning.planner import make_plan
+from segtasks.storage import raster_reader
 from segtasks.training.crops import Cropper, sample_tiles
-from segtasks.training.evaluate import evaluate_network
-from segtasks.training.ground import ground_resolution_m, magnification
-from segtasks.training.job import Augmentation, TrainJob
+from segtasks.training.distributed import Ranks
+from segtasks.training.image_pairs import Pair, open_pairs
 from segtasks.training.loop import train
-from segtasks.training.pairs import Pair, open_pairs
-from segtasks.training.ranks import Ranks
-from segtasks.training.sources import PairSource
+from segtasks.training.resolution import ground_resolution_m, magnification
+from segtasks.training.validation import evaluate_network
+from tests.helpers.label_files import LEGEND, write_raster
 
 Jobs = Callable[..., TrainJob]
 SIDE_M = 0.5
@@ -98,8 +98,8 @@ def test_too_far_apart_is_refused(jobs: Jobs, ramp: PairSource) -> None:
 
 
 def test_a_card_tells_the_images_own_pixels(jobs: Jobs, ramp: PairSource, tmp_path: Path) -> None:
-    image = rasters.describe(ramp.image)
-    nowhere = rasters.describe(
+    image = raster_reader.describe(ramp.image)
+    nowhere = raster_reader.describe(
         write_raster(
             tmp_path / "nowhere.png",
             np.ones((3, 9, 9), np.uint8),

@@ -5,23 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import foreign
 import numpy as np
 import pytest
 import rasterio
 import torch
-from foreign import Weights
 from rasterio.windows import Window as RasterioWindow
 
+from segtasks.config.label_sources import PairSource
+from segtasks.config.legend import ClassEntry
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, ModelError
-from segtasks.networks.card import ClassEntry
-from segtasks.networks.importers.partial import Partial, partial, spread_bands
+from segtasks.networks.importers.transfer import Partial, partial, spread_bands
 from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
-from segtasks.scenes import label_path
-from segtasks.training.job import TrainJob
 from segtasks.training.loop import train
-from segtasks.training.sources import PairSource
+from segtasks.training.synthetic import label_path
+from tests.helpers import foreign
+from tests.helpers.foreign import Weights
 
 Jobs = Callable[..., TrainJob]
 WIDTH = 1 / 16

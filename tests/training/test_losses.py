@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from segtasks.training.job import Loss
+from segtasks.config.train_job import Loss
 from segtasks.training.losses import loss_of, mass_of
 
 LOSSES: tuple[Loss, ...] = get_args(Loss)

@@ -9,15 +9,14 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-from label_files import LEGEND, PLACE, UTM, Array, painted, random_ids, write_raster
 from shapely.geometry import box
 
+from segtasks.config.label_sources import PairSource
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, SegtasksError, SourceError
-from segtasks.grid import Window
 from segtasks.networks.model_file import load
-from segtasks.training.job import TrainJob
-from segtasks.training.loop import train
-from segtasks.training.pairs import (
+from segtasks.raster.grid import Window
+from segtasks.training.image_pairs import (
     SCAN_PX,
     Pair,
     band_moments,
@@ -27,7 +26,8 @@ from segtasks.training.pairs import (
     require_classes,
     warn_of_absent,
 )
-from segtasks.training.sources import PairSource
+from segtasks.training.loop import train
+from tests.helpers.label_files import LEGEND, PLACE, UTM, Array, painted, random_ids, write_raster
 
 Jobs = Callable[..., TrainJob]
 BY_COLUMN = {"label_column": "kind", "uncovered": "ignore"}

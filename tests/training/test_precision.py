@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from segtasks.training.job import TrainJob
+from segtasks.config.train_job import TrainJob
+from segtasks.training.cpu import is_emulated
 from segtasks.training.loop import train
-from segtasks.training.precision import is_emulated
 
 Jobs = Callable[..., TrainJob]
 X86 = {"architecture": "x86_64", "avx2": True, "avx512_f": True}

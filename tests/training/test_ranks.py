@@ -8,11 +8,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
 from segtasks.networks.model_file import load
-from segtasks.training.job import TrainJob
+from segtasks.training.distributed import Ranks, joined
 from segtasks.training.loop import Progress, train
-from segtasks.training.ranks import Ranks, joined
 
 Jobs = Callable[..., TrainJob]
 

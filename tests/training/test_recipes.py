@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, ModelError
 from segtasks.networks.registry import entry, names
-from segtasks.training.job import TrainJob
 from segtasks.training.loop import train
 from segtasks.training.recipes import settings_of
 

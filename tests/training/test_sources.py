@@ -9,15 +9,16 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from pydantic import ValidationError
-from sources import SHARED
 
 from segtasks.cli.training import train
+from segtasks.config.label_sources import Manifest, PairSource
+from segtasks.config.legend import LabelRules, read_legend
+from segtasks.config.loading import validated
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, StorageError
-from segtasks.settings import validated
-from segtasks.storage import objects
-from segtasks.training.job import TrainJob
-from segtasks.training.legend import LabelRules, read_legend
-from segtasks.training.sources import Manifest, PairSource, find_pairs, splits_of
+from segtasks.storage import object_store
+from segtasks.storage.manifests import find_pairs, splits_of
+from tests.helpers.sources import SHARED
 
 DUBAI = SHARED / "data" / "dubai"
 ROWS = [("a.tif", "m/a.png", "train"), ("b.tif", "m/b.png", "val"), ("c.tif", "m/c.png", "train")]
@@ -47,7 +48,7 @@ FORMS: list[Form] = [("csv", as_csv), ("yaml", as_yaml), ("json", as_json), ("tx
 def test_globs_find_images_by_name_on_disk_and_on_s3(place: str) -> None:
     names = ("s2.tif", "s1.tif", "s1_label.tif", "s2_label.tif", "other.png")
     for name in names:
-        objects.write_bytes(f"{place}/{name}", b"")
+        object_store.write_bytes(f"{place}/{name}", b"")
     source = PairSource(image=f"{place}/*.tif", labels="{parent}/{stem}_label.tif")
     expected = [(f"{place}/{s}.tif", f"{place}/{s}_label.tif") for s in ("s1", "s2")]
     assert find_pairs([source]) == expected
@@ -67,7 +68,7 @@ def test_a_glob_that_finds_nothing_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form[0])
 def test_manifests_list_pairs_beside_them_by_split(place: str, form: Form) -> None:
     url = f"{place}/lists.d/pairs.{form[0]}"
-    objects.write_bytes(url, form[1](ROWS).encode())
+    object_store.write_bytes(url, form[1](ROWS).encode())
     here = f"{place}/lists.d"
     expected = [(f"{here}/{image}", f"{here}/{labels}") for image, labels, _ in ROWS]
     assert splits_of(url) == {"train", "val"}

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, ModelError
 from segtasks.networks.registry import build
 from segtasks.training.crops import Crop
-from segtasks.training.job import TrainJob
-from segtasks.training.learner import Learner
-from segtasks.training.ranks import Ranks
+from segtasks.training.distributed import Ranks
+from segtasks.training.module import Learner
+from segtasks.training.optimisation import RATE_FACTOR, Stepper, optimizer_of
 from segtasks.training.recipes import settings_of
-from segtasks.training.step import RATE_FACTOR, Stepper, optimizer_of
 
 Jobs = Callable[..., TrainJob]
 IGNORE = 255

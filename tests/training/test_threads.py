@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
-from segtasks.training.job import TrainJob
+from segtasks.training.cpu import with_threads
 from segtasks.training.loop import Progress, train
-from segtasks.training.threads import with_threads
 
 Jobs = Callable[..., TrainJob]
 LEAN: dict[str, Any] = {

@@ -13,18 +13,19 @@ import torch
 from pydantic import ValidationError
 from rasterio.windows import Window as RasterioWindow
 
+from segtasks.config.label_sources import PairSource
+from segtasks.config.legend import ClassEntry
+from segtasks.config.train_job import Augmentation, TrainJob
 from segtasks.errors import JobError, ModelError, SegtasksError, SourceError
-from segtasks.grid import Window
-from segtasks.networks.card import ClassEntry
 from segtasks.networks.model_file import load
-from segtasks.scenes import label_path, write_scene
+from segtasks.raster.grid import Window
+from segtasks.storage.manifests import find_pairs
 from segtasks.training.crops import turned
-from segtasks.training.evaluate import evaluate_network
-from segtasks.training.job import Augmentation, TrainJob
+from segtasks.training.image_pairs import band_moments, class_pixels, open_pairs
 from segtasks.training.loop import Progress, train
 from segtasks.training.losses import loss_of
-from segtasks.training.pairs import band_moments, class_pixels, open_pairs
-from segtasks.training.sources import PairSource, find_pairs
+from segtasks.training.synthetic import label_path, write_scene
+from segtasks.training.validation import evaluate_network
 
 Jobs = Callable[..., TrainJob]
 LEAN = {"network": "fcn8s_lean", "width": 0.06, "variant": {"batch_norm": True, "dropout": 0.0}}

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from segtasks.cli.training import train
 from segtasks.errors import JobError
-from segtasks.scenes import LEGEND
+from segtasks.training.synthetic import LEGEND
 
 
 @pytest.fixture

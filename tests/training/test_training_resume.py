@@ -16,10 +16,10 @@ import rasterio
 import torch
 import yaml
 
+from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, StorageError
 from segtasks.training import checkpoint
 from segtasks.training.checkpoint import Checkpoint, Step
-from segtasks.training.job import TrainJob
 from segtasks.training.loop import Progress, Result, train
 
 Jobs = Callable[..., TrainJob]

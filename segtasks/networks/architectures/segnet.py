@@ -17,13 +17,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segtasks.networks.architectures.layers import (
-    ConvBn,
-    ConvBnRelu,
-    conv_relu,
-    initialise,
-    narrow,
-)
+from segtasks.networks.architectures.layers import ConvBn, ConvBnRelu, conv_relu, initialise, narrow
 from segtasks.networks.architectures.vgg import VGG16
 
 Place = tuple[Tensor, list[int]]

@@ -26,13 +26,7 @@ from segtasks.networks.architectures import pyramid
 from segtasks.networks.architectures.aspp import ASPP
 from segtasks.networks.architectures.dilated import Dilated
 from segtasks.networks.architectures.heads import ConvHead
-from segtasks.networks.architectures.layers import (
-    ConvBnRelu,
-    ConvRelu,
-    initialise,
-    narrow,
-    pad_to,
-)
+from segtasks.networks.architectures.layers import ConvBnRelu, ConvRelu, initialise, narrow, pad_to
 from segtasks.networks.architectures.pyramid import Grids, Pyramid
 from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form, ResNet
 

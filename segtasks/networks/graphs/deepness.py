@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from segtasks.colours import RGB
+from segtasks.config.legend import legend
 from segtasks.errors import ModelError
-from segtasks.networks.card import Card, legend
+from segtasks.networks.card import Card
+from segtasks.raster.band_names import RGB
 
 _FULL = 255.0
 _NAMES = ("class_names", "names")

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, fx
 
 from segtasks.errors import ModelError
+from segtasks.networks.graphs.file_format import damaged
 from segtasks.networks.graphs.first_output import first_output
-from segtasks.networks.graphs.forms import damaged
-from segtasks.networks.graphs.plain_archive import require_plain
+from segtasks.networks.graphs.safe_archive import require_plain
 
 _AXES = 4
 

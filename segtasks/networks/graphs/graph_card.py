@@ -93,7 +93,7 @@ def _without_findings(fields: Fields) -> Fields:
 @lru_cache(maxsize=8)
 def _probe(path: str, form: Form, sha256: str, fields: str) -> Any:  # noqa: ANN401, ARG001 - JSON; a key
     """What `probe` finds, in a process of its own."""
-    words = [sys.executable, "-m", "segtasks.networks.graphs.probe", path, form]
+    words = [sys.executable, "-m", "segtasks.networks.graph_probe", path, form]
     done = subprocess.run(words, input=fields, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     if done.returncode:
         raise ModelError(

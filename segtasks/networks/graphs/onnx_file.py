@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from segtasks.errors import ModelError
-from segtasks.networks.graphs.forms import damaged
+from segtasks.networks.graphs.file_format import damaged
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _REPEATABLE = {"cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}

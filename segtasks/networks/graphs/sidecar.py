@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+from segtasks.config.legend import legend
 from segtasks.errors import ModelError
-from segtasks.networks.card import METADATA_KEY, Form, legend
+from segtasks.networks.card import METADATA_KEY, Form
 from segtasks.networks.graphs import deepness
 
 SUFFIX = ".card.json"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.jit import optimized_execution  # type: ignore[attr-defined]  # stub gap
 
+from segtasks.networks.graphs.file_format import damaged
 from segtasks.networks.graphs.first_output import first_output
-from segtasks.networks.graphs.forms import damaged
 
 
 @dataclass

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from segtasks.networks.entry import Option
 from segtasks.networks.importers.layouts import layouts, normalisation_of, variant_of
+from segtasks.networks.network_spec import Option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from segtasks.networks.importers.engine import Backbone
+    from segtasks.networks.importers.convert import Backbone
 
 __all__ = ["convert", "convert_backbone", "layouts", "normalisation_of", "variant_of"]
 
@@ -40,9 +40,9 @@ def convert(
         ModelError: unknown layout, network or option; a key is missing, left over, misshapen or
             holds values that are not finite.
     """
-    from segtasks.networks.importers import engine  # noqa: PLC0415 - torch, which listing need not
+    from segtasks.networks.importers import convert  # noqa: PLC0415 - torch, which listing need not
 
-    return engine.convert(state_dict, layout, network, width, variant).weights
+    return convert.convert(state_dict, layout, network, width, variant).weights
 
 
 def convert_backbone(
@@ -65,6 +65,6 @@ def convert_backbone(
     Raises:
         ModelError: as `convert`; a backbone's key is missing or misshapen.
     """
-    from segtasks.networks.importers import engine  # noqa: PLC0415 - torch, which listing need not
+    from segtasks.networks.importers import convert  # noqa: PLC0415 - torch, which listing need not
 
-    return engine.convert_backbone(state_dict, layout, network, width, variant)
+    return convert.convert_backbone(state_dict, layout, network, width, variant)

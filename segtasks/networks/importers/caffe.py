@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from segtasks.networks.entry import InputConvention
-from segtasks.networks.importers import blobs, resnet_names
-from segtasks.networks.importers.spelling import Concat, Rename, Spelling
+from segtasks.networks.importers import caffe_blobs, resnet_names
+from segtasks.networks.importers.key_mapping import Concat, Rename, Spelling
+from segtasks.networks.network_spec import InputConvention
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ _COPY = re.compile(r"_res0\d+\.")
 
 def _fcn(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """The fixed Scale layers of voc-fcn8s-atonce go into the convolutions behind them."""
-    tensors = blobs.named(numbered)
+    tensors = caffe_blobs.named(numbered)
     for pool in ("pool3", "pool4"):
         if (scale := tensors.pop(f"scale_{pool}.weight", None)) is not None:
             tensors[f"score_{pool}.weight"] = tensors[f"score_{pool}.weight"] * scale.reshape(())
@@ -33,7 +33,7 @@ def _deeplab(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """Without the name of the data set, and without the copies that share weights with scale 1."""
     return {
         _DATA_SET.sub(r"\1", key): tensor
-        for key, tensor in blobs.named(numbered).items()
+        for key, tensor in caffe_blobs.named(numbered).items()
         if not _COPY.search(key)
     }
 
@@ -42,12 +42,12 @@ def _dilation(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """VOC's net has ``fc-final`` and ``ct_conv1_1`` for ``final`` and ``ctx_conv1_1``."""
     return {
         re.sub("^ct_", "ctx_", re.sub("^fc-final", "final", key)): tensor
-        for key, tensor in blobs.named(numbered).items()
+        for key, tensor in caffe_blobs.named(numbered).items()
     }
 
 
 _FCN = Spelling(prepare=_fcn)
-_SEGNET = Spelling(prepare=blobs.segnet, renames=((r"\.bn\.", "_bn."),), batch_norm_eps=0.0)
+_SEGNET = Spelling(prepare=caffe_blobs.segnet, renames=((r"\.bn\.", "_bn."),), batch_norm_eps=0.0)
 _DEEPLAB = Spelling(prepare=_deeplab)
 _DILATION = Spelling(prepare=_dilation)
 _DEEPLAB_RESNET = Spelling(
@@ -76,7 +76,7 @@ _PSPNET_NAMES: tuple[Rename, ...] = (
 _MAP = "layer4.2.conv3.weight"
 _GRIDS = tuple(f"ppm.convs.{i}.weight" for i in range(4))
 _PSPNET = Spelling(
-    prepare=blobs.named,
+    prepare=caffe_blobs.named,
     renames=_PSPNET_NAMES,
     concats=(Concat("main.conv.weight", theirs=(_MAP, *_GRIDS[::-1]), ours=(_MAP, *_GRIDS)),),
     inputs=InputConvention("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.spelling import Spelling
+from segtasks.networks.importers.key_mapping import Spelling
 
 _PARTS = {"conv1": "reduce", "conv2": "conv3x3", "conv3": "increase", "shortcut": "shortcut"}
 

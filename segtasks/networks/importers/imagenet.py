@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.entry import InputConvention
-from segtasks.networks.importers import blobs, resnet_names
-from segtasks.networks.importers.spelling import Rename, Spelling
+from segtasks.networks.importers import caffe_blobs, resnet_names
+from segtasks.networks.importers.key_mapping import Rename, Spelling
+from segtasks.networks.network_spec import InputConvention
 
 _RGB = InputConvention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _BGR = InputConvention("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
@@ -72,7 +72,7 @@ def _torchvision() -> dict[str, Spelling]:
 
 def _caffe() -> dict[str, Spelling]:
     """VGG_ILSVRC_16_layers and ResNet-50, 101, 152: blue, green, red."""
-    vgg = Spelling(prepare=blobs.named, inputs=_BGR, backbone=_CONVS)
+    vgg = Spelling(prepare=caffe_blobs.named, inputs=_BGR, backbone=_CONVS)
     return {
         **dict.fromkeys(_VGG, vgg),
         **dict.fromkeys(_VGG_WITH_FC, replace(vgg, backbone=_CONVS_AND_FC)),

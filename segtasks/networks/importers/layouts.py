@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from segtasks.errors import ModelError
 from segtasks.networks.card import Normalisation
-from segtasks.networks.entry import Option
 from segtasks.networks.importers import (
     caffe,
     deeplab_v2,
@@ -16,7 +15,8 @@ from segtasks.networks.importers import (
     torchvision,
     wkentaro,
 )
-from segtasks.networks.importers.spelling import Spelling
+from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.network_spec import Option
 from segtasks.networks.registry import entry
 
 _FAMILIES = (caffe, deeplab_v2, mmseg, refinenet, semseg, smp, torchvision, wkentaro)

@@ -7,7 +7,7 @@ other branches, zoom) no tensor shows: they are networks of their own in the reg
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.spelling import Rename, Spelling
+from segtasks.networks.importers.key_mapping import Rename, Spelling
 
 
 def _module(ours: str, theirs: str) -> tuple[Rename, ...]:

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from segtasks.networks.entry import InputConvention
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.spelling import Rename, Spelling
+from segtasks.networks.importers.key_mapping import Rename, Spelling
+from segtasks.networks.network_spec import InputConvention
 
 if TYPE_CHECKING:
     from torch import Tensor

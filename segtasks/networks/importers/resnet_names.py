@@ -6,7 +6,7 @@ a convolution with its BatchNorm under ``.bn``.
 
 import re
 
-from segtasks.networks.importers.spelling import Rename
+from segtasks.networks.importers.key_mapping import Rename
 
 _BLOCKS: tuple[Rename, ...] = (
     (r"^(layer\d\.\d+)\.conv(\d)\.bn\.", r"\1.bn\2."),

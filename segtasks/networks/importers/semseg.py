@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
+from segtasks.networks.importers.key_mapping import Spelling
 from segtasks.networks.importers.resnet_names import head
-from segtasks.networks.importers.spelling import Spelling
 
 _PSPNET = Spelling(
     renames=(

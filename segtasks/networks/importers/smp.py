@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.spelling import Rename, Spelling
+from segtasks.networks.importers.key_mapping import Rename, Spelling
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
+from segtasks.networks.importers.key_mapping import Rename, Spelling
 from segtasks.networks.importers.resnet_names import head
-from segtasks.networks.importers.spelling import Rename, Spelling
 
 _TRUNK: tuple[Rename, ...] = (*resnet_names.TORCHVISION, resnet_names.under("backbone"))
 _UNUSED = (r"aux_classifier\..*",)

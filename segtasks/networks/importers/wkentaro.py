@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from segtasks.networks.importers.spelling import Spelling
+from segtasks.networks.importers.key_mapping import Spelling
 
 LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
     "wkentaro": {

@@ -1,1 +1,0 @@
-"""How good a mask is: figures against labels, by windows, without torch."""

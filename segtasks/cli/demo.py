@@ -1,0 +1,77 @@
+"""The demo: a scene nobody has seen, segmented by the shipped model, with figures and a picture.
+
+python -m segtasks.cli.demo FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from segtasks.cli.progress import shown_progress
+from segtasks.config.evaluation_job import EvaluationJob, MaskPair
+from segtasks.config.job import Job, make_job
+from segtasks.evaluation.figures import Figures, figures
+from segtasks.evaluation.publish_scores import publish
+from segtasks.evaluation.scoring import evaluate
+from segtasks.outputs import quicklook
+from segtasks.outputs.publish import legend
+from segtasks.pipeline.run import Result, segment
+from segtasks.planning.plan import Plan
+from segtasks.planning.planner import make_plan
+from segtasks.storage import cog, workspace
+from segtasks.training.synthetic import write_scene
+
+SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024
+
+
+def demo(folder: Path) -> None:
+    """Make the scene, run the route on a local Dask cluster, print what came out and where."""
+    scene = folder / "scene.tif"
+    truth = scene.with_name("scene_label.tif")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not truth.exists():
+        click.echo(f"making a scene of {SCENE_PX} x {SCENE_PX} px", err=True)
+        write_scene(scene, SEED, SCENE_PX, SCENE_PX)
+    settings = {"keep_workspace": True, "overwrite": True, "fresh": True}
+    job = make_job({"source": str(scene), "to": str(folder / "result"), **settings})
+    with shown_progress() as on_progress:
+        result = segment(job, on_progress)
+    plan = make_plan(job)
+    found = _judged(job, truth, folder / "evaluation")
+    (folder / "quicklook.png").write_bytes(_picture(plan, str(truth)))
+    workspace.clear(job.workspace_url)
+    click.echo("\n".join(_report(result, found, folder)))
+
+
+def _judged(job: Job, truth: Path, to: Path) -> Figures:
+    """Figures of the mask and of the network's own labels, as a page too."""
+    kept = {"labels": str(truth), "probabilities": job.workspace_url}
+    pair = MaskPair(mask=f"{job.to}/mask.tif", **kept)
+    made = evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
+    found = figures(made)
+    publish(made, found)
+    return found
+
+
+def _picture(plan: Plan, truth_url: str) -> bytes:
+    """Image, labels and mask side by side."""
+    shape = (PICTURE_PX, PICTURE_PX)
+    image = cog.read_small(plan.job.source, shape, bands=plan.bands)
+    truth = cog.read_small(truth_url, shape)[0]
+    mask = cog.read_small(f"{plan.job.to}/mask.tif", shape)[0]
+    return quicklook.draw(image, truth, legend(plan).colormap, mask)
+
+
+def _report(result: Result, found: Figures, folder: Path) -> list[str]:
+    before, after = found["before"]["mean_iou"], found["mean_iou"]
+    return [
+        *result.lines(),
+        f"mIoU       {before:.3f} before the CRF, {after:.3f} after it",
+        f"picture    {folder}/quicklook.png (image, labels, mask)",
+        f"page       {folder}/evaluation/evaluation.html",
+    ]
+
+
+if __name__ == "__main__":
+    demo(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Jobs: what a user may set, checked by pydantic. Command line, YAML and form are these models."""

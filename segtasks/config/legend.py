@@ -1,0 +1,126 @@
+"""The legend: the classes of a mask, and how labels are read as class ids."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+)
+
+from segtasks.config.base import Part
+from segtasks.config.loading import read_yaml
+from segtasks.errors import JobError
+
+COLORS = ("#000000", "#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#46f0f0")
+"""Of classes that were given none, by class id."""
+
+HexColor = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class ClassEntry(BaseModel):
+    """One row of the legend: class id, name and colour."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: int = Field(ge=0, le=254, description="class id in the mask; 255 is nodata")
+    name: str = Field(min_length=1)
+    color: HexColor = Field(description="#rrggbb")
+
+
+NAME = 5
+"""Place of a class's name in a line of a colour table."""
+
+
+class LabelRules(Part):
+    """How label files are read, beyond the legend."""
+
+    void_colors: tuple[HexColor, ...] = Field(
+        default=(), description="colours of masks that are no class, #rrggbb"
+    )
+    label_values: tuple[int, ...] = Field(
+        default=(), description="values in rasters of ids that stand for classes 0, 1 …: 0,255"
+    )
+    label_column: str | None = Field(
+        default=None,
+        description="column of vector labels with class names or ids; none: features are class 1",
+    )
+    uncovered: Literal["first_class", "ignore"] = Field(
+        default="first_class", description="what pixels under no feature of vector labels are"
+    )
+    all_touched: bool = Field(
+        default=False, description="features take all pixels they touch, not centres alone"
+    )
+
+    @field_validator("void_colors", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def read_legend(path: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Classes (id, name, color) and void colours of a legend file.
+
+    YAML or JSON: a list of ``{id, name, color}``; ``{void: true, color}`` names a void colour and
+    ``void_colors`` on any entry a list of them. Colours may be left out; ids number the classes in
+    order then. ``.txt`` and ``.clr``: a colour table as QGIS and GDAL write it, one
+    ``id,r,g,b[,alpha[,name]]`` per line.
+
+    Raises:
+        JobError: missing, or not such a list.
+    """
+    is_table = PurePath(path).suffix.lower() in {".txt", ".clr"}
+    entries = _table(path) if is_table else read_yaml(path)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise JobError(f"{path}: holds no list; write lines such as '- {{id: 0, name: road}}'")
+    void = [color for entry in entries for color in _void(entry)]
+    classes = [entry for entry in entries if not entry.get("void") and "name" in entry]
+    return [_class(i, entry) for i, entry in enumerate(classes)], void
+
+
+def _void(entry: Mapping[str, Any]) -> list[str]:
+    own = [entry["color"]] if entry.get("void") and "color" in entry else []
+    return [*own, *entry.get("void_colors", [])]
+
+
+def _class(place: int, entry: Mapping[str, Any]) -> dict[str, Any]:
+    color = COLORS[place % len(COLORS)]
+    stated = {key: entry[key] for key in entry if key not in {"void", "void_colors"}}
+    return {"id": place, "color": color} | stated
+
+
+def _table(path: str) -> list[dict[str, Any]]:
+    """Entries of a colour table; comments and QGIS's ``INTERPOLATION:EXACT`` are passed over."""
+    lines = [line.strip() for line in _text(path).splitlines()]
+    rows = [line for line in lines if line and not line.startswith(("#", "INTERPOLATION"))]
+    return [_row(path, re.split(r"[,\s]+", row, maxsplit=NAME)) for row in rows]
+
+
+def _row(path: str, fields: list[str]) -> dict[str, Any]:
+    try:
+        class_id, *color = (int(field) for field in fields[:4])
+        red, green, blue = bytes(color)
+    except ValueError:
+        raise JobError(
+            f"{path}: line {' '.join(fields)!r}: write id,red,green,blue,alpha,name, 0 … 255 each"
+        ) from None
+    name = fields[NAME] if len(fields) > NAME else f"class {class_id}"
+    return {"id": class_id, "name": name, "color": f"#{red:02x}{green:02x}{blue:02x}"}
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"{path}: cannot be read ({error}); check the path") from None
+
+
+def legend(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Classes by their names alone, in order of their ids."""
+    return [
+        {"id": i, "name": name, "color": COLORS[i % len(COLORS)]} for i, name in enumerate(names)
+    ]

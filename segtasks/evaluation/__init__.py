@@ -1,0 +1,1 @@
+"""Masks against labels: metrics, intervals, calibration and CRF tuning, without torch."""

@@ -1,0 +1,46 @@
+"""Write a tuning: its figures as JSON and CSV, a picture, and the settings to take."""
+
+import json
+from importlib.metadata import version
+
+import yaml
+
+from segtasks.config.tuning_job import TuneJob
+from segtasks.evaluation.crf_tuning.scores import Figures, table
+from segtasks.storage import object_store
+
+NAMES = ("crf-tune.json", "crf-tune.csv", "crf-tune.png", "best.yaml")
+
+
+def require_free(job: TuneJob) -> None:
+    """Refuse a destination before work starts.
+
+    Raises:
+        DestinationError: something is there and may not be replaced, or nothing can be written.
+    """
+    if job.to is not None:
+        object_store.require_free(job.to, NAMES, overwrite=job.overwrite)
+
+
+def publish(job: TuneJob, found: Figures) -> dict[str, str]:
+    """Write everything under ``job.to``; the urls by name, none when there is no such prefix."""
+    if job.to is None:
+        return {}
+    from segtasks.evaluation.crf_tuning.chart import settings_chart  # noqa: PLC0415 - matplotlib is slow
+
+    told = found | {"version": version("segtasks")}
+    files = {
+        "crf-tune.json": f"{json.dumps(told, indent=1, ensure_ascii=False)}\n".encode(),
+        "crf-tune.csv": table(found["rows"]),
+        "crf-tune.png": settings_chart(found["rows"], found["setting"], found["advice"]),
+        "best.yaml": best(found),
+    }
+    for name, data in files.items():
+        object_store.write_bytes(f"{job.to}/{name}", data)
+    return {name: f"{job.to}/{name}" for name in files}
+
+
+def best(found: Figures) -> bytes:
+    """A job file's part that follows the advice; no CRF is ``crf: null``."""
+    text = yaml.safe_dump({"crf": found["crf"]}, sort_keys=False)
+    return f"# {found['advice']}\n{text}".encode()

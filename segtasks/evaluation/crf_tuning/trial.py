@@ -1,0 +1,115 @@
+"""One CRF setting on one window, refined as the refine stage does and scored as `evaluate` does."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from segtasks.config.tuning_job import Objective
+from segtasks.crf import CrfParameters, is_certain, refine
+from segtasks.crf.backends.kernel import Float32
+from segtasks.evaluation.boundary import Boundary
+from segtasks.evaluation.boundary import halo_px as boundary_halo_px
+from segtasks.evaluation.counts import Judged
+from segtasks.evaluation.crf_tuning.sample_windows import LabelledWindow
+from segtasks.evaluation.metrics import IGNORE, Counts, Floats, mean_iou
+from segtasks.raster import labels
+from segtasks.raster.stretch import MAX_8BIT
+
+Outcome = tuple[Judged, float]
+"""Counts of a window, and the CRF's seconds of one core."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How a window is refined and counted."""
+
+    backend: str
+    tolerance_px: int
+
+    def halo_px(self, setting: CrfParameters | None) -> int:
+        """What is needed around a core: the CRF's halo, or at least the boundary's."""
+        least = boundary_halo_px(self.tolerance_px)
+        return least if setting is None else max(setting.halo_px(), least)
+
+    def cropped(self, window: LabelledWindow, setting: CrfParameters | None) -> LabelledWindow:
+        """What the setting needs of a window."""
+        return window.cropped(self.halo_px(setting))
+
+    def __call__(self, window: LabelledWindow, setting: CrfParameters | None) -> Outcome:
+        """Count the core of a window that is no larger than the setting's halo asks for."""
+        started = time.process_time()
+        mask = labels.most_likely(self._marginals(window, setting))
+        seconds = time.process_time() - started
+        mask = np.where(window.labels == IGNORE, np.uint8(IGNORE), mask)
+        classes = len(window.probabilities)
+        return (
+            Judged.of(mask, window.labels, window.inner, classes, self.tolerance_px),
+            seconds if setting else 0.0,
+        )
+
+    def _marginals(self, window: LabelledWindow, setting: CrfParameters | None) -> Float32:
+        probabilities = window.probabilities.astype(np.float32)
+        own = probabilities[(..., *window.inner)]
+        if setting is None or is_certain(own, window.valid[window.inner]):
+            return probabilities
+        return refine(
+            probabilities,
+            window.colours(window.image, MAX_8BIT),
+            window.valid,
+            row=window.window.row,
+            col=window.window.col,
+            parameters=setting,
+            backend=self.backend,
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Counts of several windows."""
+
+    windows: Sequence[Judged]
+    seconds: float
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Self:
+        """The outcomes of one or more windows."""
+        judged, seconds = zip(*outcomes, strict=True)
+        return cls(judged, sum(seconds))
+
+    @property
+    def mean_iou(self) -> float:
+        """Of all pixels together."""
+        return float(mean_iou(self.confusions.sum(0)))
+
+    @property
+    def boundary_f(self) -> float:
+        """Of all pixels together; NaN without any outline."""
+        return Boundary(self.boundaries.sum(0)).mean_f
+
+    @property
+    def confusions(self) -> Counts:
+        """(windows, K, K), rows labels, columns mask."""
+        return np.stack([each.confusion for each in self.windows])
+
+    @property
+    def boundaries(self) -> Counts:
+        """(windows, 4, K), as in `segtasks.evaluation.boundary.Boundary`."""
+        return np.stack([each.boundary for each in self.windows])
+
+    def value(self, objective: Objective) -> float:
+        """What is to be high."""
+        return float(values(self.confusions.sum(0), self.boundaries.sum(0), objective))
+
+
+def values(confusions: Counts, boundaries: Counts, objective: Objective) -> Floats:
+    """The objective of confusion matrices (..., K, K) and boundary counts (..., 4, K)."""
+    ious = mean_iou(confusions)
+    if objective == "mean_iou":
+        return ious
+    outer, shape = boundaries.shape[:-2], boundaries.shape[-2:]
+    means = [Boundary(counts).mean_f for counts in boundaries.reshape(-1, *shape)]
+    outlines: Floats = np.nan_to_num(np.array(means)).reshape(outer)
+    return outlines if objective == "boundary_f" else ious + outlines

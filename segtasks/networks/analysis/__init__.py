@@ -1,0 +1,1 @@
+"""What a network computes and costs: receptive field, halo, multiply-adds."""

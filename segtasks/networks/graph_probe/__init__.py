@@ -1,0 +1,1 @@
+"""Measures a foreign graph by running it, in a process of its own: `python -m`."""

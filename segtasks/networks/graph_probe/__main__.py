@@ -1,0 +1,126 @@
+"""What a foreign graph does not say and running it shows.
+
+    python -m segtasks.networks.graph_probe FILE FORM < fields      prints one line of JSON
+
+It runs in a process of its own, for the sake of its parent: see `graph_card`.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from math import lcm
+from typing import Any, cast
+
+import torch
+
+from segtasks.errors import ModelError
+from segtasks.networks.card import Form, Gives, Normalisation
+from segtasks.networks.graph_probe.alignment import lattice_px
+from segtasks.networks.graph_probe.halo import graph_halo_px
+from segtasks.networks.graph_probe.input_sizes import Sizes, find_sizes
+from segtasks.networks.graph_probe.memory import bytes_per_px, resident_bytes
+from segtasks.networks.graph_probe.trial_forward import Trial
+from segtasks.networks.graphs.session import open_graph
+
+_CONTRASTS = (1.0, 0.3, 0.03)
+_SUM_TOLERANCE = 2e-3
+"""Probabilities in float16 add up to 1 no better."""
+_PAIR_PX = 64
+"""Side of two images at once."""
+
+
+def probe(path: str, form: Form, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a card that follow from trying the graph on noise.
+
+    Args:
+        path: of a local graph.
+        form: what it is.
+        fields: what is stated; findings that are stated are believed.
+
+    Raises:
+        ModelError: it cannot be read or run, or is not what is stated.
+    """
+    engine = open_graph(path, form, torch.device("cpu"))
+    stated = fields["graph"]
+    trial = Trial(
+        path,
+        engine,
+        fields["bands"],
+        len(fields["classes"]),
+        Normalisation.model_validate(fields["normalisation"]),
+    )
+    _check_bands(trial)
+    resident = resident_bytes()
+    sizes = find_sizes(trial, stated.get("patch_px"))
+    needed = bytes_per_px(trial, sizes.side, resident)
+    gives = stated.get("gives") or _gives(trial, sizes.side)
+    lattice = lattice_px(trial, gives, side=sizes.side, stride=sizes.stride)
+    return {
+        "forward_bytes_per_px": needed,
+        "output_stride": sizes.stride,
+        "lattice_px": lcm(lattice, sizes.multiple_px),
+        "effective_halo_px": graph_halo_px(trial, gives, side=sizes.side, unit=lattice),
+        "graph": _graph(trial, sizes, gives),
+    }
+
+
+def _check_bands(trial: Trial) -> None:
+    bands = trial.engine.shape[1]
+    if bands not in (None, len(trial.bands)):
+        names = ", ".join(trial.bands)
+        raise ModelError(
+            f"{trial.path}: takes {bands} bands, its card names {len(trial.bands)} ({names}); name "
+            "them all, in its order"
+        )
+
+
+def _gives(trial: Trial, side: int) -> Gives:
+    """Probabilities when they are none less than 0 and add up to 1, whatever the image."""
+    found = set()
+    for seed, contrast in enumerate(_CONTRASTS):
+        maps = trial.raw_maps(trial.image(side, side, seed=seed, contrast=contrast))
+        if not maps.isfinite().all():
+            raise ModelError(
+                f"{trial.path}: gives values that are not finite for noise of "
+                f"{trial.normalisation.dtype}; is its card's normalisation right?"
+            )
+        total = maps.sum(dim=1) if maps.shape[1] > 1 else torch.ones(())
+        in_range = float(maps.min()) >= -_SUM_TOLERANCE and float(maps.max()) <= 1 + _SUM_TOLERANCE
+        found.add(in_range and float((total - 1).abs().max()) <= _SUM_TOLERANCE)
+    return "probabilities" if found == {True} else "logits"
+
+
+def _graph(trial: Trial, sizes: Sizes, gives: Gives) -> dict[str, Any]:
+    """Fields of `Graph`."""
+    return {
+        "gives": gives,
+        "patch_px": sizes.patch_px,
+        "multiple_px": sizes.multiple_px,
+        "least_px": sizes.least_px,
+        "one_by_one": not _takes_two(trial, sizes),
+    }
+
+
+def _takes_two(trial: Trial, sizes: Sizes) -> bool:
+    if trial.engine.shape[0] is not None:
+        return False
+    side = sizes.patch_px or max(sizes.least_px, _PAIR_PX)
+    try:
+        trial.raw_maps(trial.image(side, side, count=2))
+    except RuntimeError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Answer with fields, or with what is wrong."""
+    path, form = sys.argv[1:]
+    try:
+        answer = probe(path, cast("Form", form), json.load(sys.stdin))
+    except ModelError as error:
+        answer = {"error": str(error)}
+    sys.stdout.write(f"\n{json.dumps(answer)}\n")
+
+
+if __name__ == "__main__":
+    main()

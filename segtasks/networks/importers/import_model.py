@@ -1,0 +1,81 @@
+"""The model file an import leaves: their weights, our keys, a card with what they left unsaid."""
+
+from pathlib import Path, PurePath
+
+from segtasks.config.import_job import ImportJob
+from segtasks.errors import DestinationError, ModelError
+from segtasks.networks.card import Card, Normalisation
+from segtasks.networks.importers.convert import convert
+from segtasks.networks.importers.layouts import normalisation_of, variant_of
+from segtasks.networks.importers.read_weights import read_weights
+from segtasks.networks.model_file import make_card, save
+from segtasks.networks.weights import skeleton
+from segtasks.raster.band_names import RGB
+
+
+def import_model(job: ImportJob, path: Path) -> Card:
+    """Write ``job.to`` from the weights in the local file ``path``; return its card as written.
+
+    Raises:
+        ModelError: unknown names, weights that cannot be read or do not fit, or a legend or bands
+            of another number than theirs.
+        DestinationError: the folder to write to is not there.
+    """
+    variant = variant_of(layout=job.layout, network=job.network) | job.variant
+    if not Path(job.to).parent.is_dir():
+        raise DestinationError(f"{job.to}: its folder is not there; make it first")
+    found = convert(read_weights(path), job.layout, job.network, job.width, job.variant)
+    _check_classes(job, found.classes)
+    bands = _bands(job, found.bands)
+    module = skeleton(
+        job.network, classes=found.classes, bands=len(bands), width=job.width, variant=variant
+    )
+    module.load_state_dict(found.weights, strict=True, assign=True)
+    card = make_card(
+        module.eval(),
+        network=job.network,
+        width=job.width,
+        variant=variant,
+        classes=job.legend,
+        bands=bands,
+        normalisation=_normalisation(job, len(bands)),
+        licence=job.licence,
+        ground_resolution_m=job.ground_resolution_m,
+        provenance=_provenance(job),
+    )
+    return save(job.to, module, card, dtype=job.weights_dtype)
+
+
+def _provenance(job: ImportJob) -> dict[str, str]:
+    """The file's name without its folder: a model file travels."""
+    where = {"weights": PurePath(job.weights).name, "layout": job.layout}
+    return where | ({"note": job.note} if job.note else {})
+
+
+def _check_classes(job: ImportJob, classes: int) -> None:
+    if classes != len(job.legend):
+        raise ModelError(
+            f"{job.weights}: its head has {classes} classes, the legend {len(job.legend)}; list "
+            f"the classes 0 … {classes - 1}"
+        )
+
+
+def _bands(job: ImportJob, count: int) -> tuple[str, ...]:
+    """Names of the bands; of three they need not be given."""
+    names = job.bands or (RGB if count == len(RGB) else ())
+    if len(names) != count:
+        given = ", ".join(names) or "none"
+        raise ModelError(f"{job.weights}: takes {count} bands, named are {given}; give --bands")
+    return names
+
+
+def _normalisation(job: ImportJob, count: int) -> Normalisation:
+    """The layout's, where the job says nothing else."""
+    usual = normalisation_of(layout=job.layout, network=job.network)
+    mean, std = job.mean or usual.mean, job.std or usual.std
+    if (len(mean), len(std)) != (count, count):
+        raise ModelError(
+            f"{job.weights}: takes {count} bands, mean is {mean}, std is {std}; give --mean and "
+            f"--std of {count}"
+        )
+    return Normalisation(mean=mean, std=std, dtype=job.input_dtype)

@@ -1,0 +1,31 @@
+"""What shapes do not show: the order of bands, of joined maps, and what BatchNorm adds."""
+
+from torch import Tensor, nn
+
+from segtasks.networks.importers.conversion import Case, Weights
+from segtasks.networks.importers.key_mapping import Concat, reorder
+from segtasks.networks.registry import entry
+
+_COLOURS = 3
+"""Only of three bands the order is known: BGR is reversed, anything else is left alone."""
+
+
+def translate(case: Case, module: nn.Module, weights: Weights) -> None:
+    """Bands to RGB, joined maps into our order, variances to our epsilon; in place."""
+    inputs = case.spelling.inputs or entry(case.network).inputs
+    for key in filter(weights.__contains__, case.firsts):
+        if inputs.channels == "BGR" and weights[key].shape[1] == _COLOURS:
+            weights[key] = weights[key].flip(1)
+    for concat in case.spelling.concats:
+        weights[concat.key] = _rejoined(concat, weights)
+    for name, layer in module.named_modules():
+        key = f"{name}.running_var"
+        if isinstance(layer, nn.BatchNorm2d) and key in weights:
+            weights[key] = weights[key] + (case.spelling.batch_norm_eps - layer.eps)
+
+
+def _rejoined(concat: Concat, weights: Weights) -> Tensor:
+    """The kernel that reads a joined map, its input channels in our order."""
+    sizes = {part: weights[part].shape[0] for part in concat.theirs}
+    order = reorder(sizes, theirs=concat.theirs, ours=concat.ours)
+    return weights[concat.key][:, list(order)]

@@ -1,0 +1,20 @@
+"""The models that ship with the package, by name."""
+
+from pathlib import Path
+
+SHELF = Path(__file__).parent / "pretrained_files"
+
+
+def names() -> tuple[str, ...]:
+    """Names of the shipped models."""
+    return tuple(sorted(file.stem for file in SHELF.glob("*.safetensors")))
+
+
+def path(name: str) -> Path:
+    """Return the file of a shipped model."""
+    return SHELF / f"{name}.safetensors"
+
+
+def resolve(model: str) -> str:
+    """The file of a shipped model, or ``model`` itself when it is a path or url."""
+    return str(path(model)) if model in names() else model

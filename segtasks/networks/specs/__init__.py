@@ -1,0 +1,1 @@
+"""What each network declares without torch, one file per family."""

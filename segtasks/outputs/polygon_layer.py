@@ -1,0 +1,147 @@
+"""Polygons of the finished mask: a tile's own, those across borders, and the file of all.
+
+vectorise   each tile: polygons inside it, and what of the others it holds (`Pieces`)
+publish     once: tiles row by row, pieces joined as they are complete, into one file
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks.planning.plan import Plan
+from segtasks.planning.products import url_of
+from segtasks.raster.confidence import FULL
+from segtasks.raster.grid import Tile, Window
+from segtasks.raster.labels import NODATA
+from segtasks.raster.pixel_area import length_px, pixel_area_m2
+from segtasks.raster.regions import polygons
+from segtasks.raster.regions.outlines import Bools, turnings
+from segtasks.raster.regions.simplify import (
+    IsTurning,
+    Ring,
+    from_least,
+    simple_rings,
+    simplified,
+    without_straight,
+)
+from segtasks.raster.regions.stitch import Joiner, Piece, Pieces
+from segtasks.storage import object_store, tile_tables, vector_writer, workspace
+from segtasks.storage.vector_writer import Columns
+
+BLOCK_PX, BLOCKS = 512, 64
+AREA_DIGITS, CONFIDENCE_DIGITS = 3, 4
+"""Sums of floats differ in their last bits with the tiles; what is written does not."""
+CONFIDENCE = "confidence"
+"""Array of the workspace, where the job asks for it."""
+
+
+def publish(plan: Plan) -> str:
+    """Write the polygons of all tiles' tables; their url.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    assert plan.job.vectors is not None
+    with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
+        path = Path(folder, plan.job.vectors.file_name)
+        crs = plan.raster.crs_wkt if plan.raster.transform else None
+        batches = (_columns(plan, table) for table in _tables(plan))
+        vector_writer.write(path, plan.job.vectors.format, batches, crs)
+        object_store.put_file(path, url_of(plan))
+    return url_of(plan)
+
+
+def table_of(plan: Plan, pieces: Sequence[Piece], is_turning: IsTurning) -> Columns:
+    """The polygons of whole pieces that are large enough, as named arrays."""
+    assert plan.job.vectors is not None
+    least = plan.job.vectors.minimum_area_m2
+    large = [piece for piece in pieces if round(piece.amounts[0], AREA_DIGITS) >= least]
+    square_px = length_px(plan.job.vectors.simplify_m, plan.raster) ** 2
+    shapes = [_rings(piece, square_px, is_turning) for piece in large]
+    found = polygons.wkb(shapes, plan.raster.transform) if shapes else []
+    return {
+        "class_ids": np.array([piece.class_id for piece in large], np.int16),
+        "sizes": np.array([piece.pixels for piece in large], np.int64),
+        "sums": np.stack([piece.amounts for piece in large]) if large else np.zeros((0, 1)),
+        "wkb": np.frombuffer(b"".join(found), np.uint8),
+        "wkb_ends": np.cumsum([len(each) for each in found], dtype=np.int64),
+    }
+
+
+def confidence_of(plan: Plan, core: Window) -> npt.NDArray[Any] | None:
+    """How sure each label (h, w) of a core is; ``None`` where nothing has been kept of that."""
+    url = plan.job.workspace_url
+    return workspace.read(url, CONFIDENCE, core) if plan.confidence else None
+
+
+def padded(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
+    """The finished mask (h+2, w+2) of a window and a pixel around it, nodata beyond the raster."""
+    wide, inside = window.grow(1), window.grow(1).intersect(plan.tiles.raster)
+    mask = np.full(wide.shape, NODATA, np.uint8)
+    mask[inside.within(wide)] = workspace.read(plan.job.workspace_url, plan.finished_mask, inside)
+    return mask
+
+
+def _rings(piece: Piece, square_px: float, is_turning: IsTurning) -> list[Ring]:
+    whole = [each for ring in piece.rings() for each in simple_rings(ring, piece.junctions)]
+    if square_px:
+        whole = [simplified(ring, piece.junctions, square_px, is_turning) for ring in whole]
+    else:
+        whole = [without_straight(ring) for ring in whole]
+    # In an order of their own, not the tiles'.
+    return sorted(map(from_least, whole))
+
+
+def _tables(plan: Plan) -> Iterator[Columns]:
+    """Tables of polygons: of each tile, and of the pieces that a row of tiles completes."""
+    rows, cols = plan.tiles.shape
+    url, fingerprint = plan.job.workspace_url, plan.fingerprints["vectorise"]
+    drawn = plan.selected("vectorise")
+    joiner, is_turning = Joiner(), _turning(plan)
+    for row in range(rows):
+        for col in range(cols):
+            if Tile(row, col) in drawn:
+                table = tile_tables.read(url, fingerprint, Tile(row, col))
+                joiner.add(col, Pieces.of(table))
+                yield table
+        done = list(joiner.finished(last=row == rows - 1))
+        yield table_of(plan, done, is_turning)
+
+
+def _turning(plan: Plan) -> IsTurning:
+    """Whether outlines turn at a vertex anywhere in the raster, looked up block by block."""
+
+    @lru_cache(maxsize=BLOCKS)
+    def block(row: int, col: int) -> Bools:
+        window = Window(row * BLOCK_PX, col * BLOCK_PX, BLOCK_PX, BLOCK_PX)
+        return turnings(padded(plan, window))[0]
+
+    def is_turning(row: int, col: int) -> bool:
+        at_row, at_col = divmod(row, BLOCK_PX), divmod(col, BLOCK_PX)
+        return bool(block(at_row[0], at_col[0])[at_row[1], at_col[1]])
+
+    return is_turning
+
+
+def _columns(plan: Plan, table: Columns) -> Columns:
+    """What people see of a table of polygons."""
+    names = np.array([entry.name for entry in plan.card.classes], object)
+    area = "area_px" if pixel_area_m2(plan.raster) is None else "area_m2"
+    sums, data, begin = table["sums"], table["wkb"].tobytes(), 0
+    shapes = np.empty(len(table["wkb_ends"]), object)
+    for index, end in enumerate(table["wkb_ends"].tolist()):
+        shapes[index], begin = data[begin:end], end
+    columns = {
+        "class": table["class_ids"],
+        "name": names[table["class_ids"]],
+        area: np.round(sums[:, 0], AREA_DIGITS) if len(sums) else np.zeros(0),
+    }
+    if plan.confidence:
+        mean = sums[:, 1] / table["sizes"] / FULL if len(sums) else np.zeros(0)
+        columns["confidence"] = np.round(mean, CONFIDENCE_DIGITS)
+    return columns | {vector_writer.GEOMETRY: shapes}

@@ -1,0 +1,1 @@
+"""The report of a run: areas, seams, timings and settings; `page` puts them together."""

@@ -1,0 +1,129 @@
+"""Stretches of tile borders: drawn at random, and what differs across and beside them counted."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks.raster.grid import Window
+from segtasks.raster.labels import NODATA
+from segtasks.storage.cog import ReadMask
+
+STRETCH_PX = 128
+NEAR_PX, FAR_PX, FAR_STEPS = 8, 24, 2
+MOST_STRETCHES, SEED = 1000, 1977
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a border: between lines ``at`` - 1 and ``at`` of ``axis`` (0: rows).
+
+    Along the other axis from ``start`` on, ``length`` pixels.
+    """
+
+    axis: int
+    at: int
+    start: int
+    length: int
+
+    def window(self, reach_px: int, raster: Window) -> Window:
+        """The stretch with ``reach_px`` lines on either side, inside the raster."""
+        across, along = (self.at - reach_px, 2 * reach_px), (self.start, self.length)
+        (row, height), (col, width) = (across, along) if self.axis == 0 else (along, across)
+        return Window(row, col, height, width).intersect(raster)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Pairs and differing pairs across a stretch, and beside it."""
+
+    stretch: Stretch
+    pairs: int
+    differing: int
+    pairs_beside: int
+    differing_beside: int
+
+    @property
+    def expected(self) -> float:
+        """Differing pairs, were the border like what lies beside it."""
+        return self.pairs * self.differing_beside / max(self.pairs_beside, 1)
+
+    @property
+    def excess(self) -> float:
+        """Differing pairs beyond that."""
+        return self.differing - self.expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Which lines a border is compared with.
+
+    Attributes:
+        phase_px: of the network's lattice; lines at multiples of it from the border are like it.
+        strides: of all kinds of borders: a line that is one itself is not compared with.
+    """
+
+    phase_px: int
+    strides: tuple[int, ...]
+
+    @property
+    def far_px(self) -> int:
+        """The most distant of them."""
+        return max(FAR_PX, FAR_STEPS * self.phase_px)
+
+    def among(self, lines: npt.NDArray[np.int64], at: int) -> npt.NDArray[np.bool_]:
+        """Which of ``lines`` they are for the border ``at``."""
+        distance = np.abs(lines - at)
+        found: npt.NDArray[np.bool_] = (distance >= NEAR_PX) & (distance <= self.far_px)
+        found &= distance % self.phase_px == 0
+        for stride in self.strides:
+            found &= lines % stride != 0
+        return found
+
+
+def counted(raster: Window, step_px: int, beside: Beside, read: ReadMask) -> list[Counts]:
+    """Of the sampled stretches those with a pair across and beside, in the order of their lines."""
+    rng = np.random.default_rng(SEED)
+    total = sum(_lines(raster, axis, step_px) * _pieces(raster, axis) for axis in (0, 1))
+    chosen = rng.choice(total, min(total, MOST_STRETCHES), replace=False)
+    stretches = (_stretch(raster, step_px, index) for index in sorted(chosen.tolist()))
+    found = (_count(stretch, raster, beside, read) for stretch in stretches)
+    return [each for each in found if each.pairs and each.pairs_beside]
+
+
+def _lines(raster: Window, axis: int, step_px: int) -> int:
+    """Borders inside the raster."""
+    return (raster.shape[axis] - 1) // step_px
+
+
+def _pieces(raster: Window, axis: int) -> int:
+    """Stretches of a border."""
+    return ceil(raster.shape[1 - axis] / STRETCH_PX)
+
+
+def _stretch(raster: Window, step_px: int, index: int) -> Stretch:
+    """The stretch of this number: never listed, a large raster has millions."""
+    of_rows = _lines(raster, 0, step_px) * _pieces(raster, 0)
+    axis, rest = (0, index) if index < of_rows else (1, index - of_rows)
+    line, piece = divmod(rest, _pieces(raster, axis))
+    start, along = piece * STRETCH_PX, raster.shape[1 - axis]
+    return Stretch(axis, (line + 1) * step_px, start, min(STRETCH_PX, along - start))
+
+
+def _count(stretch: Stretch, raster: Window, beside: Beside, read: ReadMask) -> Counts:
+    window = stretch.window(beside.far_px + 1, raster)
+    ids = read(window) if stretch.axis == 0 else read(window).T
+    first = window.row if stretch.axis == 0 else window.col
+    both = (ids[1:] != NODATA) & (ids[:-1] != NODATA)
+    pairs = both.sum(axis=1)
+    differing = (both & (ids[1:] != ids[:-1])).sum(axis=1)
+    lines = np.arange(len(ids) - 1) + first + 1
+    border, near = lines == stretch.at, beside.among(lines, stretch.at)
+    return Counts(
+        stretch=stretch,
+        pairs=int(pairs[border].sum()),
+        differing=int(differing[border].sum()),
+        pairs_beside=int(pairs[near].sum()),
+        differing_beside=int(differing[near].sum()),
+    )

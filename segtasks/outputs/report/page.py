@@ -1,0 +1,72 @@
+"""report.html: what a run did and made, as one file that needs nothing beside it.
+
+Pictures come from the thumbnail that ingest keeps and from the overviews of the finished files,
+one crop apart; so the page does not grow with the raster, nor does what it takes to make it.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from segtasks.outputs.report import contents, pictures
+from segtasks.outputs.report.contents import Facts
+from segtasks.outputs.report.rendering import report_page
+from segtasks.planning.plan import Plan
+from segtasks.raster.grid import Window
+from segtasks.raster.labels import NODATA
+from segtasks.storage import cog, workspace
+from segtasks.storage.cog import ReadMask
+
+Colormap = Mapping[int, tuple[int, int, int, int]]
+
+
+def page(
+    plan: Plan,
+    files: Mapping[str, Path],
+    urls: Mapping[str, str],
+    colormap: Colormap,
+    started: float,
+) -> bytes:
+    """The page of a run whose results are made.
+
+    Args:
+        plan: what was done.
+        files: finished COGs by name: ``mask`` and, if there is one, ``confidence``.
+        urls: what will lie beside the page, by name.
+        colormap: RGBA by class id.
+        started: when the results were begun, by `time.perf_counter`.
+    """
+    with cog.opened(files["mask"]) as mask:
+        found = contents.collect(plan, mask, urls, time.perf_counter() - started)
+        drawn = _overviews(plan, files, colormap) | _worst(plan, found, mask, colormap)
+    values = {each.name: getattr(found, each.name) for each in fields(found)}
+    return report_page(values, drawn).encode()
+
+
+def _overviews(plan: Plan, files: Mapping[str, Path], colormap: Colormap) -> dict[str, bytes]:
+    """Image, mask and confidence of the whole raster, small."""
+    step = plan.thumbnail_step
+    small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
+    image = workspace.read(plan.job.workspace_url, "thumbnail", small)
+    shown = {name: cog.read_small(str(path), small.shape)[0] for name, path in files.items()}
+    drawn = {
+        "image": pictures.photo(image, shown["mask"] != NODATA),
+        "mask": pictures.class_map(shown["mask"], colormap),
+    }
+    if "confidence" in shown:
+        drawn["confidence"] = pictures.heat(shown["confidence"])
+    return drawn
+
+
+def _worst(plan: Plan, found: Facts, mask: ReadMask, colormap: Colormap) -> dict[str, bytes]:
+    """Image and mask around the stretch of border with the most changes beyond what is beside."""
+    if found.seams.worst is None:
+        return {}
+    window = found.seams.worst.crop
+    ids = mask(window)
+    image = workspace.read(plan.job.workspace_url, "image", window)
+    return {
+        "seam_image": pictures.photo(image, ids != NODATA),
+        "seam_mask": pictures.class_map(ids, colormap),
+    }

@@ -1,0 +1,1 @@
+"""Running a plan: stages, tiles, executors and Dask. Needs no Prefect."""

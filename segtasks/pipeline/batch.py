@@ -1,0 +1,160 @@
+"""Many rasters in turn: only what is new or changed, and one bad image stops no other.
+
+A batch: one job for many rasters, of which only the new and changed ones are done.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from os.path import commonprefix
+from pathlib import PurePosixPath
+from typing import Any
+
+from segtasks.config.batch_job import BatchJob
+from segtasks.config.job import Job
+from segtasks.errors import (
+    JobError,
+    SegtasksError,
+    SourceError,
+    StageError,
+    public,
+    without_secrets,
+)
+from segtasks.outputs.publish import is_outdated, is_published
+from segtasks.pipeline.run import Result
+from segtasks.planning.planner import make_plan
+from segtasks.storage import object_store
+
+logger = logging.getLogger("segtasks")
+
+LISTED = 3
+SKIPPED, FAILED = "was done already", "failed"
+
+Row = dict[str, Any]
+
+
+def outcome(result: Result) -> Row:
+    """What a table says of a finished image."""
+    mpx = round(result.height * result.width / 1e6, 2)
+    return {"status": result.status, "seconds": result.seconds, "mpx": mpx}
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """How many images were done, skipped and failed."""
+    found = Counter(row["status"] for row in rows)
+    skipped, failed = found.pop(SKIPPED, 0), found.pop(FAILED, 0)
+    return f"{found.total()} done, {skipped} skipped (unchanged), {failed} failed"
+
+
+def segment_each(batch: BatchJob, segment: Callable[[Job], Row]) -> Iterator[Row]:
+    """Do each raster of a batch with ``segment``, which returns its `outcome`; yield table rows.
+
+    Raises:
+        SourceError: no raster is found.
+        JobError: two rasters would share a destination.
+    """
+    return (_one(job, segment) for job in jobs(batch))
+
+
+def require_all(rows: Sequence[Row]) -> None:
+    """Fail when an image has.
+
+    Raises:
+        StageError: naming the first of them.
+    """
+    failed = [row for row in rows if row["status"] == FAILED]
+    if failed:
+        names = ", ".join(row["source"] for row in failed[:LISTED])
+        raise StageError(f"{len(failed)} of {len(rows)} images failed: {names}; see the table")
+
+
+def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
+    """A row of the table."""
+    row = {"source": public(job.source), "mask": public(f"{job.to}/mask.tif")}
+    try:
+        todo = _due(job)
+        return row | ({"status": SKIPPED} if todo is None else segment(todo))
+    except SegtasksError as error:
+        return row | {"status": FAILED, "error": str(error)}
+    except Exception as error:  # the others shall be done before anybody looks at it
+        logger.exception("%s", row["source"])
+        reason = without_secrets(f"{type(error).__name__}: {error}")
+        return row | {"status": FAILED, "error": reason}
+
+
+def _due(job: Job) -> Job | None:
+    """The job as it is to be run; ``None`` when its mask is there."""
+    plan = make_plan(job)
+    if is_outdated(plan):
+        return job.model_copy(update={"overwrite": True, "fresh": True})
+    return None if is_published(plan) else job
+
+
+SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
+MAGIC = set("*?[")
+
+
+def jobs(batch: BatchJob) -> list[Job]:
+    """One job per raster, by name.
+
+    Raises:
+        SourceError: no raster is found.
+        JobError: two rasters would share a destination.
+    """
+    names = _names(batch)
+    destinations = [_destination(batch, name) for name in names.values()]
+    twice = [to for to in destinations if destinations.count(to) > 1]
+    if twice:
+        raise JobError(f"{twice[0]}: two sources have this destination; rename one of them")
+    settings = batch.model_dump(exclude={"source", "to", "workspace"})
+    return [
+        Job(source=url, to=to, workspace=_workspace(batch, to), **settings)
+        for url, to in zip(names, destinations, strict=True)
+    ]
+
+
+def _names(batch: BatchJob) -> dict[str, str]:
+    """Url of each raster, and its name below the prefix."""
+    if batch.source.endswith(".txt"):
+        urls = object_store.read_bytes(batch.source).decode().split("\n")
+        found = _below_common_folder([url.strip() for url in urls if url.strip()])
+    elif _is_raster(batch.source) and not MAGIC & set(public(batch.source)):
+        found = _below_common_folder([batch.source])
+    else:
+        found = _listed(batch)
+    if not found:
+        raise SourceError(f"{batch.source}: no raster there ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def _below_common_folder(urls: list[str]) -> dict[str, str]:
+    """Each url, and its name below the deepest folder that holds them all, if there is one."""
+    parts = [public(url).split("/") for url in urls]
+    shared = len(commonprefix([words[:-1] for words in parts]))  # noqa: RUF071 - of words
+    beside = not any("://" in url or url.startswith(("/", "..")) for url in urls)
+    below = shared if shared or beside else -1
+    return {url: "/".join(words[below:]) for url, words in zip(urls, parts, strict=True)}
+
+
+def _listed(batch: BatchJob) -> dict[str, str]:
+    is_glob = bool(MAGIC & set(batch.source))
+    prefix = batch.source.split("*")[0].rpartition("/")[0] if is_glob else batch.source.rstrip("/")
+    urls = object_store.find(batch.source if is_glob else f"{prefix}/**")
+    skipped = f"{batch.to}/"
+    return {
+        url: url.removeprefix(f"{prefix}/").lstrip("/")
+        for url in urls
+        if _is_raster(url) and not url.startswith(skipped)
+    }
+
+
+def _is_raster(url: str) -> bool:
+    return PurePosixPath(public(url)).suffix.lower() in SUFFIXES
+
+
+def _destination(batch: BatchJob, name: str) -> str:
+    return f"{batch.to}/{PurePosixPath(name).with_suffix('')}"
+
+
+def _workspace(batch: BatchJob, to: str) -> str | None:
+    return batch.workspace and f"{batch.workspace}/{to.removeprefix(batch.to).strip('/')}"

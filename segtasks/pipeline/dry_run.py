@@ -1,0 +1,86 @@
+"""A dry run: what a job would do and take, refused where it cannot fit; with timing, how long."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from segtasks.config.job import Job
+from segtasks.outputs.publish import is_published
+from segtasks.pipeline.executors import expected
+from segtasks.pipeline.progress_rate import OnProgress
+from segtasks.pipeline.timing import measured
+from segtasks.planning import summary
+from segtasks.planning.plan import Plan
+from segtasks.planning.planner import make_plan
+from segtasks.planning.resource_check import check_disk, check_memory
+from segtasks.planning.runtime_estimate import Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """A plan that fits.
+
+    Attributes:
+        published: whether the mask is there already.
+        processes: that would work; ``None`` where a cluster decides.
+        estimate: of the time, when tiles were timed.
+        price_per_hour: of all that computes, in any currency.
+    """
+
+    plan: Plan
+    published: bool
+    processes: int | None
+    estimate: Estimate | None = None
+    price_per_hour: float | None = None
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """For machines."""
+        found = summary.figures(self.plan)
+        found |= {"done_already": self.published, "processes": self.processes}
+        if self.estimate:
+            found |= {"time": summary.time_figures(self.estimate, self.price_per_hour)}
+        return found
+
+    @property
+    def lines(self) -> list[str]:
+        """For people."""
+        by = "as the cluster has" if self.processes is None else f"{self.processes}"
+        timed = (
+            summary.time_lines(self.estimate, self.price_per_hour)
+            if self.estimate
+            else ["time       not timed; --measure times a few tiles"]
+        )
+        state = "done already" if self.published else "to do"
+        return [*summary.lines(self.plan), f"processes  {by}", *timed, f"state      {state}"]
+
+
+def dry_run(
+    job: Job,
+    *,
+    measure: bool = False,
+    price_per_hour: float | None = None,
+    on_progress: OnProgress = lambda *_: None,
+) -> DryRun:
+    """Plan ``job``, and time some of it if asked.
+
+    Raises:
+        ResourceError: memory or disk do not suffice, with what would.
+        SegtasksError: whatever a run would refuse.
+    """
+    plan = make_plan(job)
+    published = is_published(plan)
+    processes, worker_bytes = expected(plan)
+    if not published:
+        check_disk(plan)
+    if worker_bytes is not None and not published:
+        check_memory(plan, worker_bytes)
+    found = None
+    if measure and not published:
+        found = measured(plan, on_progress)
+    return DryRun(
+        plan=plan,
+        published=published,
+        processes=processes,
+        estimate=found,
+        price_per_hour=price_per_hour,
+    )

@@ -1,0 +1,74 @@
+"""What a network is fed: a window of ``image`` and ``valid``, and patches of it, normalised."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks.networks import pretrained
+from segtasks.networks.inference.model_cache import How, graph_net, network
+from segtasks.networks.inference.runtime import Net, Runtime
+from segtasks.planning.plan import Plan
+from segtasks.planning.radiometry import FULL_RANGE
+from segtasks.raster.grid import Window
+from segtasks.storage import local_copy, workspace
+from segtasks.storage.raster_reader import Image, Valid
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """What a tile read: ``image`` (C, h, w) and ``valid`` (h, w) of ``window``."""
+
+    window: Window
+    image: Image
+    valid: Valid
+
+
+def read(plan: Plan, window: Window) -> Pixels:
+    """A window of what ingest wrote."""
+    url = plan.job.workspace_url
+    return Pixels(
+        window, workspace.read(url, "image", window), workspace.read(url, "valid", window)
+    )
+
+
+def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
+    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour).
+
+    A graph that takes raw pixels says itself what stands for nodata.
+    """
+    inner = window.within(pixels.window)
+    raw = _in_model_units(plan, pixels.image[(..., *inner)])
+    raw -= np.array(plan.card.normalisation.mean, np.float32)[:, None, None]
+    raw /= np.array(plan.card.normalisation.std, np.float32)[:, None, None]
+    raw *= pixels.valid[inner]
+    if plan.card.graph and plan.card.graph.fill:
+        raw += np.array(plan.card.graph.fill, np.float32)[:, None, None] * ~pixels.valid[inner]
+    return raw
+
+
+def _in_model_units(plan: Plan, image: Image) -> Floats:
+    if plan.stretch is None:
+        return image.astype(np.float32)
+    return plan.stretch(image, FULL_RANGE.get(plan.card.normalisation.dtype, 1.0))
+
+
+def net_of(plan: Plan) -> Net:
+    """What the plan runs: its network with its modes, or its graph; loaded once per process."""
+    if plan.card.graph is None:
+        return network_of(plan)
+    return graph_net(model_path(plan), plan.card.weights_sha256, plan.card.graph, plan.batch)
+
+
+def network_of(plan: Plan) -> Runtime:
+    """The plan's network with its modes, loaded once per process."""
+    settled = plan.settled
+    how = How(settled.precision, settled.form, plan.batch)
+    return network(model_path(plan), plan.card.weights_sha256, how, plan.modes)
+
+
+def model_path(plan: Plan) -> str:
+    """A local copy of the model file."""
+    return str(local_copy.local_copy(pretrained.resolve(plan.job.model)))

@@ -1,0 +1,221 @@
+"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> (sieve, polygons ->) write.
+
+Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
+``segment``), the engine runs the tiles.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Annotated, Any, Protocol
+
+import psutil
+from pydantic import BaseModel, PlainSerializer
+
+from segtasks.config.job import Job
+from segtasks.errors import StageError, public
+from segtasks.outputs import publish
+from segtasks.pipeline import tile_task
+from segtasks.pipeline.executors import Engine, engine
+from segtasks.pipeline.progress_rate import OnProgress
+from segtasks.pipeline.stage_runner import StageRun
+from segtasks.pipeline.tile_board import Board
+from segtasks.pipeline.workspace_setup import done, prepare, recall, remember
+from segtasks.planning.plan import FORWARDING, Plan, Stage
+from segtasks.planning.planner import make_plan
+from segtasks.planning.resource_check import check_memory
+from segtasks.raster.pixel_area import pixel_area_m2
+from segtasks.storage import receipts, workspace
+from segtasks.storage.receipts import Receipt
+
+Work = Callable[[], Any]
+
+
+class Running(Protocol):
+    """A stage that was started."""
+
+    def result(self) -> Any:  # noqa: ANN401 - whatever the stage returns
+        """Wait for it; raises what it raised."""
+
+
+Start = Callable[[str, Work], Running]
+
+
+class Result(BaseModel):
+    """What a run did; dumped and in lines its urls have no secrets.
+
+    Attributes:
+        urls: what was written, by name.
+        tiles_done: tiles done in this run per stage; the others had their receipt.
+        class_px: pixels per class name.
+        seconds: wall time of this run.
+        network: how the network was run, where that was measured.
+        pixel_m2: area of the raster's middle pixel on the ground, where it is known.
+        startup_seconds: from the start of the process to the first forward of this run.
+    """
+
+    status: str
+    source: str
+    urls: dict[str, Annotated[str, PlainSerializer(public)]]
+    height: int
+    width: int
+    tiles: dict[str, int] = {}
+    tiles_done: dict[str, int] = {}
+    class_px: dict[str, int] = {}
+    pixel_m2: float | None = None
+    seconds: float = 0.0
+    startup_seconds: float | None = None
+    mpx_per_second: float = 0.0
+    network: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The result for people."""
+        total = max(sum(self.class_px.values()), 1)
+        shares = [f"{name} {100 * px / total:.1f} %" for name, px in self.class_px.items()]
+        tiles = [f"{stage} {n} of {self.tiles[stage]}" for stage, n in self.tiles_done.items()]
+        rows = [f"{name:<10} {public(url)}" for name, url in self.urls.items()]
+        if shares:
+            rows.append(f"classes    {', '.join(shares)}")
+        rows.append(f"tiles      {', '.join(tiles)} done in this run")
+        rows += [f"network    {self.network}"] if self.network else []
+        speed = f"{self.mpx_per_second:.2f} MPx/s" if self.class_px else self.status
+        started = (
+            "" if self.startup_seconds is None else f" (start-up {self.startup_seconds:.1f} s)"
+        )
+        return [*rows, f"time       {self.seconds:.1f} s{started}, {speed}"]
+
+
+def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
+    """Do whatever of ``job`` is not done yet.
+
+    Raises:
+        SegtasksError: bad input before any work, or tiles that could not be done.
+    """
+    started = time.perf_counter()
+    plan = make_plan(job)
+    if publish.is_published(plan):
+        _clean_up(job)
+        return _result(plan, "was done already", publish.complete(plan), started)
+    prepare(plan)
+    plan, tiles_done = _run_stages(recall(plan), start, on_progress)
+    urls = start("write", lambda: _write(plan, on_progress)).result()
+    result = _result(plan, "done", urls, started, tiles_done)
+    _clean_up(job)
+    return result
+
+
+def _write(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
+    on_progress("write", 0, len(plan.mask_grid))
+    return publish.run(plan, partial(on_progress, "write"))
+
+
+def _clean_up(job: Job) -> None:
+    if not job.keep_workspace:
+        workspace.clear(job.workspace_url)
+
+
+def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
+    """The route without Prefect: stages are threads of this process."""
+    with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
+        return route(job, lambda _, work: pool.submit(work), on_progress)
+
+
+def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
+    """All tiled stages at once: a tile goes on as soon as what it reads is there."""
+    before = done(plan)
+    if all(len(before[stage]) == len(plan.selected(stage)) for stage in plan.stages):
+        return plan, dict.fromkeys(plan.stages, 0)
+    with engine(plan) as tiles:
+        check_memory(plan, tiles.worker_bytes)
+        plan = _settled(plan, tiles)
+        board = Board(plan, before)
+        try:
+            running = {
+                stage: start(stage, _stage(plan, stage, tiles, board, on_progress))
+                for stage in plan.stages
+            }
+            return plan, _join(running)
+        finally:
+            # Also on Ctrl-C and cancel: no stage submits another tile.
+            board.stop()
+
+
+def _settled(plan: Plan, tiles: Engine) -> Plan:
+    """What the job leaves open is measured where the network will run, unless that was done."""
+    if plan.settled.samples or not plan.job.inference.needs_settling:
+        return plan
+    return remember(plan, tiles.executor("predict").submit(tile_task.settle, plan).result())
+
+
+def _join(running: dict[Stage, Running]) -> dict[str, int]:
+    """Wait for every stage, also when one has failed tiles: the others go on without them."""
+    counts: dict[str, int] = {}
+    errors = []
+    for stage, run in running.items():
+        try:
+            counts[stage] = run.result()
+        except StageError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return counts
+
+
+def _stage(plan: Plan, stage: Stage, tiles: Engine, board: Board, on_progress: OnProgress) -> Work:
+    def work() -> int:
+        # Made anew for each attempt: a Prefect task may be retried.
+        run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
+        return run.run()
+
+    return work
+
+
+def _result(
+    plan: Plan,
+    status: str,
+    urls: dict[str, str],
+    started: float,
+    tiles_done: dict[str, int] | None = None,
+) -> Result:
+    seconds = time.perf_counter() - started
+    url, prints = plan.job.workspace_url, plan.fingerprints
+    stages: set[Stage] = {*FORWARDING, plan.stages[-1]} & set(plan.stages) if tiles_done else set()
+    reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
+    labelled = plan.selected(plan.mask_stage)
+    forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
+    return Result(
+        status=status,
+        source=public(plan.job.source),
+        urls=urls,
+        height=plan.raster.height,
+        width=plan.raster.width,
+        tiles={stage: len(plan.selected(stage)) for stage in plan.stages},
+        tiles_done=tiles_done or dict.fromkeys(plan.stages, 0),
+        class_px=_class_px(plan, reports.get(plan.stages[-1], [])),
+        pixel_m2=pixel_area_m2(plan.raster),
+        seconds=round(seconds, 2),
+        startup_seconds=_startup_seconds(forwarded, seconds),
+        mpx_per_second=round(labelled.pixels / 1e6 / seconds, 3),
+        network=plan.settled.line if plan.settled.samples else None,
+        warnings=plan.warnings,
+    )
+
+
+def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:
+    """From the start of this process to the first forward; ``None`` when this run made none."""
+    since = time.time() - seconds
+    of_this_run = [receipt.began for receipt in forwarded if receipt.began > since]
+    started = psutil.Process().create_time()
+    return round(min(of_this_run) - started, 2) if of_this_run else None
+
+
+def _class_px(plan: Plan, written: list[Receipt]) -> dict[str, int]:
+    """The report is the sum of the receipts: no second pass over the mask."""
+    names = {entry.id: entry.name for entry in plan.card.classes}
+    total = dict.fromkeys(names.values(), 0) if written else {}
+    for receipt in written:
+        for class_id, count in receipt.histogram.items():
+            total[names[class_id]] += count
+    return total

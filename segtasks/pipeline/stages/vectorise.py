@@ -1,0 +1,86 @@
+"""Vectorise: a core of the finished mask and a pixel around it -> polygons, and pieces of them."""
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks.outputs import polygon_layer
+from segtasks.pipeline import compute_slot
+from segtasks.planning.plan import Plan
+from segtasks.raster import labels
+from segtasks.raster.grid import Tile, Window
+from segtasks.raster.pixel_area import pixel_areas
+from segtasks.raster.regions.connected_components import Bytes, Components, Ints, components
+from segtasks.raster.regions.outlines import Paths, trace, turnings
+from segtasks.raster.regions.stitch import Pieces, split
+from segtasks.storage import tile_tables
+from segtasks.storage.receipts import Receipt, worker_name
+from segtasks.storage.vector_writer import Columns
+
+Floats = npt.NDArray[np.float64]
+
+
+def run(plan: Plan, tile: Tile) -> Receipt:
+    """Do one core: polygons of what lies inside, outlines of what other tiles go on with."""
+    started, core = time.perf_counter(), plan.tiles.core(tile)
+    mask, confidence = polygon_layer.padded(plan, core), polygon_layer.confidence_of(plan, core)
+    read_seconds = time.perf_counter() - started
+    done = compute_slot.compute(lambda: _table(plan, core, mask, confidence))
+    writing, inner = time.perf_counter(), mask[1:-1, 1:-1]
+    tile_tables.write(plan.job.workspace_url, plan.fingerprints["vectorise"], tile, done.result)
+    return Receipt(
+        stage="vectorise",
+        row=tile.row,
+        col=tile.col,
+        valid_px=int(np.count_nonzero(inner != labels.NODATA)),
+        worker=worker_name(),
+        began=done.began,
+        histogram=labels.histogram(inner),
+        seconds=done.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
+    )
+
+
+def _table(plan: Plan, core: Window, mask: Bytes, confidence: Bytes | None) -> Columns:
+    found = components(mask[1:-1, 1:-1], core, plan.tiles.width)
+    drawn = np.zeros(256, np.bool_)
+    drawn[list(plan.drawn)] = True
+    paths = trace(mask, core, plan.tiles.width, drawn)
+    amounts, on_rim = _amounts(plan, core, found, confidence), found.on_rim()
+    shown = drawn[found.classes]
+    inside = _pieces(found, paths, amounts, np.flatnonzero(shown & ~on_rim))
+    across = _pieces(found, paths, amounts, np.flatnonzero(shown & on_rim))
+    turning = turnings(mask)[0]
+    own = polygon_layer.table_of(
+        plan, split(inside), lambda row, col: bool(turning[row - core.row, col - core.col])
+    )
+    return {**own, **across.table()}
+
+
+def _amounts(plan: Plan, core: Window, found: Components, confidence: Bytes | None) -> Floats:
+    """Per component its area, in m² where pixels have one, and the sum of its confidence."""
+    areas = pixel_areas(plan.raster)
+    weights: list[npt.NDArray[Any]] = [areas.read(core) if areas else np.ones(core.shape)]
+    weights += [] if confidence is None else [confidence]
+    is_data, count = found.ids >= 0, len(found.classes)
+    ids = found.ids[is_data]
+    return np.stack([np.bincount(ids, each[is_data], count) for each in weights], axis=1)
+
+
+def _pieces(found: Components, paths: Paths, amounts: Floats, chosen: Ints) -> Pieces:
+    """Some of the components with their outlines."""
+    index = np.full(len(found.classes) + 1, -1, np.int64)
+    index[chosen] = np.arange(len(chosen))
+    owners = index[found.ids[paths.pixels[:, 0], paths.pixels[:, 1]]]
+    own = np.flatnonzero(owners >= 0)
+    lines = (found.ids[0], found.ids[-1], found.ids[:, 0], found.ids[:, -1])
+    top, bottom, left, right = (index[line] for line in lines)
+    return Pieces(
+        found.classes[chosen],
+        found.sizes[chosen],
+        amounts[chosen],
+        owners[own],
+        paths.take(own),
+        (top, bottom, left, right),
+    )

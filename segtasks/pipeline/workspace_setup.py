@@ -1,0 +1,187 @@
+"""Before the first tile: refuse what cannot work, open the workspace or make it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from segtasks.errors import JobError, WorkspaceError
+from segtasks.networks.inference.tuned import Settled
+from segtasks.planning.crf_windows import BACKEND
+from segtasks.planning.fingerprints import with_settled
+from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.planner import area_of
+from segtasks.planning.resource_check import check_disk
+from segtasks.raster.grid import Tile
+from segtasks.storage import aoi, object_store, receipts, workspace
+from segtasks.storage.workspace import ArraySpec
+from segtasks.storage.workspace_contents import Contents
+
+MASK_LEVEL = 3
+SETTLED, FINGERPRINTS, AREA = "settled", "fingerprints", "aoi"
+REMADE: Mapping[str, tuple[str, ...]] = {
+    "refine": ("mask", "confidence"),
+    "components": (),
+    "sieve": ("sieved",),
+    "vectorise": (),
+    "mask": (),
+}
+"""What may be done anew in a finished workspace, and the arrays that each makes."""
+
+
+def prepare(plan: Plan) -> None:
+    """Make sure that the results can be written, and open the workspace.
+
+    Raises:
+        DestinationError: the destination or the workspace cannot be written.
+        WorkspaceError: the workspace was begun with other settings; with other ones after
+            inference alone, and that finished, or over another area, it is gone on with from there.
+        ResourceError: the disk is too small.
+    """
+    url = plan.job.workspace_url
+    object_store.require_writable(plan.job.to)
+    manifest = workspace.read_manifest(url)
+    if manifest is not None and not plan.job.fresh:
+        differing = _differing(manifest, plan)
+        if differing and not _only_made_anew(plan, manifest, differing):
+            raise WorkspaceError(
+                f"{url}: was begun with another source, model or settings (differs from "
+                f"{differing[0]} on); give --fresh to discard it, or another --workspace"
+            )
+        if differing:
+            _forget(plan, manifest, differing)
+        return
+    object_store.require_writable(url)
+    check_disk(plan)
+    workspace.clear(url)
+    workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
+    _create_thumbnail(plan)
+    _save_area(plan)
+    workspace.write_manifest(url, _manifest(plan))
+
+
+def _save_area(plan: Plan) -> None:
+    """The polygons, which are not in the plan that travels with every task."""
+    area = area_of(plan)
+    if area is not None and area.digest != plan.aoi:
+        raise JobError(f"aoi {plan.job.aoi}: has changed since this run began; run it again")
+    if area is not None:
+        aoi.save(plan.job.workspace_url, area)
+
+
+def _manifest(plan: Plan) -> dict[str, Any]:
+    classes = tuple(plan.card.classes)
+    contents = Contents(raster=plan.raster, legend=classes, colours=plan.colours)
+    return {
+        FINGERPRINTS: dict(plan.fingerprints),
+        AREA: plan.aoi,
+        "segtasks": version("segtasks"),
+        BACKEND: plan.crf_backend,
+        **contents.entry(),
+    }
+
+
+def recall(plan: Plan) -> Plan:
+    """The plan, its network settled as it was when the workspace was begun."""
+    manifest = workspace.read_manifest(plan.job.workspace_url) or {}
+    known = manifest.get(SETTLED)
+    return plan if known is None else with_settled(plan, Settled.model_validate(known))
+
+
+def remember(plan: Plan, settled: Settled) -> Plan:
+    """Keep what was measured, before anything is made with it; the plan with it."""
+    url = plan.job.workspace_url
+    manifest = workspace.read_manifest(url) or {}
+    workspace.write_manifest(url, {**manifest, SETTLED: settled.model_dump()})
+    return with_settled(plan, settled)
+
+
+def done(plan: Plan) -> dict[Stage, set[Tile]]:
+    """Per stage the tiles that have their receipt."""
+    url = plan.job.workspace_url
+    return {
+        stage: {
+            tile
+            for tile in receipts.done(url, plan.fingerprints[stage], stage)
+            if tile in plan.selected(stage)
+        }
+        for stage in plan.stages
+    }
+
+
+def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
+    """The stages of which the workspace holds what another job made."""
+    found = manifest.get(FINGERPRINTS, {})
+    return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
+
+
+def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
+    """Whether what inference makes is kept: for another CRF, sieve, polygons, confidence or area.
+
+    Where inference is unfinished, other settings of these are rather a slip; another area needs
+    other tiles.
+    """
+    if not set(differing) <= set(REMADE):
+        return False
+    if manifest.get(AREA) != plan.aoi:
+        return True
+    known = recall(plan)
+    made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
+    return all(tile in made for tile in plan.selected("predict"))
+
+
+def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> None:
+    """Drop what was made with other settings, whose windows may differ, and take the new ones.
+
+    The manifest speaks first of neither, so that killed in between, this is done again.
+    """
+    url, kept = plan.job.workspace_url, dict(manifest[FINGERPRINTS])
+    for name in differing:
+        kept.pop(name, None)
+    workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
+    for name in differing:
+        receipts.forget(url, name)
+    raster, specs = plan.raster, _arrays(plan)
+    arrays = [array for name in differing for array in REMADE[name] if array in specs]
+    made = {array: specs[array] for array in arrays}
+    workspace.create(url, raster.height, raster.width, made)
+    workspace.forget()
+    _save_area(plan)
+    workspace.write_manifest(url, {**manifest, **_manifest(plan)})
+
+
+def _arrays(plan: Plan) -> dict[str, ArraySpec]:
+    bands, classes, tile = len(plan.bands), len(plan.card.classes), plan.tiles.core_px
+    labels = ArraySpec(
+        leading=(),
+        dtype="uint8",
+        shard_px=plan.mask_grid.core_px,
+        fill=workspace.NODATA,
+        level=MASK_LEVEL,
+    )
+    specs = {
+        "image": ArraySpec(leading=(bands,), dtype=plan.raster.dtype, shard_px=tile, fill=0),
+        "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
+        "mask": labels,
+    }
+    if plan.sieve_px:
+        specs["sieved"] = replace(labels, shard_px=tile)
+    if plan.confidence:
+        specs["confidence"] = labels
+    if "probabilities" in plan.predicted:
+        specs["probabilities"] = ArraySpec(
+            leading=(classes,), dtype="float16", shard_px=tile, fill=0
+        )
+    return specs
+
+
+def _create_thumbnail(plan: Plan) -> None:
+    step = plan.thumbnail_step
+    spec = ArraySpec(
+        leading=(len(plan.bands),),
+        dtype=plan.raster.dtype,
+        shard_px=plan.tiles.core_px // step,
+        fill=0,
+    )
+    height, width = -(-plan.raster.height // step), -(-plan.raster.width // step)
+    workspace.create(plan.job.workspace_url, height, width, {"thumbnail": spec})

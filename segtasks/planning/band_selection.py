@@ -1,0 +1,71 @@
+"""Which bands of a file a network sees: those the file calls as the model does, else the first."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from segtasks.config.job import Job
+from segtasks.errors import SourceError, public
+from segtasks.networks.card import Card
+from segtasks.raster.band_names import contradict, spelt
+from segtasks.raster.header import Raster
+
+
+def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
+    """Return the source bands, 1-based, in the model's order: the job's, or those that fit.
+
+    Raises:
+        SourceError: too few or too many, one is not there, or the file says they are others.
+    """
+    bands = job.bands or _called(raster, card) or raster.bands[: len(card.bands)]
+    _check_count(job, raster, card, bands)
+    absent = [band for band in bands if band > max(raster.bands)]
+    if absent:
+        raise SourceError(
+            f"{job.source}: has no band {absent[0]}; its colour bands are "
+            f"{', '.join(map(str, raster.bands))}"
+        )
+    if not job.bands and contradict(tuple(map(raster.name_of, bands)), card.bands):
+        raise SourceError(
+            f"{job.source}: its bands are {_listed(raster)}, the model needs "
+            f"{', '.join(card.bands)}; choose them, e.g. --bands {','.join(map(str, bands))}"
+        )
+    return tuple(bands)
+
+
+def band_warnings(job: Job, raster: Raster, card: Card) -> tuple[str, ...]:
+    """Say so when more bands are there than are taken, and no names tell which are meant."""
+    wanted = len(card.bands)
+    if job.bands or len(raster.bands) <= wanted or _called(raster, card):
+        return ()
+    taken = ", ".join(map(str, raster.bands[:wanted]))
+    warning = (
+        f"{public(raster.url)}: has {len(raster.bands)} bands, not named as the model's are; "
+        f"{taken} are taken for {', '.join(card.bands)}: if they are others, give --bands"
+    )
+    return (warning,)
+
+
+def _called(raster: Raster, card: Card) -> tuple[int, ...] | None:
+    """The bands that the file calls as the model does; ``None`` unless all are there, once."""
+    names = {band: spelt(raster.name_of(band)) for band in raster.bands}
+    often = Counter(names.values())
+    by_name = {name: band for band, name in names.items() if name and often[name] == 1}
+    found = [by_name.get(spelt(name)) for name in card.bands]
+    known = tuple(band for band in found if band is not None)
+    return known if len(known) == len(found) else None
+
+
+def _check_count(job: Job, raster: Raster, card: Card, bands: Sequence[int]) -> None:
+    wanted = len(card.bands)
+    if len(bands) == wanted:
+        return
+    given = f"{len(raster.bands)} colour band(s)" if not job.bands else f"{len(bands)} chosen"
+    example = (*raster.bands, *[raster.bands[-1]] * wanted)[:wanted]
+    raise SourceError(
+        f"{job.source}: {given}, but the model needs {wanted} ({', '.join(card.bands)}); "
+        f"choose them, e.g. --bands {','.join(map(str, example))}"
+    )
+
+
+def _listed(raster: Raster) -> str:
+    return ", ".join(f"{band} {raster.name_of(band) or 'unnamed'}" for band in raster.bands)

@@ -1,0 +1,86 @@
+"""The CRF's own grid: halo, window and backend, where a job leaves them open.
+
+waste = (core + 2 halo)^2 / core^2 - 1: pixels filtered beyond those kept, per pixel kept
+"""
+
+from math import ceil, isqrt, sqrt
+
+import numpy as np
+
+from segtasks.config.crf import Crf
+from segtasks.config.job import Job
+from segtasks.crf import backends
+from segtasks.crf.parameters import CrfParameters, bytes_per_px, largest_window_px
+from segtasks.errors import CrfError, JobError
+from segtasks.networks.card import Card
+from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
+from segtasks.raster.header import Raster
+from segtasks.storage import workspace
+
+FLOAT_BYTES, HALF_BYTES = 4, 2
+USUAL_PX, STEP_PX, LARGEST_PX = 2048, 512, 16384
+MOST_WASTE = 0.5
+BUDGET_BYTES = 6 * 2**30
+"""A constant and not the machine's memory, so that the mask does not depend on the machine."""
+BACKEND = "crf_backend"
+"""Key in the workspace's manifest: what auto stood for when it was begun."""
+
+
+def parameters_of(crf: Crf, card: Card) -> CrfParameters:
+    """The CRF's settings.
+
+    Raises:
+        JobError: the compatibility is of another number of classes than the model.
+    """
+    own = set(CrfParameters.__dataclass_fields__)
+    parameters = CrfParameters(**crf.model_dump(include=own))
+    try:
+        parameters.pair_costs(len(card.classes))
+    except CrfError as error:
+        raise JobError(f"crf.{error}") from None
+    return parameters
+
+
+def halo_px(crf: Crf, parameters: CrfParameters) -> int:
+    """What a window reads around its core."""
+    if crf.halo_px == "auto":
+        return parameters.halo_px()
+    return parameters.strict_halo_px() if crf.halo_px == "strict" else crf.halo_px
+
+
+def backend_of(job: Job, crf: Crf) -> str:
+    """The backend by name; a begun workspace keeps what auto stood for, whatever is installed now.
+
+    Raises:
+        CrfError: the backend cannot be loaded here.
+    """
+    known = None
+    if crf.backend == "auto" and not job.fresh:
+        known = (workspace.read_manifest(job.workspace_url) or {}).get(BACKEND)
+    return backends.resolve(known or crf.backend, has_cuda=job.compute.kind == "gpu")
+
+
+def core_px(job: Job, raster: Raster, bands: int, classes: int, *, halo: int, backend: str) -> int:
+    """Side of a window's core: 2048 px, or as much as keeps the waste under one half.
+
+    Less where memory or int32 indices do not allow it.
+    """
+    if job.crf is None or job.crf.window_px != "auto":
+        return USUAL_PX if job.crf is None else int(job.crf.window_px)
+    wanted = max(USUAL_PX, ceil(2 * halo / (sqrt(1 + MOST_WASTE) - 1) / STEP_PX) * STEP_PX)
+    per_px = bytes_of_px(raster, bands, classes, backend)
+    most_px = min(_budget(job) // per_px, largest_window_px(classes, bands))
+    allowed = (isqrt(most_px) - 2 * halo) // STEP_PX * STEP_PX
+    return min(wanted, max(allowed, STEP_PX), LARGEST_PX)
+
+
+def bytes_of_px(raster: Raster, bands: int, classes: int, backend: str) -> int:
+    """Memory per pixel of a window that is refined, and of the next one, read ahead."""
+    pixel = bands * np.dtype(raster.dtype).itemsize + 1
+    held = classes * (HALF_BYTES + FLOAT_BYTES) + pixel + bands * FLOAT_BYTES
+    return bytes_per_px(classes, backend) + TILES_IN_FLIGHT * held
+
+
+def _budget(job: Job) -> int:
+    limit = job.limits.worker_memory_gib
+    return BUDGET_BYTES if limit == "auto" else max(1, int(limit * 2**30) - PROCESS_BYTES)

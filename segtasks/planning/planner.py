@@ -1,0 +1,157 @@
+"""From a job to its plan: the source's header and the model's card are read, nothing is done."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from segtasks.config.job import Job
+from segtasks.config.vectors import drawn_classes
+from segtasks.networks import pretrained
+from segtasks.networks.card import Card
+from segtasks.networks.card_file import read_card
+from segtasks.networks.graphs.file_format import form_of
+from segtasks.networks.graphs.sidecar import SUFFIX
+from segtasks.networks.inference.tta import as_seen, modes_of
+from segtasks.networks.inference.tuned import as_asked
+from segtasks.planning.band_selection import band_warnings, bands_of
+from segtasks.planning.crf_windows import backend_of, core_px, halo_px, parameters_of
+from segtasks.planning.fingerprints import with_fingerprints
+from segtasks.planning.patch_layout import lattice_of
+from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.radiometry import (
+    colour_warnings,
+    colours_of,
+    light_advice,
+    resolution_advice,
+    stretch_of,
+)
+from segtasks.planning.sieve_size import least_px
+from segtasks.raster.grid import Grid, Selection, Window
+from segtasks.raster.header import Raster
+from segtasks.raster.pixel_area import pixel_side_m
+from segtasks.storage import aoi, empty_tiles, local_copy, raster_reader, vector_writer
+
+THUMBNAIL_PX = 1536
+WHOLE_READ = (
+    "the network averages over the whole raster, so all of it is read, whatever the area; "
+    "--pooling patch reads the area alone"
+)
+
+
+def make_plan(job: Job) -> Plan:
+    """Read the source's header and the model's card, and decide everything.
+
+    Raises:
+        SourceError: the source cannot be read or does not fit the model.
+        ModelError: the model file cannot be used.
+        JobError: settings off the lattice, or that contradict the model.
+    """
+    card = read_card(local_model(job.model))
+    raster = raster_reader.describe(job.source)
+    bands = bands_of(job, raster, card)
+    stretch = stretch_of(job, raster, card, bands)
+    crf = parameters_of(job.crf, card) if job.crf else None
+    halo = halo_px(job.crf, crf) if job.crf and crf else 0
+    backend = backend_of(job, job.crf) if job.crf else "none"
+    core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
+    modes = modes_of(job.inference, card, pixel_side_m(raster))
+    seen = as_seen(modes, card)
+    plan = Plan(
+        job=job,
+        raster=raster,
+        card=card,
+        modes=modes,
+        seen=seen,
+        bands=bands,
+        stretch=stretch,
+        colours=stretch or colours_of(raster, bands, needed=crf is not None),
+        tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
+        lattice=lattice_of(job, raster, seen),
+        windows=Grid(raster.height, raster.width, core) if job.crf else None,
+        crf=crf,
+        crf_halo_px=halo,
+        crf_backend=backend,
+        sieve_px=least_px(job.cleanup, raster),
+        drawn=_drawn(job, card),
+        thumbnail_step=_thumbnail_step(raster),
+        settled=as_asked(job.inference),
+        warnings=(
+            *raster.warnings,
+            *band_warnings(job, raster, card),
+            *resolution_advice(raster, card, modes),
+            *light_advice(job, raster, card),
+            *(colour_warnings(raster, bands, job.stretch) if crf else ()),
+            *((WHOLE_READ,) if job.aoi and modes.pooling == "raster" else ()),
+        ),
+    )
+    return with_fingerprints(_with_selection(plan))
+
+
+def area_of(plan: Plan) -> aoi.Area | None:
+    """The job's area of interest, over its raster.
+
+    Raises:
+        JobError: it cannot be understood, or holds no pixel of the raster.
+        SourceError: its file cannot be read.
+    """
+    job = plan.job
+    return aoi.describe(job.aoi, job.aoi_crs, plan.raster) if job.aoi else None
+
+
+def _with_selection(plan: Plan) -> Plan:
+    """Only what holds a pixel of the area and of data is done, and what that reads.
+
+    What is read beyond the area's edge is real, so that inside nothing differs from a run without
+    it. Averages over the raster are taken over all of it. What cleans the mask up and draws it
+    finds nodata beyond the edge, and needs no tile there.
+    """
+    area, empty = area_of(plan), empty_tiles.empty_tiles(plan.raster, plan.tiles)
+    if area is None and not empty:
+        return plan
+    labelling = (plan.mask_stage, *plan.after_mask)
+    chosen: dict[Stage, Selection] = {
+        stage: _labelled(plan, plan.grid(stage), area, empty) for stage in labelling
+    }
+    first = plan.stages[: -len(plan.after_mask) or None]
+    for stage, before in pairwise(reversed(first)):
+        if before == "pool":
+            chosen[before] = Selection(plan.lattice.cells)
+        else:
+            read = {each for tile in chosen[stage] for each in plan.needs(stage, tile)}
+            chosen[before] = Selection.of(plan.tiles, (each for each in read if each not in empty))
+    bits = {stage: each.bits for stage, each in chosen.items() if each.bits is not None}
+    return replace(plan, aoi=area.digest if area else None, selected_bits=bits)
+
+
+def _labelled(plan: Plan, grid: Grid, area: aoi.Area | None, empty: Selection) -> Selection:
+    """The tiles of ``grid`` in which a pixel may get a label."""
+    wanted = area.tiles(grid) if area else Selection(grid)
+    return Selection.of(grid, (each for each in wanted if _has_data(plan, grid.core(each), empty)))
+
+
+def _has_data(plan: Plan, window: Window, empty: Selection) -> bool:
+    return any(tile not in empty for tile in plan.tiles.touching(window))
+
+
+def local_model(model: str) -> Path:
+    """The local file of a model, given by name, path or url; beside a graph its sidecar card."""
+    url = pretrained.resolve(model)
+    path = local_copy.local_copy(url)
+    if form_of(path) is not None:
+        local_copy.copy_companion(url, SUFFIX)
+    return path
+
+
+def _drawn(job: Job, card: Card) -> tuple[int, ...]:
+    """Ids of the classes that get polygons, where those can be written."""
+    if job.vectors:
+        vector_writer.require(job.vectors)
+    return drawn_classes(job.vectors, [entry.name for entry in card.classes])
+
+
+def _thumbnail_step(raster: Raster) -> int:
+    """A power of two up to 64, which divides every tile."""
+    step = 1
+    while step < 64 and max(raster.height, raster.width) > step * THUMBNAIL_PX:  # noqa: PLR2004 - see above
+        step *= 2
+    return step

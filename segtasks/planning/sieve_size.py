@@ -1,0 +1,29 @@
+"""Sizes on the ground as pixels of a raster: of its middle pixel, which stands for all."""
+
+from math import ceil
+
+from segtasks.config.cleanup import Cleanup
+from segtasks.errors import JobError
+from segtasks.raster.header import Raster
+from segtasks.raster.pixel_area import pixel_area_m2
+
+MOST_PX = 10**9
+
+
+def least_px(cleanup: Cleanup | None, raster: Raster) -> int:
+    """Pixels of the smallest piece that stays; 0 where nothing is to be cleaned up.
+
+    Raises:
+        JobError: an area is given in m² and the raster does not say where on earth it lies.
+    """
+    if cleanup is None:
+        return 0
+    if cleanup.sieve_m2 is None:
+        return cleanup.sieve_px or 0
+    area = pixel_area_m2(raster)
+    if area is None:
+        raise JobError(
+            f"sieve_m2 {cleanup.sieve_m2:g}: {raster.url} does not say where on earth it lies, so "
+            "its pixels have no area; give sieve_px"
+        )
+    return min(max(1, ceil(cleanup.sieve_m2 / area)), MOST_PX)

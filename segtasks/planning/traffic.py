@@ -1,0 +1,79 @@
+"""Bytes that cross the network: of the source, the workspace and the results, where remote."""
+
+from dataclasses import asdict, dataclass
+
+from segtasks.planning import cost
+from segtasks.planning.crf_windows import HALF_BYTES
+from segtasks.planning.plan import Plan
+from segtasks.planning.resource_check import STORED_SHARE, result_bytes
+from segtasks.storage import object_store, raster_reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Bytes; 0 where a place is local.
+
+    Attributes:
+        source: read, counting a block again for each tile that it belongs to.
+        workspace_written: after compression, as an upper bound.
+        workspace_read: the same, halos counted for each tile that reads them.
+        results: mask, confidence and the others, as far as they are asked for.
+    """
+
+    source: int
+    workspace_written: int
+    workspace_read: int
+    results: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(asdict(self).values())
+
+
+def traffic(plan: Plan) -> Traffic:
+    """What a plan moves over the network.
+
+    Raises:
+        SourceError: the source's header cannot be read.
+    """
+    is_remote = object_store.is_remote(plan.job.workspace_url)
+    need = cost.estimate(plan)
+    return Traffic(
+        source=_source_bytes(plan) if object_store.is_remote(plan.job.source) else 0,
+        workspace_written=int(need.workspace_bytes * STORED_SHARE) if is_remote else 0,
+        workspace_read=int(_read_again(plan) * STORED_SHARE) if is_remote else 0,
+        results=sum(result_bytes(plan).values()) if object_store.is_remote(plan.job.to) else 0,
+    )
+
+
+def _source_bytes(plan: Plan) -> int:
+    """The file's bytes per pixel, as often as its blocks are read."""
+    blocks = raster_reader.blocks(plan.raster)
+    touched = sum(blocks.touched_px(plan.tiles.core(tile)) for tile in plan.selected("ingest"))
+    return int(touched * blocks.bytes_per_px)
+
+
+def _read_again(plan: Plan) -> int:
+    """What the stages and write read of the workspace, before compression."""
+    pixel, halves = cost.pixel_bytes(plan), HALF_BYTES * len(plan.card.classes)
+    reads = dict.fromkeys(plan.stages, pixel) | {"ingest": 0}
+    if plan.windows:
+        reads["refine"] = pixel + halves
+    sure = int(plan.confidence is not None)
+    # Of the labels alone.
+    reads |= dict.fromkeys(plan.after_mask, 1)
+    if plan.job.vectors:
+        reads["vectorise"] += sure
+    total = sum(
+        bytes_per_px * plan.read_window(stage, tile).pixels
+        for stage, bytes_per_px in reads.items()
+        for tile in plan.selected(stage)
+    )
+    # Beside the probabilities, where they are valid.
+    published = halves + 1 if plan.job.outputs.probabilities else 0
+    return (
+        total
+        + (1 + sure) * plan.selected(plan.mask_stage).pixels
+        + published * plan.selected("predict").pixels
+    )

@@ -1,0 +1,1 @@
+"""Pixel geometry and arrays: grids, patches, labels, areas. No files, no torch."""

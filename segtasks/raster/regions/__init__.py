@@ -1,0 +1,1 @@
+"""Connected regions of a mask across tile borders: label, sieve, outline, simplify, stitch."""

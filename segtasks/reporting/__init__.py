@@ -1,1 +1,0 @@
-"""What a run's report says: areas, seams, timings, settings; `page` puts them together."""

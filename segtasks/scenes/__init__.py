@@ -1,6 +1,0 @@
-"""Procedural aerial scenes with exact labels: endless, from a seed, any window by itself."""
-
-from segtasks.scenes.window import LEGEND, scene_window
-from segtasks.scenes.write import label_path, write_scene
-
-__all__ = ["LEGEND", "label_path", "scene_window", "write_scene"]

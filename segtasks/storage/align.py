@@ -1,0 +1,201 @@
+"""One raster on the pixel grid of another: moved by whole pixels, or warped, nearest neighbour.
+
+like    +-----------+        pixel (row, col) of `like` is pixel (row, col) + shift of `raster`
+|     +-----+---+    where CRS and pixel size agree; else GDAL warps window by window
++-----+-----+   |    what `raster` does not cover is not valid
++---------+
+"""
+
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.io import DatasetReader
+from rasterio.transform import array_bounds
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+
+from segtasks.errors import SourceError
+from segtasks.raster.grid import Window
+from segtasks.raster.header import Raster
+from segtasks.storage import raster_reader
+from segtasks.storage.gdal import GDAL_ERRORS
+from segtasks.storage.raster_reader import Image, Valid
+
+DRIFT_PX = 0.1
+"""Two grids are of one pixel size if over the whole raster they come apart by no more."""
+
+Shift = tuple[int, int]
+"""(rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """``raster`` read by windows of ``like``; ``shift`` is ``None`` where it must be warped."""
+
+    raster: Raster
+    like: Raster
+    shift: Shift | None
+
+    def read(self, bands: tuple[int, ...], window: Window) -> tuple[Image, Valid]:
+        """Read a window of ``like``: image (C, h, w) and valid (h, w), as `rasters.read`.
+
+        Raises:
+            SourceError: the window cannot be read.
+        """
+        if self.shift is None:
+            with (
+                raster_reader.reading(self.raster, window) as dataset,
+                _warped(dataset, self.like) as vrt,
+            ):
+                return raster_reader.pixels(vrt, self.raster, bands, window)
+        rows, cols = self.shift
+        place = Window(window.row + rows, window.col + cols, window.height, window.width)
+        inside = place.intersect(extent(self.raster))
+        if inside == place:
+            return raster_reader.read(self.raster, bands, place)
+        return self._read_part(bands, place, inside)
+
+    def _read_part(
+        self, bands: tuple[int, ...], place: Window, inside: Window
+    ) -> tuple[Image, Valid]:
+        image: Image = np.zeros((len(bands), *place.shape), self.raster.dtype)
+        valid: Valid = np.zeros(place.shape, np.bool_)
+        if inside.pixels:
+            rows, cols = inside.within(place)
+            image[:, rows, cols], valid[rows, cols] = raster_reader.read(self.raster, bands, inside)
+        return image, valid
+
+
+def align(raster: Raster, like: Raster) -> Aligned:
+    """Place ``raster`` on the grid of ``like``: by geotransforms when both have one, else by size.
+
+    Raises:
+        SourceError: without two geotransforms, sizes differ; only one has a CRS and their grids
+            are not equal; the two share no pixel; or PROJ knows no way between their CRSs.
+    """
+    if raster.transform is None or like.transform is None:
+        _require_one_size(raster, like)
+        return Aligned(raster, like, (0, 0))
+    if (raster.crs_wkt is None) != (like.crs_wkt is None):
+        _require_one_grid(raster, like)
+        return Aligned(raster, like, (0, 0))
+    require_overlap(raster.url, _footprint(raster, like), like)
+    return Aligned(raster, like, _shift(raster, like) if is_one_crs(raster, like) else None)
+
+
+def extent(raster: Raster) -> Window:
+    """All of a raster."""
+    return Window(0, 0, raster.height, raster.width)
+
+
+def is_one_crs(raster: Raster, like: Raster) -> bool:
+    """Whether two rasters are in one CRS, however it is spelt."""
+    if raster.crs_wkt == like.crs_wkt or raster.crs_wkt is None or like.crs_wkt is None:
+        return raster.crs_wkt == like.crs_wkt
+    return bool(CRS.from_wkt(raster.crs_wkt) == CRS.from_wkt(like.crs_wkt))
+
+
+def require_overlap(url: str, footprint: Window, like: Raster) -> None:
+    """Refuse what lies beside ``like``; ``footprint`` is in its pixels.
+
+    Raises:
+        SourceError: naming both.
+    """
+    if not footprint.overlaps(extent(like)):
+        raise SourceError(
+            f"{url} lies beside {like.url}: rows {footprint.row} … {footprint.row_stop}, columns "
+            f"{footprint.col} … {footprint.col_stop} of its {like.height} x {like.width} px; "
+            "check the CRS of both, or pair it with another image"
+        )
+
+
+def footprint_of(
+    bounds: tuple[float, float, float, float], crs_wkt: str | None, like: Raster
+) -> Window:
+    """The pixels of ``like`` that a box (left, bottom, right, top) in another CRS touches.
+
+    Raises:
+        SourceError: there is no way between the CRSs.
+    """
+    left, bottom, right, top = reprojected(bounds, crs_wkt, like.crs_wkt, like.url)
+    inverse = ~Affine(*(like.transform or Affine.identity()))
+    corners = [inverse @ (x, y) for x in (left, right) for y in (bottom, top)]
+    cols, rows = zip(*corners, strict=True)
+    row, col = floor(min(rows)), floor(min(cols))
+    return Window(row, col, ceil(max(rows)) - row, ceil(max(cols)) - col)
+
+
+def reprojected(
+    bounds: tuple[float, float, float, float], source: str | None, target: str | None, url: str
+) -> tuple[float, float, float, float]:
+    """The box (left, bottom, right, top) around ``bounds`` in another CRS; both as WKT.
+
+    Raises:
+        SourceError: there is no way between the two, or none at these coordinates.
+    """
+    if source == target or source is None or target is None:
+        return bounds
+    try:
+        box = transform_bounds(CRS.from_wkt(source), CRS.from_wkt(target), *bounds)
+    except GDAL_ERRORS as error:
+        raise SourceError(
+            f"{url}: no way to the CRS of its labels ({error}); reproject them first"
+        ) from None
+    if not np.isfinite(box).all():
+        raise SourceError(
+            f"{url}: {bounds} is nowhere in the other CRS of image and labels; is one mislabelled?"
+        )
+    left, bottom, right, top = box
+    return left, bottom, right, top
+
+
+def _footprint(raster: Raster, like: Raster) -> Window:
+    affine = Affine(*(raster.transform or Affine.identity()))
+    bounds = array_bounds(raster.height, raster.width, affine)
+    return footprint_of(bounds, raster.crs_wkt, like)
+
+
+def _shift(raster: Raster, like: Raster) -> Shift | None:
+    """Whole pixels from ``like`` to ``raster``, to the nearest; ``None``: pixel sizes differ."""
+    step = ~Affine(*(raster.transform or ())) @ Affine(*(like.transform or ()))
+    drift = np.abs([step.a - 1, step.b, step.d, step.e - 1])
+    if drift.max() * max(like.height, like.width) > DRIFT_PX:
+        return None
+    return round(step.f), round(step.c)
+
+
+def _warped(dataset: DatasetReader, like: Raster) -> WarpedVRT:
+    """The dataset on the grid of ``like``; where it covers nothing is transparent."""
+    return WarpedVRT(
+        dataset,
+        crs=like.crs_wkt,
+        transform=Affine(*(like.transform or ())),
+        height=like.height,
+        width=like.width,
+        resampling=Resampling.nearest,
+        add_alpha=ColorInterp.alpha not in dataset.colorinterp,
+    )
+
+
+def _require_one_size(raster: Raster, like: Raster) -> None:
+    if (raster.height, raster.width) != (like.height, like.width):
+        bare = raster if raster.transform is None else like
+        raise SourceError(
+            f"{raster.url} is {raster.height} x {raster.width} px, {like.url} {like.height} x "
+            f"{like.width}, and {bare.url} has no geotransform to place it by; resample the "
+            "labels to the image's grid, or georeference both"
+        )
+
+
+def _require_one_grid(raster: Raster, like: Raster) -> None:
+    is_same = (raster.height, raster.width) == (like.height, like.width)
+    if not is_same or _shift(raster, like) != (0, 0):
+        bare, other = (raster, like) if raster.crs_wkt is None else (like, raster)
+        raise SourceError(
+            f"{bare.url} has no CRS, {other.url} has one, and their grids differ; write the CRS "
+            "into it (rio edit-info --crs)"
+        )

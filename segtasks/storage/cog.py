@@ -1,0 +1,240 @@
+"""Writing a result: Zarr windows -> temporary GeoTIFF -> Cloud-Optimised GeoTIFF -> destination.
+
+Both files are streamed, so memory does not grow with the raster. The destination sees nothing
+until the COG is whole and has been read back; then it is put under its final name at once.
+
+Reading windows of a result that was just made, before it is published.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.shutil
+from rasterio.control import GroundControlPoint as RasterioGcp
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.transform import Affine
+from rasterio.windows import Window as RasterioWindow
+
+from segtasks.errors import ResourceError
+from segtasks.raster.grid import Window
+from segtasks.raster.header import Raster
+from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, gdal_path
+
+BLOCK_PX = 512
+NODATA = 255
+FINGERPRINT_TAG = "SEGTASKS_FINGERPRINT"
+CLASSES_TAG = "SEGTASKS_CLASSES"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legend:
+    """A band of class ids: id, name and colour (#rrggbb) of each class."""
+
+    entries: tuple[tuple[int, str, str], ...]
+    # The most frequent class, not a mean of ids.
+    creation: ClassVar[Mapping[str, str]] = {"overview_resampling": "mode"}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by id."""
+        return tuple(name for _, name, _ in self.entries)
+
+    @property
+    def colormap(self) -> dict[int, tuple[int, int, int, int]]:
+        """GDAL colour table; nodata is transparent."""
+        table = {i: (*bytes.fromhex(color[1:]), 255) for i, _, color in self.entries}
+        return {i: (r, g, b, a) for i, (r, g, b, a) in table.items()} | {NODATA: (0, 0, 0, 0)}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Class names, one by one and as JSON."""
+        names = {str(i): name for i, name, _ in self.entries}
+        return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
+
+    def describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio ships no types
+        """Give an open dataset the colours and names."""
+        dataset.write_colormap(1, self.colormap)
+        dataset.colorinterp = (ColorInterp.palette,)
+        dataset.set_band_description(1, "class")
+        dataset.update_tags(**self.tags)
+        dataset.update_tags(1, **{f"CLASS_{i}": name for i, name, _ in self.entries})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A band of bytes that stand for real values: value = byte x ``factor``."""
+
+    name: str
+    factor: float
+    creation: ClassVar[Mapping[str, str]] = {
+        "overview_resampling": "average",
+        "predictor": "standard",
+    }
+
+    def describe(self, dataset: Any) -> None:  # noqa: ANN401 - as above
+        """Give an open dataset the name and the scale, by which viewers show the real values."""
+        dataset.set_band_description(1, self.name)
+        dataset.scales, dataset.offsets = (self.factor,), (0.0,)
+
+
+Band = Legend | Scale
+
+
+@contextmanager
+def made(
+    url: str,
+    raster: Raster,
+    band: Band,
+    tags: Mapping[str, str],
+    parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
+) -> Iterator[Path]:
+    """Make of ``parts`` (windows that cover the raster) the COG that is to go to ``url``.
+
+    Bytes of 255 are nodata, whatever the band shows.
+
+    Yields:
+        A temporary file, whole and read back; it is the caller's to publish.
+
+    Raises:
+        ResourceError: when the disk is full or the result cannot be read back.
+    """
+    with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
+        plain, cog = Path(folder, "plain.tif"), Path(folder, url.rsplit("/", 1)[-1])
+        try:
+            with rasterio.Env(**gdal_options()):
+                _write_plain(plain, raster, band, tags, parts)
+                _write_cog(plain, cog, band.creation)
+                _check(cog, raster, tags)
+        except (OSError, *GDAL_ERRORS) as error:
+            raise ResourceError(
+                f"{url}: cannot be made in {folder} ({' '.join(str(error).split())}); is the disk "
+                "full? Free some space or set TMPDIR, and rerun: what is done is kept"
+            ) from error
+        plain.unlink()
+        yield cog
+
+
+def _write_plain(
+    path: Path,
+    raster: Raster,
+    band: Band,
+    tags: Mapping[str, str],
+    parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
+) -> None:
+    with rasterio.open(path, "w", **_profile(raster)) as dataset:
+        _place(dataset, raster)
+        band.describe(dataset)
+        dataset.update_tags(**tags)
+        for window, data in parts:
+            area = RasterioWindow(window.col, window.row, window.width, window.height)
+            dataset.write(data, 1, window=area)
+
+
+def _profile(raster: Raster) -> dict[str, Any]:
+    return {
+        "driver": "GTiff",
+        "height": raster.height,
+        "width": raster.width,
+        "count": 1,
+        "dtype": "uint8",
+        "nodata": NODATA,
+        "tiled": True,
+        "blockxsize": BLOCK_PX,
+        "blockysize": BLOCK_PX,
+        "compress": "zstd",
+        "zstd_level": 1,
+        "bigtiff": "if_safer",
+    }
+
+
+def _place(dataset: Any, raster: Raster) -> None:  # noqa: ANN401 - rasterio ships no types
+    dataset.update_tags(ns="RPC", **dict(raster.rpcs))
+    if raster.gcps:
+        points = [RasterioGcp(p.row, p.col, p.x, p.y, p.z) for p in raster.gcps]
+        dataset.gcps = (points, CRS.from_user_input(raster.crs_wkt) if raster.crs_wkt else CRS())
+        return
+    if raster.crs_wkt:
+        dataset.crs = raster.crs_wkt
+    if raster.transform:
+        dataset.transform = Affine(*raster.transform)
+
+
+def _write_cog(plain: Path, cog: Path, creation: Mapping[str, str]) -> None:
+    rasterio.shutil.copy(
+        plain,
+        cog,
+        driver="COG",
+        blocksize=BLOCK_PX,
+        compress="deflate",
+        level=6,
+        bigtiff="if_safer",
+        num_threads="all_cpus",
+        **creation,
+    )
+
+
+def _check(cog: Path, raster: Raster, tags: Mapping[str, str]) -> None:
+    """Read the file's layout and last block back: a truncated file fails here."""
+    with rasterio.open(cog) as dataset:
+        shape, kept = dataset.shape, dataset.tags()
+        dataset.read(1, window=RasterioWindow(raster.width - 1, raster.height - 1, 1, 1))
+    lost = [key for key in tags if key not in kept]
+    if shape != (raster.height, raster.width) or lost:
+        raise ResourceError(f"{cog.name}: is {shape} with tags {lost} missing; rerun to write it")
+
+
+def read_tag(url: str, key: str) -> str | None:
+    """A tag of an existing raster, ``None`` when it has no such tag or is no raster."""
+    try:
+        with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
+            value: str | None = mask.tags().get(key)
+            return value
+    except GDAL_ERRORS:
+        return None
+
+
+def read_legend(url: str) -> Legend | None:
+    """The classes of a mask that `made` wrote, by its tags and colour table; ``None`` without."""
+    text = read_tag(url, CLASSES_TAG)
+    if text is None:
+        return None
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
+        colors = mask.colormap(1)
+    names: dict[str, str] = json.loads(text)
+    return Legend(
+        entries=tuple((i, names[str(i)], _hex(*colors[i][:3])) for i in range(len(names)))
+    )
+
+
+def _hex(red: int, green: int, blue: int) -> str:
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
+    """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as dataset:
+        return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))
+
+
+ReadMask = Callable[[Window], npt.NDArray[np.uint8]]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[ReadMask]:
+    """What reads a window (h, w) of the file's first band, within its bounds."""
+    with rasterio.Env(**gdal_options()), rasterio.open(path) as dataset:
+
+        def read(window: Window) -> npt.NDArray[np.uint8]:
+            area = RasterioWindow(window.col, window.row, window.width, window.height)
+            return np.asarray(dataset.read(1, window=area))
+
+        yield read

@@ -1,0 +1,95 @@
+"""Datasets that stay open: GDAL handles are per thread, and opening a remote one costs requests."""
+
+import os
+import threading
+from collections import OrderedDict
+
+import rasterio
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+
+from segtasks.errors import SourceError
+from segtasks.raster.header import Raster
+from segtasks.storage import object_store
+from segtasks.storage.gdal import gdal_options, gdal_path, reason
+
+OPEN_PER_THREAD = 4
+VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
+_threads = threading.local()
+
+
+def opened(raster: Raster) -> DatasetReader:
+    """The very dataset that was described.
+
+    Raises:
+        SourceError: also when the source has changed since.
+    """
+    datasets, key = _kept(), (raster.url, raster.identity)
+    if key in datasets:
+        datasets.move_to_end(key)
+        return datasets[key]
+    dataset = open_anew(raster.url)
+    if identity(dataset, raster.url) != raster.identity:
+        raise SourceError(f"{raster.url}: has changed since this job began; run the job again")
+    keep(raster, dataset)
+    return dataset
+
+
+def keep(raster: Raster, dataset: DatasetReader) -> None:
+    """Keep a dataset open for `opened`; the one unused for longest is closed."""
+    datasets = _kept()
+    datasets[raster.url, raster.identity] = dataset
+    while len(datasets) > OPEN_PER_THREAD:
+        datasets.popitem(last=False)[1].close()
+
+
+def forget(url: str) -> None:
+    """Close what is open of ``url``."""
+    datasets = _kept()
+    for key in [key for key in datasets if key[0] == url]:
+        datasets.pop(key).close()
+
+
+def open_anew(url: str) -> DatasetReader:
+    """Open a raster.
+
+    Raises:
+        SourceError: missing, or not a raster.
+    """
+    try:
+        with rasterio.Env(**gdal_options()):
+            return rasterio.open(gdal_path(url))
+    except RasterioIOError as error:
+        # Only now: GDAL's own names (netcdf:a.nc:x, /vsizip/...) are no paths, yet can be opened.
+        if not object_store.is_remote(url) and not os.path.exists(object_store.local_path(url)):  # noqa: PTH110 - Path.exists raises when a name is too long
+            raise SourceError(f"{url}: no such file; check the path") from None
+        raise SourceError(
+            f"{url}: cannot be opened as a raster ({reason(error)}){_hint(url)}"
+        ) from None
+
+
+def identity(dataset: DatasetReader, url: str) -> str:
+    """Remote: the object's ETag or size. Local: every file that pixels or validity come from."""
+    if object_store.is_remote(url):
+        return object_store.identity(url)
+    paths = [object_store.local_path(name) for name in dataset.files if not name.endswith(VIEWERS)]
+    stats = {path.name: path.stat() for path in paths if path.exists()}
+    files = [f"{name}={stat.st_size},{stat.st_mtime_ns}" for name, stat in stats.items()]
+    return ";".join([*files, f"nodata={dataset.nodatavals}"])
+
+
+def _kept() -> OrderedDict[tuple[str, str], DatasetReader]:
+    """The datasets this thread keeps open, by url and identity (GDAL handles are per thread)."""
+    if not hasattr(_threads, "datasets"):
+        _threads.datasets = OrderedDict()
+    datasets: OrderedDict[tuple[str, str], DatasetReader] = _threads.datasets
+    return datasets
+
+
+def _hint(url: str) -> str:
+    if url.startswith("s3://"):
+        return (
+            "; check the key, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+            "AWS_ENDPOINT_URL_S3 in the environment"
+        )
+    return "; it is missing, not a raster, or damaged"

@@ -1,0 +1,326 @@
+r"""Labels of an image as class ids on the pixel grid of the image. Needs no torch.
+
+    one band            ids      \
+    one band, palette   either    \  read(window of the image) ──▶ (h, w) uint8
+    three bands         colours   /                                0 … K-1, or `ignore`
+    .gpkg .geojson ...  features /
+
+Every reader refuses a value that no class of the legend has, with file, value and place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segtasks.config.legend import ClassEntry, LabelRules
+from segtasks.errors import JobError, SourceError
+from segtasks.raster.grid import Window
+from segtasks.raster.header import Raster
+from segtasks.storage import raster_reader, vector_reader
+from segtasks.storage.align import Aligned, align
+from segtasks.storage.vector_reader import Vectors
+
+ClassIds = NDArray[np.uint8]
+
+IGNORE = 255
+RGB_BANDS = 3
+TWO_CLASSES = 2
+BLACK = 0x000000
+
+
+class Labels(Protocol):
+    """Class ids by windows of the image they were opened for."""
+
+    @property
+    def url(self) -> str:
+        """Where they rest."""
+
+    def read(self, window: Window) -> ClassIds:
+        """Return class ids (h, w): 0 … K-1, and ``ignore`` where nothing is known.
+
+        Raises:
+            SourceError: the window cannot be read, or holds what is not in the legend.
+        """
+
+
+def open_labels(
+    url: str,
+    like: Raster,
+    legend: Sequence[ClassEntry],
+    rules: LabelRules | None = None,
+    *,
+    ignore: int = IGNORE,
+) -> Labels:
+    """Open labels for reading by windows of ``like``.
+
+    Args:
+        url: a raster, or a vector file with or without ``|layername=LAYER``.
+        like: the image, or mask, whose pixel grid they are wanted on.
+        legend: the classes, ids 0 … K-1 in order; their colours are those of coloured masks.
+        rules: void colours, and how vectors are burnt.
+        ignore: what is no class: in rasters of ids, and in what is read.
+
+    Raises:
+        SourceError: missing, unreadable, or not on the image (see `aligned.align`).
+        JobError: legend or rules do not suffice for labels of this kind.
+    """
+    rules = rules or LabelRules()
+    if vector_reader.is_vector(url):
+        return _open_vectors(url, like, legend, rules, ignore)
+    raster = raster_reader.describe(url)
+    if holds_colours(raster, legend):
+        return ColourLabels(align(raster, like), ids_by_colour(legend, rules, ignore), ignore)
+    source = align(_as_ids(raster), like)
+    if rules.label_values:
+        return ValueLabels(source, ids_by_value(legend, rules, ignore), ignore)
+    return IdLabels(source, len(legend), ignore)
+
+
+def class_raster(url: str) -> Raster:
+    """Describe a raster of class ids: its one band, not the colours of its palette.
+
+    Raises:
+        SourceError: it is missing, has several bands, or its ids are no whole numbers.
+    """
+    return _as_ids(raster_reader.describe(url))
+
+
+def holds_colours(raster: Raster, legend: Sequence[ClassEntry]) -> bool:
+    """Whether a raster's values are colours of the legend, not ids.
+
+    Three bands of bytes are. A palette is when a class's colour stands in it, but not at the
+    class's id; black aside, with which TIFF fills palettes up.
+    """
+    if raster.palette is None:
+        return len(raster.bands) == RGB_BANDS and raster.dtype == "uint8"
+    palette = [red << 16 | green << 8 | blue for red, green, blue, _ in raster.palette]
+    colours = [_number(entry.color) for entry in legend]
+    return any(
+        colour in palette and palette[class_id] != colour
+        for class_id, colour in enumerate(colours)
+        if colour != BLACK
+    )
+
+
+def ids_by_colour(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) -> dict[int, int]:
+    """Return class id or ``ignore`` of each colour, 0xRRGGBB, in rising order.
+
+    Raises:
+        JobError: two entries share a colour.
+    """
+    named = [(entry.color, entry.id) for entry in legend]
+    named += [(color, ignore) for color in dict.fromkeys(rules.void_colors)]
+    ids: dict[int, int] = {}
+    for color, class_id in named:
+        if _number(color) in ids:
+            raise JobError(
+                f"colour {color} is in the legend twice; coloured masks need one for each class, "
+                "and others for void"
+            )
+        ids[_number(color)] = class_id
+    return dict(sorted(ids.items()))
+
+
+def ids_by_value(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) -> dict[int, int]:
+    """Return class id or ``ignore`` of each value of a raster, in rising order.
+
+    Raises:
+        JobError: not one value for each class, or one for two.
+    """
+    values = rules.label_values
+    if len(values) != len(legend) or len(set(values)) < len(values):
+        raise JobError(
+            f"label_values {', '.join(map(str, values))}: {len(legend)} classes need as many "
+            "different values, in their order"
+        )
+    ids = {ignore: ignore} | {value: i for i, value in enumerate(values)}
+    return dict(sorted(ids.items()))
+
+
+def _as_ids(raster: Raster) -> Raster:
+    if raster.palette is None and len(raster.bands) > 1:
+        raise SourceError(
+            f"{raster.url}: labels have {len(raster.bands)} bands of {raster.dtype}; give one band "
+            "of class ids, or three of uint8 in the legend's colours"
+        )
+    if np.dtype(raster.dtype).kind not in "ui":
+        raise SourceError(f"{raster.url}: class ids are {raster.dtype}; convert them to uint8")
+    return replace(raster, palette=None, bands=raster.bands[:1])
+
+
+def _open_vectors(
+    url: str, like: Raster, legend: Sequence[ClassEntry], rules: LabelRules, ignore: int
+) -> "VectorLabels":
+    layer = vector_reader.describe(url)
+    column = rules.label_column
+    if column is None and len(legend) != TWO_CLASSES:
+        raise JobError(
+            f"{url}: which of {len(legend)} classes is a feature? name the column that says it, "
+            f"label_column: {', '.join(layer.columns) or 'the file has none'}"
+        )
+    if column is not None and column not in layer.columns:
+        raise SourceError(
+            f"{url}: has no column {column}; set label_column to one of {', '.join(layer.columns)}"
+        )
+    vector_reader.require_place(layer, like)
+    return VectorLabels(layer, like, tuple(entry.name for entry in legend), rules, ignore)
+
+
+def _number(color: str) -> int:
+    return int(color.removeprefix("#"), 16)
+
+
+@dataclass(frozen=True)
+class IdLabels:
+    """A raster whose values are class ids 0 … ``classes`` - 1, or ``ignore``."""
+
+    source: Aligned
+    classes: int
+    ignore: int
+
+    @property
+    def url(self) -> str:
+        """Where they rest."""
+        return self.source.raster.url
+
+    def read(self, window: Window) -> ClassIds:
+        """See `labels.Labels.read`."""
+        image, valid = self.source.read(self.source.raster.bands, window)
+        # int64: a negative or large id is named as it is, not wrapped around.
+        values = image[0] if image.dtype == np.uint8 else image[0].astype(np.int64)
+        ids = np.where(valid, values, self.ignore)
+        strange = (ids != self.ignore) & ((ids < 0) | (ids >= self.classes))
+        if strange.any():
+            raise SourceError(
+                f"{self.url}: label {ids[strange][0]} is not in the legend (0 … "
+                f"{self.classes - 1}), {_where(strange, window)}; add the class, set `ignore`, or "
+                "say with `label_values` what stands for the classes"
+            )
+        return ids.astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class ValueLabels:
+    """A raster whose values stand for classes; ``ids`` by value, in rising order."""
+
+    source: Aligned
+    ids: Mapping[int, int]
+    ignore: int
+
+    @property
+    def url(self) -> str:
+        """Where they rest."""
+        return self.source.raster.url
+
+    def read(self, window: Window) -> ClassIds:
+        """See `labels.Labels.read`."""
+        image, valid = self.source.read(self.source.raster.bands, window)
+        values = image[0].astype(np.int64)
+        classes, known = _looked_up(values, self.ids)
+        strange = valid & ~known
+        if strange.any():
+            raise SourceError(
+                f"{self.url}: label {values[strange][0]} is none of `label_values` ("
+                f"{', '.join(map(str, self.ids))}), {_where(strange, window)}; add it there"
+            )
+        return np.where(valid, classes, np.uint8(self.ignore))
+
+
+@dataclass(frozen=True)
+class ColourLabels:
+    """A raster whose colours are the legend's; ``ids`` by colour, 0xRRGGBB, in rising order."""
+
+    source: Aligned
+    ids: Mapping[int, int]
+    ignore: int
+
+    @property
+    def url(self) -> str:
+        """Where they rest."""
+        return self.source.raster.url
+
+    def read(self, window: Window) -> ClassIds:
+        """See `labels.Labels.read`."""
+        image, valid = self.source.read(self.source.raster.bands, window)
+        red, green, blue = image.astype(np.uint32)
+        colours = red << 16 | green << 8 | blue
+        classes, known = _looked_up(colours, self.ids)
+        strange = valid & ~known
+        if strange.any():
+            raise SourceError(
+                f"{self.url}: colour #{colours[strange][0]:06x} is not in the legend, "
+                f"{_where(strange, window)}; add a class or a void colour (no JPEG: it blurs them)"
+            )
+        return np.where(valid, classes, np.uint8(self.ignore))
+
+
+@dataclass(frozen=True)
+class VectorLabels:
+    """Features burnt on the grid of ``like``; of several over one pixel the last in the file."""
+
+    source: Vectors
+    like: Raster
+    names: Sequence[str]
+    rules: LabelRules
+    ignore: int
+
+    @property
+    def url(self) -> str:
+        """Where they rest."""
+        return self.source.url
+
+    def read(self, window: Window) -> ClassIds:
+        """See `labels.Labels.read`."""
+        found = vector_reader.features(self.source, self.like, window, self.rules.label_column)
+        ids = [self._class_of(value) for value in found.values]
+        fill = 0 if self.rules.uncovered == "first_class" else self.ignore
+        touched = self.rules.all_touched
+        return vector_reader.burn(found.shapes, ids, window, fill=fill, all_touched=touched)
+
+    def _class_of(self, value: Any) -> int:  # noqa: ANN401 - whatever a column holds
+        """Return the class of a feature by name or id; ``ignore`` where the column is empty."""
+        if self.rules.label_column is None:
+            return 1
+        if value is None:
+            return self.ignore
+        if value in self.names:
+            return self.names.index(value)
+        class_id = _whole(value)
+        if class_id != self.ignore and class_id not in range(len(self.names)):
+            self._refuse(value)
+        return class_id
+
+    def _refuse(self, value: object) -> NoReturn:
+        raise SourceError(
+            f"{self.url}: a feature's {self.rules.label_column} is {value!r}, which is not in the "
+            f"legend ({', '.join(self.names)}; 0 … {len(self.names) - 1}); add the class"
+        )
+
+
+def _looked_up(
+    values: NDArray[np.integer[Any]], ids: Mapping[int, int]
+) -> tuple[ClassIds, NDArray[np.bool_]]:
+    """Return the ids (h, w) of values, ``ids`` being in rising order, and where there are any."""
+    listed = np.array(list(ids), values.dtype)
+    place = np.minimum(np.searchsorted(listed, values), len(listed) - 1)
+    return np.array(list(ids.values()), np.uint8)[place], listed[place] == values
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401 - see _class_of
+    """Return a value as a class id, -1 when it is none."""
+    try:
+        return int(value) if int(value) == float(value) else -1
+    except (TypeError, ValueError, OverflowError):
+        return -1
+
+
+def _where(strange: NDArray[np.bool_], window: Window) -> str:
+    """Return how many pixels and the first one's place on the image."""
+    row, col = np.argwhere(strange)[0].tolist()
+    return (
+        f"{int(strange.sum())} px of rows {window.row}-{window.row_stop}, columns {window.col}-"
+        f"{window.col_stop}, first at row {window.row + row}, column {window.col + col}"
+    )

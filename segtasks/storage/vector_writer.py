@@ -1,0 +1,128 @@
+"""Polygons as files, written as they come: GeoParquet, FlatGeobuf, GeoPackage.
+
+Needs pyarrow, pyogrio and shapely: ``pip install 'segtasks[vectors]'``.
+"""
+
+import json
+import warnings
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segtasks.config.vectors import Vectors
+from segtasks.errors import JobError, ResourceError
+
+NEEDED = ("pyarrow", "pyogrio", "shapely")
+DRIVERS = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
+LAYER, GEOMETRY = "polygons", "geometry"
+BATCH = 4096
+Columns = dict[str, npt.NDArray[Any]]
+"""Equally long; ``geometry`` holds WKB."""
+
+# Of a raster that says not where it lies; the plan has said so.
+warnings.filterwarnings("ignore", message="'crs' was not provided")
+
+
+def require(vectors: Vectors) -> None:
+    """Refuse what cannot be written here.
+
+    Raises:
+        JobError: naming the extra to install.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise JobError(
+            f"vectors {vectors.format}: need {', '.join(missing)}; pip install 'segtasks[vectors]'"
+        )
+
+
+def write(path: Path, kind: str, batches: Iterable[Columns], crs_wkt: str | None) -> None:
+    """Write the features of ``batches``, of which the first says the columns.
+
+    Args:
+        path: a file that does not exist.
+        kind: parquet, flatgeobuf or gpkg.
+        batches: tables of the same columns, at least one, maybe empty.
+        crs_wkt: of the geometries; ``None``: of no place on earth.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    from pyogrio.errors import DataSourceError  # noqa: PLC0415 - an extra
+
+    records = (_record(columns, pa) for columns in batches)
+    first = next(records)
+    reader = pa.RecordBatchReader.from_batches(first.schema, _regrouped(first, records, pa))
+    try:
+        if kind == "parquet":
+            _write_parquet(path, reader, crs_wkt)
+        else:
+            _write_gdal(path, kind, reader, crs_wkt)
+    except (OSError, DataSourceError) as error:
+        raise ResourceError(
+            f"{path.name}: cannot be made in {path.parent} ({' '.join(str(error).split())}); is "
+            "the disk full? Free some space or set TMPDIR, and rerun: what is done is kept"
+        ) from error
+
+
+def _record(columns: Columns, pa: Any) -> Any:  # noqa: ANN401 - an extra's module and its type
+    # Said, since no value tells where there is none.
+    kinds = {"name": pa.string(), GEOMETRY: pa.binary()}
+    return pa.record_batch({key: pa.array(each, kinds.get(key)) for key, each in columns.items()})
+
+
+def _regrouped(first: Any, records: Iterator[Any], pa: Any) -> Iterator[Any]:  # noqa: ANN401 - see _record
+    """Batches of some thousand features: a tile may have three."""
+    held = [first]
+    for record in records:
+        held.append(record)
+        if sum(map(len, held)) >= BATCH:
+            yield pa.concat_batches(held)
+            held = []
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _write_gdal(path: Path, kind: str, reader: Any, crs_wkt: str | None) -> None:  # noqa: ANN401 - see _record
+    import pyogrio  # noqa: PLC0415 - an extra
+
+    pyogrio.write_arrow(
+        reader,
+        path,
+        layer=LAYER,
+        driver=DRIVERS[kind],
+        geometry_name=GEOMETRY,
+        geometry_type="Polygon",
+        crs=crs_wkt,
+    )
+
+
+def _write_parquet(path: Path, reader: Any, crs_wkt: str | None) -> None:  # noqa: ANN401 - see _record
+    """GeoParquet 1.1: WKB, and the key ``geo``, which holds the bounds and so comes last."""
+    import shapely  # noqa: PLC0415 - an extra
+    from pyarrow import parquet  # noqa: PLC0415 - an extra
+
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    with parquet.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            shapes = shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False))
+            if len(shapes):
+                bounds = shapely.total_bounds(shapes)
+                low, high = np.minimum(low, bounds[:2]), np.maximum(high, bounds[2:])
+        box = [*low.tolist(), *high.tolist()] if np.isfinite(low).all() else None
+        writer.add_key_value_metadata({"geo": json.dumps(_geo(crs_wkt, box))})
+
+
+def _geo(crs_wkt: str | None, box: list[float] | None) -> dict[str, Any]:
+    from pyproj import CRS  # noqa: PLC0415 - 0.1 s
+
+    crs = CRS.from_wkt(crs_wkt).to_json_dict() if crs_wkt else None
+    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Polygon"], "crs": crs}
+    column |= {"orientation": "counterclockwise"} | ({"bbox": box} if box else {})
+    return {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}

@@ -1,0 +1,82 @@
+"""The model file training leaves: weights, card, and where they came from."""
+
+from pathlib import PurePath
+
+import torch
+from torch import nn
+
+from segtasks.config.label_sources import Source
+from segtasks.config.train_job import TrainJob
+from segtasks.errors import public
+from segtasks.networks.card import Card
+from segtasks.networks.model_file import make_card, save
+from segtasks.training.checkpoint import Best
+from segtasks.training.crops import sample_tiles
+from segtasks.training.dataset import Material
+from segtasks.training.recipes import Settings
+
+
+def write_model(
+    job: TrainJob,
+    settings: Settings,
+    module: nn.Module,
+    material: Material,
+    best: Best,
+) -> Card:
+    """Write ``job.out``; return the card as written.
+
+    Args:
+        job: what was asked for.
+        settings: what it came to.
+        module: the trained network.
+        material: what it has learnt from.
+        best: whose weights these are.
+    """
+    normalisation = material.normalisation
+    # safetensors writes numpy arrays in the order of memory, so channels_last must end here.
+    module.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    card = make_card(
+        module,
+        samples=sample_tiles(material.validation, normalisation),
+        network=job.network,
+        classes=job.legend,
+        bands=material.training[0].band_names,
+        normalisation=normalisation,
+        licence=job.licence,
+        width=settings.width,
+        variant=settings.variant,
+        ground_resolution_m=material.ground_resolution_m,
+        provenance=_provenance(job, settings, best),
+    )
+    return save(job.out, module, card, dtype=job.weights_dtype)
+
+
+def _provenance(
+    job: TrainJob, settings: Settings, best: Best
+) -> dict[str, str | int | float | None]:
+    names = [entry.name for entry in job.legend]
+    return {
+        "sources": _listed(job.sources),
+        "validation": _listed(job.validation),
+        "init": PurePath(public(job.init)).name if job.init else None,
+        "note": job.note,
+        "seed": job.seed,
+        "recipe": settings.recipe,
+        "iterations": settings.iterations,
+        "best_iteration": best.iteration,
+        "optimizer": settings.optimizer,
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "loss": job.loss,
+        "class_weights": job.class_weights,
+        "crop_px": settings.crop_px,
+        "batch": settings.batch,
+        "torch": torch.__version__,
+        "threads": job.threads,
+        **{f"validation_{key}": value for key, value in best.scores.table(names).items()},
+    }
+
+
+def _listed(sources: tuple[Source, ...]) -> str:
+    """Names without folders: a model file travels, and folders are nobody's business."""
+    return ", ".join(PurePath(public(source.origin)).name for source in sources)

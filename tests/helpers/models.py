@@ -1,0 +1,67 @@
+"""The identity network: the label of a pixel is its value, so a mask must equal its image.
+
+And a way to try foreign graphs that does not start a process for each.
+"""
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from segtasks.networks import ClassEntry, Normalisation, build
+from segtasks.networks.card import Form
+from segtasks.networks.graphs import graph_card
+
+CLASSES = 6
+COLORS = ("#000000", "#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff")
+
+
+@pytest.fixture(scope="session")
+def identity_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model file for one band of values 0..5."""
+    return make_identity(str(tmp_path_factory.mktemp("models") / "identity.safetensors"), bands=1)
+
+
+@pytest.fixture(scope="session")
+def identity_model_of_3(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same for three bands, of which the last alone counts."""
+    return make_identity(str(tmp_path_factory.mktemp("models") / "last.safetensors"), bands=3)
+
+
+def make_identity(path: str, *, bands: int, dtype: str = "uint8") -> str:
+    """Logit k of value x is 2kx - k², that is x² - (x - k)²: largest where k is nearest to x."""
+    import torch  # noqa: PLC0415 - every test run loads this file, few need torch
+
+    from segtasks.networks.model_file import make_card, save  # noqa: PLC0415 - the same
+
+    network = build("linear", classes=CLASSES, bands=bands)
+    ids = torch.arange(CLASSES, dtype=torch.float32)
+    weight = torch.zeros(CLASSES, bands, 1, 1)
+    weight[:, -1, 0, 0] = 2 * ids
+    network.load_state_dict({"score.weight": weight, "score.bias": -ids * ids})
+    card = make_card(
+        network,
+        network="linear",
+        classes=[
+            ClassEntry(id=i, name=f"value {i}", color=color) for i, color in enumerate(COLORS)
+        ],
+        bands=[f"band {index}" for index in range(1, bands + 1)],
+        normalisation=Normalisation(mean=(0,) * bands, std=(1,) * bands, dtype=dtype),
+        licence="CC0-1.0",
+    )
+    save(path, network, card)
+    return path
+
+
+@pytest.fixture
+def probed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try graphs in this process, where torch is already."""
+
+    @cache
+    def found(path: str, form: Form, _: str, fields: str) -> Any:  # noqa: ANN401 JSON
+        from segtasks.networks.graph_probe.__main__ import probe  # noqa: PLC0415 - see make_identity
+
+        return json.loads(json.dumps(probe(path, form, json.loads(fields))))
+
+    monkeypatch.setattr(graph_card, "_probe", found)
