@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/crf.py --image ortho.tif other.vrt
 
 CPU seconds of the calling thread, backends in turn within each round, medians. Real photographs;
-the softmax is synthetic (tests/helpers/crf_scenes.py). Memory is the peak of a process of its own above
-unary and features. "two threads" is the time of two windows one after the other over that of both
-at once: 2 is perfect on two idle cores. Prints a table for docs/benchmarks.md.
+the softmax is synthetic (tests/helpers/crf_scenes.py). Memory is the peak of a process of its own
+above unary and features. "two threads" is the time of two windows one after the other over that
+of both at once: 2 is perfect on two idle cores. Prints a table for docs/crf.md.
 """
 
 import argparse

@@ -133,7 +133,7 @@ def compare(folder: Path, size: int, model: str, rounds: int) -> None:
     """A B A B: the route and the bare network."""
     job = job_of(scene_of(folder, size), folder / "out", model)
     plan = make_plan(make_job(job))
-    factor = cost.estimate(plan).forward_factor
+    factor = cost.plan_cost(plan).forward_factor
     mpx = size * size / 1e6
     print(
         f"{size} x {size} px, {plan.card.network} width {plan.card.width:g}, patch "

@@ -7,12 +7,12 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
 from segtasks.config.evaluation_job import EvaluationJob
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.evaluation.figures import Figures, figures
 from segtasks.evaluation.publish_scores import publish, require_free
 from segtasks.evaluation.scoring import evaluate as count
 from segtasks.orchestration.artifacts import ProgressArtifacts
-from segtasks.orchestration.run_states import parsed, told
+from segtasks.orchestration.run_states import as_failed_state, parse_job
 
 
 @flow(name="evaluate", persist_result=False, validate_parameters=False)  # see refusal
@@ -22,7 +22,7 @@ def evaluate(job: EvaluationJob) -> dict[str, Any] | State[Any]:
     Args:
         job: The masks with their labels, and where the page goes.
     """
-    return told(lambda: _evaluate(parsed(EvaluationJob, job)))
+    return as_failed_state(lambda: _evaluate(parse_job(EvaluationJob, job)))
 
 
 def _evaluate(job: EvaluationJob) -> dict[str, Any]:
@@ -43,5 +43,5 @@ def _show(found: Figures, mask: str) -> None:
     ]
     means = {key: found[f"mean_{key}"] for key in ("iou", "f1", "boundary_f")}
     create_table_artifact(
-        [*rows, {"class": "mean"} | means], key="evaluation", description=public(mask)
+        [*rows, {"class": "mean"} | means], key="evaluation", description=redact_url(mask)
     )

@@ -8,18 +8,21 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from segtasks.config.job import Job
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.orchestration.artifacts import ProgressArtifacts, run_log, show, show_plan
-from segtasks.orchestration.run_states import parsed, told
+from segtasks.orchestration.run_states import as_failed_state, parse_job
 from segtasks.orchestration.tasks import stage
 from segtasks.pipeline import dry_run
-from segtasks.pipeline.run import route
+from segtasks.pipeline.run import run_job
 
 
 def named(verb: str, job: Job | dict[str, Any]) -> str:
     """What is processed, and with which model."""
     values = job.model_dump() if isinstance(job, Job) else job
-    source, model = public(str(values.get("source", "?"))), public(str(values.get("model", "demo")))
+    source, model = (
+        redact_url(str(values.get("source", "?"))),
+        redact_url(str(values.get("model", "demo"))),
+    )
     return f"{verb} {PurePosixPath(source).name} with {PurePosixPath(model).stem}"
 
 
@@ -48,8 +51,8 @@ def segment(
         measure: In a dry run, time a few tiles and say how long it will take.
     """
     if dry_run:
-        return told(lambda: _plan(parsed(Job, job), measure=measure))
-    return told(lambda: _segment(parsed(Job, job)))
+        return as_failed_state(lambda: _plan(parse_job(Job, job), measure=measure))
+    return as_failed_state(lambda: _segment(parse_job(Job, job)))
 
 
 def _plan(job: Job, *, measure: bool) -> dict[str, Any]:
@@ -61,6 +64,6 @@ def _plan(job: Job, *, measure: bool) -> dict[str, Any]:
 def _segment(job: Job) -> dict[str, Any]:
     progress = ProgressArtifacts()
     with run_log():
-        result = route(job, stage.submit, progress.tell)
+        result = run_job(job, stage.submit, progress.tell)
     show(result, job.model, progress.timings())
     return result.model_dump(mode="json")

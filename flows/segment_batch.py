@@ -9,7 +9,7 @@ from flows.segment import named, segment
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import Job
 from segtasks.orchestration.artifacts import show_batch
-from segtasks.orchestration.run_states import parsed, told
+from segtasks.orchestration.run_states import as_failed_state, parse_job
 from segtasks.pipeline.batch import Row, outcome, require_all, segment_each
 from segtasks.pipeline.run import Result
 
@@ -30,7 +30,7 @@ def segment_batch(job: BatchJob) -> list[dict[str, Any]] | State[Any]:
     Args:
         job: Where the rasters are, the settings for all of them, and where the masks go.
     """
-    return told(lambda: _segment_batch(parsed(BatchJob, job)))
+    return as_failed_state(lambda: _segment_batch(parse_job(BatchJob, job)))
 
 
 def _segment_batch(job: BatchJob) -> list[Row]:

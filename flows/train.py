@@ -7,9 +7,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
 from segtasks.config.train_job import TrainJob
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.orchestration.artifacts import ProgressArtifacts, show_picture
-from segtasks.orchestration.run_states import parsed, told
+from segtasks.orchestration.run_states import as_failed_state, parse_job
 
 if TYPE_CHECKING:
     from segtasks.training.loop import Progress, Result
@@ -24,7 +24,7 @@ def train(job: TrainJob) -> dict[str, Any] | State[Any]:
     Args:
         job: The pairs, the network, and how to train it.
     """
-    return told(lambda: _train(parsed(TrainJob, job)))
+    return as_failed_state(lambda: _train(parse_job(TrainJob, job)))
 
 
 def _train(job: TrainJob) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _train(job: TrainJob) -> dict[str, Any]:
 def _show(result: "Result", table: dict[str, float | None]) -> None:
     """The figures of the best validation, and the curves."""
     rows = [{"figure": name, "value": value} for name, value in table.items()]
-    text = f"{public(result.out)}, of iteration {result.iteration}"
+    text = f"{redact_url(result.out)}, of iteration {result.iteration}"
     create_table_artifact(rows, key="validation", description=text)
     picture = next(url for url in result.curves if url.endswith(".png"))
     show_picture(picture, "curves", text)

@@ -13,7 +13,7 @@ class SegtasksError(Exception):
     """
 
     def __init__(self, line: str) -> None:
-        super().__init__(without_secrets(line))
+        super().__init__(redact_text(line))
 
 
 class JobError(SegtasksError):
@@ -64,7 +64,7 @@ _SECRET = re.compile(
 )
 
 
-def public(url: str) -> str:
+def redact_url(url: str) -> str:
     """``url`` without user, query and passwords; a local path as it is.
 
     A signed link keeps its secret in the query (AWS ``X-Amz-Signature``, Azure ``sig``), so all of
@@ -74,6 +74,6 @@ def public(url: str) -> str:
     return _SECRET.sub(r"\1***", _QUERY.sub(r"\g<bare>", _USER.sub("", url)))
 
 
-def without_secrets(text: str) -> str:
+def redact_text(text: str) -> str:
     """``text`` with the urls in it as `public` shows them: libraries put them into their errors."""
     return _SECRET.sub(r"\1***", _QUERY_IN_TEXT.sub(r"\g<bare>", _USER.sub("", text)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from segtasks.errors import SourceError, public, without_secrets
+from segtasks.errors import SourceError, redact_text, redact_url
 
 SHOWN = {
     "ortho.tif": "ortho.tif",
@@ -24,7 +24,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("url", SHOWN)
 def test_what_is_shown_of_a_url(url: str) -> None:
-    assert public(url) == SHOWN[url]
+    assert redact_url(url) == SHOWN[url]
 
 
 SAID = {
@@ -44,5 +44,5 @@ SAID = {
 
 @pytest.mark.parametrize("text", SAID)
 def test_what_is_said_of_urls(text: str) -> None:
-    assert without_secrets(text) == SAID[text]
+    assert redact_text(text) == SAID[text]
     assert str(SourceError(text)) == SAID[text]

@@ -13,7 +13,7 @@ from importlib import import_module
 from narrow import field_of
 from showing import header, row
 
-from segtasks.networks import NetworkEntry, names, spec
+from segtasks.networks import NetworkSpec, names, spec
 from segtasks.networks.analysis.forward_cost import forward_bytes_per_px, gmac_per_mpx, parameters
 from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.weights import skeleton
@@ -21,7 +21,7 @@ from segtasks.networks.weights import skeleton
 BANDS = 3
 
 
-def paper(found: NetworkEntry) -> str:
+def paper(found: NetworkSpec) -> str:
     """The first arXiv number that the file or the class names."""
     module, builder = found.builder.split(":")
     file = import_module(module)
@@ -45,7 +45,7 @@ def sight(name: str) -> tuple[str, str]:
     return "global", f"none; {pooled} pooled" if pooled else "none"
 
 
-def variant(found: NetworkEntry) -> str:
+def variant(found: NetworkSpec) -> str:
     """Options and their defaults."""
     return ", ".join(f"{key} {value}" for key, value in found.options.items()) or "none"
 

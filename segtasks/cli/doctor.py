@@ -19,12 +19,12 @@ def doctor(url: str | None, *, write: bool, as_json: bool) -> None:
     URL is a source to be read, or with --write a prefix for results. The exit status is 1 when
     something that is needed fails.
     """
-    from segtasks.cli.doctor_checks import examined  # noqa: PLC0415 - Prefect and torch, slow to import
+    from segtasks.cli.doctor_checks import run_checks  # noqa: PLC0415 - Prefect and torch, slow to import
 
     if write and url is None:
         raise click.UsageError("--write needs a URL: where shall be written?")
     checks = []
-    for check in examined(url, write=write):
+    for check in run_checks(url, write=write):
         checks.append(check)
         if not as_json:
             click.echo(check.line)

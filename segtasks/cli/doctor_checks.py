@@ -15,7 +15,7 @@ import psutil
 from packaging.requirements import Requirement
 
 from segtasks.crf import backends
-from segtasks.errors import SegtasksError, public
+from segtasks.errors import SegtasksError, redact_url
 from segtasks.networks.inference import runtime
 from segtasks.pipeline.dask_cluster import gpus
 from segtasks.planning.worker import PROCESS_BYTES
@@ -38,15 +38,15 @@ class Check:
     name: str
     state: State
     found: str
-    mend: str = ""
+    remedy: str = ""
 
     @property
     def line(self) -> str:
         """For people."""
-        return f"{self.state:<5} {self.name:<10} {self.found}{self.mend and f'; {self.mend}'}"
+        return f"{self.state:<5} {self.name:<10} {self.found}{self.remedy and f'; {self.remedy}'}"
 
 
-def examined(url: str | None, *, write: bool) -> Iterator[Check]:
+def run_checks(url: str | None, *, write: bool) -> Iterator[Check]:
     """Each check as it is made.
 
     Args:
@@ -97,7 +97,7 @@ def _crf() -> Check:
     name = backends.resolve("auto")
     if name == "native":
         return Check("crf", "ok", name)
-    return Check("crf", "warn", f"{name}, the native one is not built", backends.MENDS["native"])
+    return Check("crf", "warn", f"{name}, the native one is not built", backends.HINTS["native"])
 
 
 def _gdal() -> Check:
@@ -132,14 +132,14 @@ def _disk() -> Check:
 def _store() -> Check:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     keys = [key for key in KEYS if os.environ.get(key)]
-    where, by = public(endpoint) if endpoint else "of AWS", keys[0] if keys else "none of ours"
+    where, by = redact_url(endpoint) if endpoint else "of AWS", keys[0] if keys else "none of ours"
     found = f"endpoint {where}, credentials by {by}"
     return Check("s3", "ok", f"{found}; doctor s3://bucket/prefix tries it")
 
 
 def _place(url: str, *, write: bool) -> Check:
     """Whether a url can be read, or written."""
-    shown = public(url)
+    shown = redact_url(url)
     try:
         if write:
             object_store.require_writable(url)
@@ -163,11 +163,11 @@ def _server() -> Check:
     try:
         there = json.loads(_answer(f"{url}/admin/version"))
     except (URLError, OSError, ValueError) as error:
-        return Check("prefect", "fail", f"{public(url)} does not answer ({error})", mend)
+        return Check("prefect", "fail", f"{redact_url(url)} does not answer ({error})", mend)
     if there != prefect.__version__:
-        found = f"{public(url)} is of Prefect {there}, this is {prefect.__version__}"
+        found = f"{redact_url(url)} is of Prefect {there}, this is {prefect.__version__}"
         return Check("prefect", "warn", found, "install one version on both")
-    return Check("prefect", "ok", f"{public(url)}, Prefect {there}")
+    return Check("prefect", "ok", f"{redact_url(url)}, Prefect {there}")
 
 
 def _answer(url: str) -> bytes:

@@ -10,7 +10,7 @@ from segtasks.cli import model_options
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import Job
 from segtasks.config.loading import read_job_file, validated
-from segtasks.errors import public
+from segtasks.errors import redact_url
 
 if TYPE_CHECKING:
     from segtasks.pipeline.batch import Row
@@ -113,7 +113,7 @@ def _rows(job: BatchJob) -> Iterator["Row"]:
     from segtasks.pipeline.batch import outcome, segment_each  # noqa: PLC0415 - see _segmented
 
     def named(each: Job) -> "Row":
-        click.echo(public(each.source), err=True)
+        click.echo(redact_url(each.source), err=True)
         return outcome(_segmented(each))
 
     return segment_each(job, named)

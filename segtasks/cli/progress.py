@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from segtasks.pipeline.progress_rate import OnProgress, Pace
+from segtasks.pipeline.progress_rate import OnProgress, ProgressRate
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -44,11 +44,11 @@ class _Paces:
     """The pace of each stage, which begins with its first news."""
 
     def __init__(self) -> None:
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, ProgressRate] = {}
 
     def speed(self, stage: str, done: int, total: int, px: int) -> str:
         """How fast a stage is, with these news."""
-        pace = self._paces.setdefault(stage, Pace(total=total, first=done))
+        pace = self._paces.setdefault(stage, ProgressRate(total=total, first=done))
         pace.tell(done, total, px)
         return pace.speed()
 

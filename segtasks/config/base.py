@@ -10,14 +10,14 @@ Auto = Literal["auto"]
 CHUNK_MULTIPLE_PX = 64
 
 
-class Part(BaseModel):
+class ConfigModel(BaseModel):
     """Base of the job's parts: unknown keys are refused, values do not change, forms read well."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         field_title_generator=form_schema.title,
-        json_schema_extra=form_schema.polish,
+        json_schema_extra=form_schema.simplify_schema,
     )
 
 

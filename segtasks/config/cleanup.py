@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 
 
-class Cleanup(Part):
+class Cleanup(ConfigModel):
     """Sieve by a minimum mapping unit: smaller pieces go to their largest neighbour."""
 
     sieve_px: Annotated[int, Field(ge=2, le=10**9)] | None = Field(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from segtasks.config.base import Auto, Part, WholeChunks
+from segtasks.config.base import Auto, ConfigModel, WholeChunks
 from segtasks.config.form_schema import without_default
 
 Row = tuple[Annotated[float, Field(ge=-1000, le=1000)], ...]
@@ -42,7 +42,7 @@ ResNet-101, all configurations of kazuto1011/deeplab-pytorch. Both were tuned on
 500 px. aerial: DeepLab's, of a reach that fits roads and roofs of 0.1-0.5 m per pixel."""
 
 
-class Crf(Part):
+class Crf(ConfigModel):
     """Fully connected CRF (Kraehenbuehl and Koltun 2011) on the stitched probabilities.
 
     The defaults are the preset aerial. Kraehenbuehl's example (bi_w 10, bi_xy_std 80, bi_rgb_std

@@ -5,14 +5,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 from segtasks.config.legend import ClassEntry, LabelRules
 
 COLUMNS = ("mask", "labels", "before", "probabilities")
 Url = Annotated[str, Field(min_length=1)]
 
 
-class MaskPair(Part):
+class MaskPair(ConfigModel):
     """A mask and the labels of the same place."""
 
     mask: Url = Field(
@@ -32,7 +32,7 @@ class MaskPair(Part):
     )
 
 
-class EvaluationJob(Part):
+class EvaluationJob(ConfigModel):
     """Masks against labels: figures, a page with pictures."""
 
     pairs: tuple[MaskPair, ...] = Field(min_length=1, description="Masks with their labels.")

@@ -27,7 +27,7 @@ def title(name: str, _info: FieldInfo | ComputedFieldInfo) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def polish(schema: Schema) -> None:
+def simplify_schema(schema: Schema) -> None:
     """Make a model's schema, in place, one that a form shows well."""
     for name, field in schema.get("properties", {}).items():
         _merge_choices(field)

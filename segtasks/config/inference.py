@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from segtasks.config.base import Auto, Part
+from segtasks.config.base import Auto, ConfigModel
 
 Angles = Literal["none", "mirror", "flips", "d4"]
 Fusion = Literal["mean_probabilities", "max_logits", "mean_logits"]
@@ -47,7 +47,7 @@ Scales = Annotated[
 ]
 
 
-class Inference(Part):
+class Inference(ConfigModel):
     """At which scales and angles the network looks at each patch; docs/inference.md has figures."""
 
     scales: Scales | Auto = Field(
@@ -85,6 +85,6 @@ class Inference(Part):
     )
 
     @property
-    def needs_settling(self) -> bool:
+    def needs_autotuning(self) -> bool:
         """Whether something must be measured on samples before the network runs."""
         return self.precision != "float32" or self.form == "auto"

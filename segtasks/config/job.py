@@ -8,7 +8,7 @@ from pydantic import (
     model_validator,
 )
 
-from segtasks.config.base import Auto, Part, WholeChunks
+from segtasks.config.base import Auto, ConfigModel, WholeChunks
 from segtasks.config.cleanup import Cleanup
 from segtasks.config.crf import Crf
 from segtasks.config.form_schema import ADVANCED
@@ -20,7 +20,7 @@ from segtasks.raster.confidence import Kind
 Pixels = Annotated[int, Field(ge=1, le=65536)]
 
 
-class Tiling(Part):
+class Tiling(ConfigModel):
     """How the raster is cut into tiles (units of work) and patches (inputs of the network)."""
 
     tile_px: Annotated[int, Field(ge=64, le=65536), WholeChunks] = Field(
@@ -44,7 +44,7 @@ class Tiling(Part):
     )
 
 
-class Outputs(Part):
+class Outputs(ConfigModel):
     """What is written beside the mask."""
 
     confidence: Kind | None = Field(
@@ -68,7 +68,7 @@ class Outputs(Part):
     )
 
 
-class Compute(Part):
+class Compute(ConfigModel):
     """Where tiles are computed."""
 
     kind: Literal["auto", "inline", "local", "gpu", "address", "cluster"] = Field(
@@ -98,7 +98,7 @@ class Compute(Part):
         return self
 
 
-class Limits(Part):
+class Limits(ConfigModel):
     """Bounds that are checked before and while the job runs."""
 
     worker_memory_gib: Annotated[float, Field(gt=0, le=4096)] | Auto = Field(
@@ -112,7 +112,7 @@ class Limits(Part):
     )
 
 
-class Job(Part):
+class Job(ConfigModel):
     """Segment one raster: source in, PREFIX/mask.tif out."""
 
     source: str = Field(

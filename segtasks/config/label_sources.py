@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 
 Split = Literal["train", "val", "test"]
 
 
-class PairSource(Part):
+class PairSource(ConfigModel):
     """Images and their labels: one pair, or many by a glob.
 
     ``labels`` may hold ``{parent}`` and ``{stem}``, the image's folder and its name without
@@ -26,7 +26,7 @@ class PairSource(Part):
         return self.image
 
 
-class Manifest(Part):
+class Manifest(ConfigModel):
     """Pairs listed in a file: .csv, .yaml or .json with image, labels and, if it likes, split.
 
     Any other suffix: the same three per line, with white space between.

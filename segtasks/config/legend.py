@@ -12,7 +12,7 @@ from pydantic import (
     field_validator,
 )
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 from segtasks.config.loading import read_yaml
 from segtasks.errors import JobError
 
@@ -36,7 +36,7 @@ NAME = 5
 """Place of a class's name in a line of a colour table."""
 
 
-class LabelRules(Part):
+class LabelRules(ConfigModel):
     """How label files are read, beyond the legend."""
 
     void_colors: tuple[HexColor, ...] = Field(
@@ -119,7 +119,7 @@ def _text(path: str) -> str:
         raise JobError(f"{path}: cannot be read ({error}); check the path") from None
 
 
-def legend(names: Iterable[str]) -> list[dict[str, Any]]:
+def default_legend(names: Iterable[str]) -> list[dict[str, Any]]:
     """Classes by their names alone, in order of their ids."""
     return [
         {"id": i, "name": name, "color": COLORS[i % len(COLORS)]} for i, name in enumerate(names)

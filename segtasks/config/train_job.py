@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 from segtasks.config.label_sources import Source
 from segtasks.config.legend import ClassEntry, LabelRules
 
@@ -30,7 +30,7 @@ Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidat
 Loss = Literal["cross_entropy", "dice", "lovasz", "cross_entropy+dice", "cross_entropy+lovasz"]
 
 
-class Augmentation(Part):
+class Augmentation(ConfigModel):
     """How crops are varied; each is drawn anew for every crop, with the job's seed."""
 
     turns: bool = Field(default=True, description="the eight flips and quarter turns")
@@ -48,7 +48,7 @@ class Augmentation(Part):
         return self
 
 
-class TrainJob(Part):
+class TrainJob(ConfigModel):
     """Labels in, model file out. The same job gives the same weights on the same machine."""
 
     sources: tuple[Source, ...] = Field(

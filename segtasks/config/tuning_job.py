@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from segtasks.config.base import Auto, Part
+from segtasks.config.base import Auto, ConfigModel
 from segtasks.config.legend import ClassEntry, LabelRules
 
 COLUMNS = ("workspace", "labels")
@@ -42,7 +42,7 @@ NotEmpty, Several = Field(min_length=1), BeforeValidator(_several)
 Weights = Annotated[tuple[Annotated[float, Field(ge=0, le=1000)], ...], NotEmpty, Several]
 Stds = Annotated[tuple[Annotated[float, Field(ge=0.5, le=1000)], ...], NotEmpty, Several]
 Colours = Annotated[tuple[Annotated[float, Field(ge=0.5, le=255)], ...], NotEmpty, Several]
-Counts = Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], NotEmpty, Several]
+Iterations = Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], NotEmpty, Several]
 
 
 def _says(what: str, key: str) -> str:
@@ -51,7 +51,7 @@ def _says(what: str, key: str) -> str:
     return f"{what} tpe: LOW,HIGH; grid: the values; one value: fixed. Empty: {spread}; {values}."
 
 
-class Search(Part):
+class Search(ConfigModel):
     """What is tried of each parameter; `tpe` takes the ends, `grid` the values."""
 
     pos_w: Weights | None = Field(None, description=_says("Weights of the Gaussian term.", "pos_w"))
@@ -65,7 +65,7 @@ class Search(Part):
     bi_rgb_std: Colours | None = Field(
         None, description=_says("Its standard deviations in 8-bit grey values.", "bi_rgb_std")
     )
-    iterations: Counts | None = Field(
+    iterations: Iterations | None = Field(
         None, description=_says("Mean-field iterations.", "iterations")
     )
 
@@ -76,7 +76,7 @@ class Search(Part):
         return {**usual, **given}
 
 
-class LabelledWorkspace(Part):
+class LabelledWorkspace(ConfigModel):
     """A workspace and the labels of the same place."""
 
     workspace: Url = Field(
@@ -85,7 +85,7 @@ class LabelledWorkspace(Part):
     labels: Url = Field(description="What is true; a path or url.", examples=["labels.tif"])
 
 
-class TuneJob(Part):
+class TuneJob(ConfigModel):
     """Settings of the CRF against labels, without repeating inference."""
 
     pairs: tuple[LabelledWorkspace, ...] = Field(min_length=1, description="With their labels.")

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 from segtasks.errors import JobError
 
 SUFFIXES = {"parquet": "parquet", "flatgeobuf": "fgb", "gpkg": "gpkg"}
 
 
-class Vectors(Part):
+class Vectors(ConfigModel):
     """Polygons of the mask, one per piece of a class, in the raster's CRS.
 
     Where the raster does not say where on earth it lies, metres are pixels.

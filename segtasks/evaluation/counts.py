@@ -16,7 +16,7 @@ from segtasks.evaluation.pair import Ids, Pixels
 
 
 @dataclass(frozen=True)
-class Judged:
+class MaskCounts:
     """Counts of one mask: confusion matrix (K, K), boundary (4, K)."""
 
     confusion: Counts
@@ -45,11 +45,11 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ImageCounts:
     """Counts of a mask, of what it was before the CRF, and of the network's confidence."""
 
-    mask: Judged
-    before: Judged | None
+    mask: MaskCounts
+    before: MaskCounts | None
     calibration: Floats | None
     mapped: Floats
     """(2, K): px and m² of each class in the mask, labelled or not; m² NaN where unknown."""
@@ -61,8 +61,8 @@ class Tally:
         """Count a core; ``areas`` (h, w) of its pixels alone, m²."""
         truth, before = pixels.labels, pixels.before
         return cls(
-            Judged.of(pixels.mask, truth, core, classes, tolerance),
-            None if before is None else Judged.of(before, truth, core, classes, tolerance),
+            MaskCounts.of(pixels.mask, truth, core, classes, tolerance),
+            None if before is None else MaskCounts.of(before, truth, core, classes, tolerance),
             _calibration(pixels, core),
             _mapped(pixels.mapped[core], areas, classes),
         )
@@ -77,7 +77,7 @@ class Tally:
         )
 
     @property
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[MaskCounts]:
         """The mask, and what it was before where that is known."""
         return [self.mask] if self.before is None else [self.mask, self.before]
 
@@ -103,7 +103,7 @@ class Tally:
         return None if self.calibration is None else Calibration(self.calibration)
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def total(tallies: Iterable[ImageCounts]) -> ImageCounts:
     """The sum of one or more."""
     return reduce(add, tallies)
 

@@ -16,7 +16,7 @@ OUTCOMES = ("not compared", "right", "wrong", "mended", "spoilt")
 NOT_COMPARED, RIGHT, WRONG, MENDED, SPOILT = range(len(OUTCOMES))
 
 
-class OutcomeMap:
+class ErrorMap:
     """Counts each outcome (5, h, w) in squares of ``step`` x ``step`` px of a raster."""
 
     def __init__(self, height: int, width: int) -> None:
@@ -36,7 +36,7 @@ class OutcomeMap:
         self.counts[part] += counts.reshape(-1, height, width).astype(np.uint32)
 
 
-def outcomes_of(pixels: Pixels) -> NDArray[np.uint8]:
+def error_map_of(pixels: Pixels) -> NDArray[np.uint8]:
     """The outcome (h, w) of every pixel."""
     right = pixels.mask == pixels.labels
     found = np.where(right, RIGHT, WRONG)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.evaluation.area_estimation import Z95, estimated_areas, standard_errors
 from segtasks.evaluation.bootstrap import (
     LEAST_BLOCKS,
@@ -16,7 +16,7 @@ from segtasks.evaluation.bootstrap import (
     interval,
 )
 from segtasks.evaluation.calibration import BINS, Calibration
-from segtasks.evaluation.counts import Judged, Tally
+from segtasks.evaluation.counts import ImageCounts, MaskCounts
 from segtasks.evaluation.metrics import Floats, class_iou, mean_iou
 from segtasks.evaluation.scoring import Evaluation, Image
 
@@ -45,7 +45,7 @@ def figures(made: Evaluation) -> Figures:
     }
 
 
-def _overall(judged: Judged) -> Figures:
+def _overall(judged: MaskCounts) -> Figures:
     """The figures of one mask over all classes."""
     scores = judged.scores
     return {
@@ -57,7 +57,7 @@ def _overall(judged: Judged) -> Figures:
     }
 
 
-def _classes(made: Evaluation, tally: Tally) -> list[Figures]:
+def _classes(made: Evaluation, tally: ImageCounts) -> list[Figures]:
     """The figures of each class."""
     quality = _columns(_quality(tally.mask))
     areas = _columns(_areas(tally))
@@ -72,7 +72,7 @@ def _classes(made: Evaluation, tally: Tally) -> list[Figures]:
     ]
 
 
-def _quality(judged: Judged) -> Columns:
+def _quality(judged: MaskCounts) -> Columns:
     scores, outline = judged.scores, judged.outline
     return {
         "iou": scores.class_iou,
@@ -86,7 +86,7 @@ def _quality(judged: Judged) -> Columns:
     }
 
 
-def _areas(tally: Tally) -> Columns:
+def _areas(tally: ImageCounts) -> Columns:
     """Areas of each class: of the mask, and as the labels correct it, with 95 % bounds."""
     counts, mapped = tally.mask.confusion, tally.area
     estimate, error = estimated_areas(counts, mapped), standard_errors(counts, mapped)
@@ -100,7 +100,7 @@ def _areas(tally: Tally) -> Columns:
     }
 
 
-def _before(made: Evaluation, tally: Tally, names: Sequence[str]) -> Figures | None:
+def _before(made: Evaluation, tally: ImageCounts, names: Sequence[str]) -> Figures | None:
     """What the mask was before the CRF, and what the CRF gained."""
     if tally.before is None:
         return None
@@ -132,8 +132,8 @@ def _image(image: Image, names: Sequence[str]) -> Figures:
     judged, before = image.tally.mask, image.tally.before
     ious = [_rounded(iou) for iou in judged.scores.class_iou.tolist()]
     return {
-        "mask": public(image.pair.mask),
-        "labels": public(image.pair.labels),
+        "mask": redact_url(image.pair.mask),
+        "labels": redact_url(image.pair.labels),
         "labelled_px": image.tally.labelled_px,
         **_overall(judged),
         "mean_iou_before": None if before is None else _rounded(before.scores.mean_iou),

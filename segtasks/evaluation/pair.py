@@ -12,7 +12,7 @@ from segtasks.errors import SourceError
 from segtasks.evaluation.metrics import IGNORE
 from segtasks.raster import labels as class_maps
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import PixelAreas, pixel_areas
 from segtasks.storage import workspace
 from segtasks.storage.align import align
@@ -40,7 +40,7 @@ class Pixels:
 class OpenPair:
     """What is compared, on the mask's grid."""
 
-    grid: Raster
+    grid: RasterHeader
     """The mask's header."""
     mask: Labels
     labels: Labels
@@ -81,7 +81,7 @@ class OpenPair:
         maps = workspace.read(self.probabilities, PROBABILITIES, window).astype(np.float32)
         confidence = maps.max(axis=0)
         # Where there was nothing to see, predict leaves zeros.
-        likely = np.where(confidence > 0, class_maps.most_likely(maps), np.uint8(IGNORE))
+        likely = np.where(confidence > 0, class_maps.argmax_labels(maps), np.uint8(IGNORE))
         return confidence, likely
 
 
@@ -109,7 +109,7 @@ def open_pair(pair: MaskPair, legend: Sequence[ClassEntry], job: EvaluationJob) 
     )
 
 
-def _open_mask(url: str, grid: Raster, classes: int) -> IdLabels:
+def _open_mask(url: str, grid: RasterHeader, classes: int) -> IdLabels:
     """A mask is ids, whatever its palette shows."""
     return IdLabels(align(class_raster(url), grid), classes, IGNORE)
 

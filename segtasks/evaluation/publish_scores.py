@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from segtasks.config.evaluation_job import EvaluationJob
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.evaluation.error_map import OUTCOMES
 from segtasks.evaluation.figures import Figures
 from segtasks.evaluation.scoring import Evaluation
@@ -48,7 +48,7 @@ def publish(made: Evaluation, found: Figures) -> dict[str, str]:
 def _page(made: Evaluation, told: Figures, pictures: dict[str, bytes]) -> str:
     from segtasks.outputs.html import evaluation_page  # noqa: PLC0415 - jinja2, for a page only
 
-    names = [PurePosixPath(public(pair.mask)).name for pair in made.job.pairs]
+    names = [PurePosixPath(redact_url(pair.mask)).name for pair in made.job.pairs]
     title = f"Evaluation of {names[0] if len(names) == 1 else f'{len(names)} masks'}"
     return evaluation_page(told, pictures, title)
 
@@ -61,7 +61,9 @@ def _pictures(made: Evaluation, found: Figures) -> dict[str, bytes]:
     image, picture = made.worst
     names = [entry.name for entry in made.legend]
     which = (
-        "error map" if len(made.images) == 1 else f"{public(image.pair.mask)}, the least mean IoU"
+        "error map"
+        if len(made.images) == 1
+        else f"{redact_url(image.pair.mask)}, the least mean IoU"
     )
     pictures = {
         "confusion": charts.confusion_chart(np.array(found["confusion"], np.int64), names),

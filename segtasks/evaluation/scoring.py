@@ -12,8 +12,8 @@ from segtasks.config.legend import ClassEntry
 from segtasks.errors import SourceError
 from segtasks.evaluation.bootstrap import Draws, Replicates
 from segtasks.evaluation.boundary import halo_px
-from segtasks.evaluation.counts import Tally, total
-from segtasks.evaluation.error_map import OutcomeMap, outcomes_of
+from segtasks.evaluation.counts import ImageCounts, total
+from segtasks.evaluation.error_map import ErrorMap, error_map_of
 from segtasks.evaluation.mask_patterns import find_masks
 from segtasks.evaluation.pair import OpenPair, open_pair
 from segtasks.raster.grid import Grid
@@ -28,7 +28,7 @@ class Image:
     """What was counted of one pair."""
 
     pair: MaskPair
-    tally: Tally
+    tally: ImageCounts
 
 
 @dataclass
@@ -47,10 +47,10 @@ class Evaluation:
     replicates: list[Replicates] = field(default_factory=list)
     draws: Draws = field(default_factory=Draws)
     blocks: int = 0
-    worst: tuple[Image, OutcomeMap] | None = None
+    worst: tuple[Image, ErrorMap] | None = None
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> ImageCounts:
         """The sum over all images."""
         return total(image.tally for image in self.images)
 
@@ -80,7 +80,7 @@ def _add(made: Evaluation, pair: MaskPair, source: OpenPair, tell: Callable[[int
     Raises:
         SourceError: nothing in it can be compared.
     """
-    picture = OutcomeMap(source.grid.height, source.grid.width)
+    picture = ErrorMap(source.grid.height, source.grid.width)
     # A row of blocks of mask, labels and one more: files in strips are then decoded once.
     with small_cache(3 * source.grid.width * made.job.block_px):
         image = Image(pair, total(_drawn(made, _blocks(source, made.job, picture), tell)))
@@ -119,20 +119,20 @@ def _grid(source: OpenPair, job: EvaluationJob) -> Grid:
     return Grid(source.grid.height, source.grid.width, job.block_px)
 
 
-def _blocks(source: OpenPair, job: EvaluationJob, picture: OutcomeMap) -> Iterator[Tally]:
+def _blocks(source: OpenPair, job: EvaluationJob, picture: ErrorMap) -> Iterator[ImageCounts]:
     """Counts of each block; the picture is filled on the way."""
     grid = _grid(source, job)
     for tile in grid.tiles():
         core, window = grid.core(tile), grid.read_window(tile, halo_px(job.tolerance_px))
         pixels, inner = source.read(window), core.within(window)
-        picture.add(core, outcomes_of(pixels)[inner])
+        picture.add(core, error_map_of(pixels)[inner])
         areas = source.areas.read(core) if source.areas else None
-        yield Tally.of(pixels, areas, inner, source.classes, job.tolerance_px)
+        yield ImageCounts.of(pixels, areas, inner, source.classes, job.tolerance_px)
 
 
 def _drawn(
-    made: Evaluation, parts: Iterator[Tally], tell: Callable[[int], None]
-) -> Iterator[Tally]:
+    made: Evaluation, parts: Iterator[ImageCounts], tell: Callable[[int], None]
+) -> Iterator[ImageCounts]:
     """The blocks, after the replicates took those with anything to compare."""
     for part in parts:
         if part.labelled_px:

@@ -8,20 +8,20 @@ from segtasks.config.legend import ClassEntry
 from segtasks.networks.card import Card, Normalisation
 from segtasks.networks.card_file import read_card
 from segtasks.networks.importers import convert, convert_backbone, layouts, variant_of
-from segtasks.networks.network_spec import NetworkEntry
-from segtasks.networks.registry import build, entry, names
+from segtasks.networks.network_spec import NetworkSpec
+from segtasks.networks.registry import build, names, spec
 
 __all__ = [
     "Card",
     "ClassEntry",
-    "NetworkEntry",
+    "NetworkSpec",
     "Normalisation",
     "build",
     "convert",
     "convert_backbone",
-    "entry",
     "layouts",
     "names",
     "read_card",
+    "spec",
     "variant_of",
 ]

@@ -29,7 +29,7 @@ from segtasks.networks.card import METADATA_KEY, Card, Normalisation
 from segtasks.networks.card_file import read_card, unreadable
 from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.network_spec import Option
-from segtasks.networks.registry import build, entry
+from segtasks.networks.registry import build, spec
 from segtasks.networks.weights import (
     Weights,
     check_fit,
@@ -84,13 +84,13 @@ def make_card(
     bands = len(declared["bands"])
     field = _field(declared["network"], tuple(declared.get("variant", {}).items()))
     tiles = _noise(bands, field) if samples is None else samples
-    lattice = entry(declared["network"]).lattice_px
+    lattice = spec(declared["network"]).lattice_px
     return Card.model_validate(
         {
             **declared,
             **_costs(module, declared),
             "lattice_px": lattice,
-            "output_stride": entry(declared["network"]).output_stride,
+            "output_stride": spec(declared["network"]).output_stride,
             "receptive_field_px": field.size_px if field else None,
             "halo_px": field.halo_px if field else None,
             "effective_halo_px": effective_halo_px(module.eval(), tiles),
@@ -109,7 +109,7 @@ def _seam_halo(module: nn.Module, samples: Tensor | None, lattice_px: int) -> in
 def _field(network: str, variant: tuple[tuple[str, Option], ...]) -> ReceptiveField | None:
     """The receptive field, measured on the narrowest form of the network, once per process."""
     probe = build(network, classes=1, bands=1, width=_PROBE_WIDTH, **dict(variant))
-    return receptive_field(probe, bands=1, lattice_px=entry(network).lattice_px)
+    return receptive_field(probe, bands=1, lattice_px=spec(network).lattice_px)
 
 
 def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:

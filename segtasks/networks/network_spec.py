@@ -44,7 +44,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class NetworkEntry:
+class NetworkSpec:
     """One architecture: where it is built and how it must be run.
 
     Attributes:

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-SHELF = Path(__file__).parent / "pretrained_files"
+FOLDER = Path(__file__).parent / "pretrained_files"
 
 
 def names() -> tuple[str, ...]:
     """Names of the shipped models."""
-    return tuple(sorted(file.stem for file in SHELF.glob("*.safetensors")))
+    return tuple(sorted(file.stem for file in FOLDER.glob("*.safetensors")))
 
 
 def path(name: str) -> Path:
     """Return the file of a shipped model."""
-    return SHELF / f"{name}.safetensors"
+    return FOLDER / f"{name}.safetensors"
 
 
 def resolve(model: str) -> str:

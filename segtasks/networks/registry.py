@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from segtasks.errors import ModelError
-from segtasks.networks.network_spec import NetworkEntry, Option
+from segtasks.networks.network_spec import NetworkSpec, Option
 from segtasks.networks.specs import (
     deeplab_v1,
     deeplab_v2,
@@ -29,25 +29,25 @@ _FAMILIES = (
     *(fcn, segnet, dilation, deeplab_v1, deeplab_v2, refinenet, pspnet),
     *(torchvision, mmseg, smp, linear),
 )
-_ENTRIES: Mapping[str, NetworkEntry] = {
-    name: found for family in _FAMILIES for name, found in family.ENTRIES.items()
+_SPECS: Mapping[str, NetworkSpec] = {
+    name: found for family in _FAMILIES for name, found in family.SPECS.items()
 }
 
 
 def names() -> tuple[str, ...]:
     """Names of all networks, sorted."""
-    return tuple(sorted(_ENTRIES))
+    return tuple(sorted(_SPECS))
 
 
-def entry(name: str) -> NetworkEntry:
+def spec(name: str) -> NetworkSpec:
     """The declaration of one network.
 
     Raises:
         ModelError: no such network.
     """
-    if name not in _ENTRIES:
+    if name not in _SPECS:
         raise ModelError(f"network {name!r} is unknown; choose one of {', '.join(names())}")
-    return _ENTRIES[name]
+    return _SPECS[name]
 
 
 def build(
@@ -65,7 +65,7 @@ def build(
     Raises:
         ModelError: unknown name or option, or a value out of range.
     """
-    found = entry(name)
+    found = spec(name)
     _check_options(name, found.options, variant)
     _check_numbers(classes=classes, bands=bands, width=width)
     module, builder = found.builder.split(":")

@@ -19,10 +19,10 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.pipeline.batch import counts
 from segtasks.pipeline.dry_run import DryRun
-from segtasks.pipeline.progress_rate import Pace
+from segtasks.pipeline.progress_rate import ProgressRate
 from segtasks.pipeline.run import Result
 from segtasks.storage import object_store
 
@@ -41,11 +41,11 @@ class ProgressArtifacts:
         self._unit = unit
         self._ids: dict[str, Any] = {}
         self._told: dict[str, float] = {}
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, ProgressRate] = {}
 
     def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
         """Take the news of a stage."""
-        pace = self._paces.setdefault(stage, Pace(total=total, first=done, unit=self._unit))
+        pace = self._paces.setdefault(stage, ProgressRate(total=total, first=done, unit=self._unit))
         pace.tell(done, total, px)
         now, share = time.monotonic(), 100.0 * done / max(total, 1)
         text = f"{stage}: {pace.text()}"
@@ -121,18 +121,18 @@ def show_batch(source: str, rows: list[Row]) -> None:
     """The table of a batch, with the same columns in every row."""
     columns = ("status", "source", "error", "mask", "seconds", "mpx")
     table = [{column: row.get(column, "") for column in columns} for row in rows]
-    create_table_artifact(table, key="batch", description=f"{public(source)}: {counts(rows)}")
+    create_table_artifact(table, key="batch", description=f"{redact_url(source)}: {counts(rows)}")
 
 
 def _summary(result: Result, model: str) -> str:
     """Markdown: what was done, where the results are, what to beware of."""
-    shown = {name: public(url) for name, url in result.urls.items()}
+    shown = {name: redact_url(url) for name, url in result.urls.items()}
     links = [
         f"| {name} | {url if url.startswith('http') else f'`{url}`'} |"
         for name, url in shown.items()
     ]
     size = f"{result.height} x {result.width} px"
-    done = f"{result.status}, model `{public(model)}`, {size}, {result.seconds:.1f} s"
+    done = f"{result.status}, model `{redact_url(model)}`, {size}, {result.seconds:.1f} s"
     speed = f", {result.mpx_per_second:.2f} MPx/s" if result.class_px else ""
     warnings = [f"- **Warning:** {warning}" for warning in result.warnings]
     table = ["| result | url |", "|---|---|", *links]
@@ -152,7 +152,7 @@ def _classes(result: Result) -> list[Row]:
 
 def show_plan(made: DryRun) -> None:
     """What a dry run found."""
-    lines, source = "\n".join(made.lines), public(made.plan.job.source)
+    lines, source = "\n".join(made.lines), redact_url(made.plan.job.source)
     create_markdown_artifact(f"## {source}\n\n```\n{lines}\n```\n", key="plan")
 
 

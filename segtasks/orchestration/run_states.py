@@ -26,7 +26,7 @@ M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 
 
-def parsed(model: type[M], job: M | dict[str, Any]) -> M:
+def parse_job(model: type[M], job: M | dict[str, Any]) -> M:
     """The job of a run's parameters, which Prefect hands over as they came.
 
     Flows do without Prefect's own validation, whose message has many lines.
@@ -37,7 +37,7 @@ def parsed(model: type[M], job: M | dict[str, Any]) -> M:
     return job if isinstance(job, model) else validated(model, dict(job))
 
 
-def told(work: Callable[[], R]) -> R | State[Any]:
+def as_failed_state(work: Callable[[], R]) -> R | State[Any]:
     """What ``work`` returns; an error of ours as a failed state with its line as the message."""
     try:
         return work()

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.planning.plan import Plan
-from segtasks.planning.products import url_of
-from segtasks.raster.confidence import FULL
+from segtasks.planning.products import polygons_url
+from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Tile, Window
 from segtasks.raster.labels import NODATA
 from segtasks.raster.pixel_area import length_px, pixel_area_m2
@@ -29,7 +29,7 @@ from segtasks.raster.regions.simplify import (
     simplified,
     without_straight,
 )
-from segtasks.raster.regions.stitch import Joiner, Piece, Pieces
+from segtasks.raster.regions.stitch import Fragments, PartialRegion, Stitcher
 from segtasks.storage import object_store, tile_tables, vector_writer, workspace
 from segtasks.storage.vector_writer import Columns
 
@@ -40,7 +40,7 @@ CONFIDENCE = "confidence"
 """Array of the workspace, where the job asks for it."""
 
 
-def publish(plan: Plan) -> str:
+def publish_polygons(plan: Plan) -> str:
     """Write the polygons of all tiles' tables; their url.
 
     Raises:
@@ -52,11 +52,11 @@ def publish(plan: Plan) -> str:
         crs = plan.raster.crs_wkt if plan.raster.transform else None
         batches = (_columns(plan, table) for table in _tables(plan))
         vector_writer.write(path, plan.job.vectors.format, batches, crs)
-        object_store.put_file(path, url_of(plan))
-    return url_of(plan)
+        object_store.put_file(path, polygons_url(plan))
+    return polygons_url(plan)
 
 
-def table_of(plan: Plan, pieces: Sequence[Piece], is_turning: IsTurning) -> Columns:
+def polygon_table(plan: Plan, pieces: Sequence[PartialRegion], is_turning: IsTurning) -> Columns:
     """The polygons of whole pieces that are large enough, as named arrays."""
     assert plan.job.vectors is not None
     least = plan.job.vectors.minimum_area_m2
@@ -79,7 +79,7 @@ def confidence_of(plan: Plan, core: Window) -> npt.NDArray[Any] | None:
     return workspace.read(url, CONFIDENCE, core) if plan.confidence else None
 
 
-def padded(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
+def padded_mask(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
     """The finished mask (h+2, w+2) of a window and a pixel around it, nodata beyond the raster."""
     wide, inside = window.grow(1), window.grow(1).intersect(plan.tiles.raster)
     mask = np.full(wide.shape, NODATA, np.uint8)
@@ -87,7 +87,7 @@ def padded(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
     return mask
 
 
-def _rings(piece: Piece, square_px: float, is_turning: IsTurning) -> list[Ring]:
+def _rings(piece: PartialRegion, square_px: float, is_turning: IsTurning) -> list[Ring]:
     whole = [each for ring in piece.rings() for each in simple_rings(ring, piece.junctions)]
     if square_px:
         whole = [simplified(ring, piece.junctions, square_px, is_turning) for ring in whole]
@@ -102,15 +102,15 @@ def _tables(plan: Plan) -> Iterator[Columns]:
     rows, cols = plan.tiles.shape
     url, fingerprint = plan.job.workspace_url, plan.fingerprints["vectorise"]
     drawn = plan.selected("vectorise")
-    joiner, is_turning = Joiner(), _turning(plan)
+    joiner, is_turning = Stitcher(), _turning(plan)
     for row in range(rows):
         for col in range(cols):
             if Tile(row, col) in drawn:
                 table = tile_tables.read(url, fingerprint, Tile(row, col))
-                joiner.add(col, Pieces.of(table))
+                joiner.add(col, Fragments.of(table))
                 yield table
         done = list(joiner.finished(last=row == rows - 1))
-        yield table_of(plan, done, is_turning)
+        yield polygon_table(plan, done, is_turning)
 
 
 def _turning(plan: Plan) -> IsTurning:
@@ -119,7 +119,7 @@ def _turning(plan: Plan) -> IsTurning:
     @lru_cache(maxsize=BLOCKS)
     def block(row: int, col: int) -> Bools:
         window = Window(row * BLOCK_PX, col * BLOCK_PX, BLOCK_PX, BLOCK_PX)
-        return turnings(padded(plan, window))[0]
+        return turnings(padded_mask(plan, window))[0]
 
     def is_turning(row: int, col: int) -> bool:
         at_row, at_col = divmod(row, BLOCK_PX), divmod(col, BLOCK_PX)
@@ -142,6 +142,6 @@ def _columns(plan: Plan, table: Columns) -> Columns:
         area: np.round(sums[:, 0], AREA_DIGITS) if len(sums) else np.zeros(0),
     }
     if plan.confidence:
-        mean = sums[:, 1] / table["sizes"] / FULL if len(sums) else np.zeros(0)
+        mean = sums[:, 1] / table["sizes"] / MAX_CONFIDENCE if len(sums) else np.zeros(0)
         columns["confidence"] = np.round(mean, CONFIDENCE_DIGITS)
     return columns | {vector_writer.GEOMETRY: shapes}

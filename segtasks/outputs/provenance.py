@@ -3,7 +3,7 @@
 import json
 from importlib.metadata import version
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.planning.fingerprints import digest
 from segtasks.planning.plan import Plan
 from segtasks.raster import labels
@@ -30,10 +30,10 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
         "TIFFTAG_SOFTWARE": f"segtasks {version('segtasks')}",
         "TIFFTAG_IMAGEDESCRIPTION": _description(plan, result),
         cog.FINGERPRINT_TAG: fingerprint(plan, result),
-        SOURCE_TAG: public(plan.job.source),
+        SOURCE_TAG: redact_url(plan.job.source),
         IDENTITY_TAG: plan.raster.identity,
         **({"SEGTASKS_AOI": area} if area else {}),
-        "SEGTASKS_MODEL": public(plan.job.model),
+        "SEGTASKS_MODEL": redact_url(plan.job.model),
         "SEGTASKS_NETWORK": plan.card.network,
         "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,
         "SEGTASKS_STITCH": json.dumps(
@@ -48,7 +48,7 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
         "SEGTASKS_INFERENCE": json.dumps(
             plan.job.inference.model_dump() | {"scales": list(map(float, plan.modes.scales))}
         ),
-        "SEGTASKS_NETWORK_RUN": f"{plan.settled.precision} {plan.settled.form}",
+        "SEGTASKS_NETWORK_RUN": f"{plan.tuned.precision} {plan.tuned.form}",
         "SEGTASKS_SIEVE": json.dumps(
             {"sieve_px": plan.sieve_px, "connectedness": plan.connectedness}
             if plan.sieve_px
@@ -69,7 +69,7 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
 def area_name(plan: Plan) -> str | None:
     """The area of interest as the job names it, without secrets."""
     job = plan.job
-    return aoi.named(public(job.aoi), job.aoi_crs) if job.aoi else None
+    return aoi.named(redact_url(job.aoi), job.aoi_crs) if job.aoi else None
 
 
 def _description(plan: Plan, result: str) -> str:

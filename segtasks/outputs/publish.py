@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segtasks.errors import DestinationError, StageError, public
+from segtasks.errors import DestinationError, StageError, redact_url
 from segtasks.outputs import gdal_legend, polygon_layer, provenance, qgis_style, quicklook
 from segtasks.planning.plan import Plan
 from segtasks.planning.products import FILES, mask_url, result_urls
-from segtasks.raster.confidence import FULL
+from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Grid, Window
 from segtasks.storage import aoi, cog, object_store, probability_store, receipts, workspace
 
@@ -64,7 +64,7 @@ def _absent(plan: Plan) -> dict[str, str]:
     return {name: url for name, url in found if url.rpartition("/")[2] not in there}
 
 
-def complete(plan: Plan) -> dict[str, str]:
+def finish_publication(plan: Plan) -> dict[str, str]:
     """Urls of results that are published; of a mask's legends those that were lost are made."""
     for name, url in _absent(plan).items():
         object_store.write_bytes(url, LEGENDS[name](legend(plan).entries))
@@ -89,13 +89,13 @@ def _is_ours(plan: Plan, name: str, url: str) -> bool:
 def is_outdated(plan: Plan) -> bool:
     """Whether the destination holds our mask of an earlier state of the same source."""
     url = mask_url(plan)
-    tag, source = provenance.SOURCE_TAG, public(plan.job.source)
+    tag, source = provenance.SOURCE_TAG, redact_url(plan.job.source)
     if not object_store.exists(url) or cog.read_tag(url, tag) != source:
         return False
     return cog.read_tag(url, provenance.IDENTITY_TAG) != plan.raster.identity
 
 
-def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
+def publish(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     """Make and publish all results; their urls by name."""
     _require_finished(plan)
     started = time.perf_counter()
@@ -110,7 +110,7 @@ def run(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
         if "probabilities" in urls:
             _write_probabilities(plan, urls["probabilities"], tell)
         if "polygons" in urls:
-            polygon_layer.publish(plan)
+            polygon_layer.publish_polygons(plan)
         for name, data in small.items():
             object_store.write_bytes(urls[name], data)
         for name in reversed(made):
@@ -149,14 +149,14 @@ def legend(plan: Plan) -> cog.Legend:
 def band(plan: Plan, name: str) -> cog.Band:
     """What the band of ``mask`` or ``confidence`` shows."""
     if name == "confidence":
-        return cog.Scale(name=f"{plan.confidence}", factor=1 / FULL)
+        return cog.Scale(name=f"{plan.confidence}", factor=1 / MAX_CONFIDENCE)
     return legend(plan)
 
 
 def _cog(plan: Plan, name: str, url: str, tell: Tell) -> AbstractContextManager[Path]:
     """The COG of ``mask`` or ``confidence``, as a temporary file."""
     tags = provenance.tags(plan, name)
-    return cog.made(url, plan.raster, band(plan, name), tags, _parts(plan, name, tell))
+    return cog.write_cog(url, plan.raster, band(plan, name), tags, _parts(plan, name, tell))
 
 
 def _parts(plan: Plan, name: str, tell: Tell) -> Parts:

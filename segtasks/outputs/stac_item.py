@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.networks import pretrained
 from segtasks.outputs.stac import Place, Scene, item_json
 from segtasks.outputs.stac_mlm import Model
 from segtasks.planning.plan import Plan
-from segtasks.raster.confidence import FULL
+from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import object_store
 from segtasks.storage.geolocation import bounds, crs_code, footprint
@@ -37,7 +37,7 @@ def item(plan: Plan, urls: Mapping[str, str], tags: Mapping[str, str]) -> bytes:
         urls: results by name.
         tags: of the mask; those of ours become properties of the item.
     """
-    made, stem = datetime.now(UTC), PurePosixPath(public(plan.job.source)).stem
+    made, stem = datetime.now(UTC), PurePosixPath(redact_url(plan.job.source)).stem
     scene = Scene(
         id=f"{stem}-{plan.fingerprints['mask']}",
         shape=(plan.raster.height, plan.raster.width),
@@ -48,7 +48,7 @@ def item(plan: Plan, urls: Mapping[str, str], tags: Mapping[str, str]) -> bytes:
         dated=datetime.fromisoformat(plan.raster.dated) if plan.raster.dated else made,
         made=made,
         results={name: f".{url.removeprefix(plan.job.to)}" for name, url in urls.items()},
-        confidence=(plan.confidence, 1 / FULL) if plan.confidence else None,
+        confidence=(plan.confidence, 1 / MAX_CONFIDENCE) if plan.confidence else None,
         provenance=_properties(tags),
     )
     return item_json(scene)
@@ -90,14 +90,14 @@ def _model(plan: Plan) -> Model:
 
 def _model_name(network: str, model: str) -> str:
     """Network and file, in the characters that MLM allows a name."""
-    words = re.sub(r"[^a-zA-Z0-9_.-]+", "-", f"{network}-{PurePosixPath(public(model)).stem}")
+    words = re.sub(r"[^a-zA-Z0-9_.-]+", "-", f"{network}-{PurePosixPath(redact_url(model)).stem}")
     return words.rstrip("_.-")
 
 
 def _href(plan: Plan, url: str) -> str:
     """``url`` as the item refers to it: relative to itself where both are local files."""
     if object_store.is_remote(url) or url.startswith("/vsi"):
-        return public(url)
+        return redact_url(url)
     path = object_store.local_path(url)
     return str(path) if object_store.is_remote(plan.job.to) else _relative(path, plan.job.to)
 

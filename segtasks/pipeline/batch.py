@@ -17,8 +17,8 @@ from segtasks.errors import (
     SegtasksError,
     SourceError,
     StageError,
-    public,
-    without_secrets,
+    redact_text,
+    redact_url,
 )
 from segtasks.outputs.publish import is_outdated, is_published
 from segtasks.pipeline.run import Result
@@ -53,7 +53,7 @@ def segment_each(batch: BatchJob, segment: Callable[[Job], Row]) -> Iterator[Row
         SourceError: no raster is found.
         JobError: two rasters would share a destination.
     """
-    return (_one(job, segment) for job in jobs(batch))
+    return (_one(job, segment) for job in find_jobs(batch))
 
 
 def require_all(rows: Sequence[Row]) -> None:
@@ -70,7 +70,7 @@ def require_all(rows: Sequence[Row]) -> None:
 
 def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
     """A row of the table."""
-    row = {"source": public(job.source), "mask": public(f"{job.to}/mask.tif")}
+    row = {"source": redact_url(job.source), "mask": redact_url(f"{job.to}/mask.tif")}
     try:
         todo = _due(job)
         return row | ({"status": SKIPPED} if todo is None else segment(todo))
@@ -78,7 +78,7 @@ def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
         return row | {"status": FAILED, "error": str(error)}
     except Exception as error:  # the others shall be done before anybody looks at it
         logger.exception("%s", row["source"])
-        reason = without_secrets(f"{type(error).__name__}: {error}")
+        reason = redact_text(f"{type(error).__name__}: {error}")
         return row | {"status": FAILED, "error": reason}
 
 
@@ -94,7 +94,7 @@ SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
 MAGIC = set("*?[")
 
 
-def jobs(batch: BatchJob) -> list[Job]:
+def find_jobs(batch: BatchJob) -> list[Job]:
     """One job per raster, by name.
 
     Raises:
@@ -118,7 +118,7 @@ def _names(batch: BatchJob) -> dict[str, str]:
     if batch.source.endswith(".txt"):
         urls = object_store.read_bytes(batch.source).decode().split("\n")
         found = _below_common_folder([url.strip() for url in urls if url.strip()])
-    elif _is_raster(batch.source) and not MAGIC & set(public(batch.source)):
+    elif _is_raster(batch.source) and not MAGIC & set(redact_url(batch.source)):
         found = _below_common_folder([batch.source])
     else:
         found = _listed(batch)
@@ -129,7 +129,7 @@ def _names(batch: BatchJob) -> dict[str, str]:
 
 def _below_common_folder(urls: list[str]) -> dict[str, str]:
     """Each url, and its name below the deepest folder that holds them all, if there is one."""
-    parts = [public(url).split("/") for url in urls]
+    parts = [redact_url(url).split("/") for url in urls]
     shared = len(commonprefix([words[:-1] for words in parts]))  # noqa: RUF071 - of words
     beside = not any("://" in url or url.startswith(("/", "..")) for url in urls)
     below = shared if shared or beside else -1
@@ -149,7 +149,7 @@ def _listed(batch: BatchJob) -> dict[str, str]:
 
 
 def _is_raster(url: str) -> bool:
-    return PurePosixPath(public(url)).suffix.lower() in SUFFIXES
+    return PurePosixPath(redact_url(url)).suffix.lower() in SUFFIXES
 
 
 def _destination(batch: BatchJob, name: str) -> str:

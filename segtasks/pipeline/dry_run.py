@@ -5,9 +5,9 @@ from typing import Any
 
 from segtasks.config.job import Job
 from segtasks.outputs.publish import is_published
-from segtasks.pipeline.executors import expected
+from segtasks.pipeline.executors import expected_workers
 from segtasks.pipeline.progress_rate import OnProgress
-from segtasks.pipeline.timing import measured
+from segtasks.pipeline.timing import time_tiles
 from segtasks.planning import summary
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
@@ -69,14 +69,14 @@ def dry_run(
     """
     plan = make_plan(job)
     published = is_published(plan)
-    processes, worker_bytes = expected(plan)
+    processes, worker_bytes = expected_workers(plan)
     if not published:
         check_disk(plan)
     if worker_bytes is not None and not published:
         check_memory(plan, worker_bytes)
     found = None
     if measure and not published:
-        found = measured(plan, on_progress)
+        found = time_tiles(plan, on_progress)
     return DryRun(
         plan=plan,
         published=published,

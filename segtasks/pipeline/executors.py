@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from segtasks.errors import ResourceError, without_secrets
-from segtasks.pipeline.forkserver import open_nursery
+from segtasks.errors import ResourceError, redact_text
+from segtasks.pipeline.forkserver import open_forkserver
 from segtasks.planning.plan import FORWARDING, Plan, Stage
 from segtasks.planning.worker import TILES_IN_FLIGHT
 
@@ -23,7 +23,7 @@ COUNT_SECONDS = 5.0  # how often workers are counted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
+class Executors:
     """What runs tiles.
 
     Attributes:
@@ -51,18 +51,18 @@ class Engine:
         """One line for the user."""
         if self.is_killed(error):
             return "killed its worker at every attempt (out of memory, or a crash in a library)"
-        return " ".join(without_secrets(str(error)).split()) or type(error).__name__
+        return " ".join(redact_text(str(error)).split()) or type(error).__name__
 
 
 @contextmanager
-def engine(plan: Plan) -> Iterator[Engine]:
+def open_executors(plan: Plan) -> Iterator[Executors]:
     """The engine of ``plan``'s job; everything it started ends with the block."""
     kind = kind_of(plan)
     if kind == "inline":
         with ThreadPoolExecutor(TILES_IN_FLIGHT, "tile") as pool:
             yield _inline(pool)
     else:
-        open_nursery()
+        open_forkserver()
         from segtasks.pipeline.dask_cluster import client  # noqa: PLC0415 - 0.5 s that inline jobs need not wait for
 
         with client(plan, kind) as connected:
@@ -81,7 +81,7 @@ def kind_of(plan: Plan) -> str:
     return "gpu" if gpus() else "local"
 
 
-def expected(plan: Plan) -> tuple[int | None, int | None]:
+def expected_workers(plan: Plan) -> tuple[int | None, int | None]:
     """The processes that `engine` would start and the memory of each; ``None``: the cluster's."""
     kind = kind_of(plan)
     if kind == "inline":
@@ -95,8 +95,8 @@ def _machine_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _inline(pool: Executor) -> Engine:
-    return Engine(
+def _inline(pool: Executor) -> Executors:
+    return Executors(
         name="this process",
         executor=lambda _: pool,
         in_flight=lambda: TILES_IN_FLIGHT,
@@ -104,7 +104,7 @@ def _inline(pool: Executor) -> Engine:
     )
 
 
-def _dask(client: "Client", plan: Plan) -> Engine:
+def _dask(client: "Client", plan: Plan) -> Executors:
     from distributed import KilledWorker  # noqa: PLC0415 - see engine
 
     client.wait_for_workers(1, timeout=300)
@@ -117,7 +117,7 @@ def _dask(client: "Client", plan: Plan) -> Engine:
         )
         for stage in get_args(Stage)
     }
-    return Engine(
+    return Executors(
         name=f"Dask, {len(workers)} processes",
         executor=lambda stage: executors[stage],
         in_flight=_Threads(client).tiles,

@@ -26,7 +26,7 @@ ENVIRONMENT: Mapping[str, str] = {
 """Of worker processes, in place of Dask's own (``malloc`` says what else is set, and why)."""
 
 
-def open_nursery() -> None:
+def open_forkserver() -> None:
     """Start it; returns at once, the imports go on by themselves."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)

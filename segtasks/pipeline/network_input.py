@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.networks import pretrained
-from segtasks.networks.inference.model_cache import How, graph_net, network
+from segtasks.networks.inference.model_cache import RunOptions, graph_net, network
 from segtasks.networks.inference.runtime import Net, Runtime
 from segtasks.planning.plan import Plan
 from segtasks.planning.radiometry import FULL_RANGE
@@ -34,7 +34,7 @@ def read(plan: Plan, window: Window) -> Pixels:
     )
 
 
-def normalised(plan: Plan, pixels: Pixels, window: Window) -> Floats:
+def normalise(plan: Plan, pixels: Pixels, window: Window) -> Floats:
     """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour).
 
     A graph that takes raw pixels says itself what stands for nodata.
@@ -64,8 +64,8 @@ def net_of(plan: Plan) -> Net:
 
 def network_of(plan: Plan) -> Runtime:
     """The plan's network with its modes, loaded once per process."""
-    settled = plan.settled
-    how = How(settled.precision, settled.form, plan.batch)
+    settled = plan.tuned
+    how = RunOptions(settled.precision, settled.form, plan.batch)
     return network(model_path(plan), plan.card.weights_sha256, how, plan.modes)
 
 

@@ -7,9 +7,9 @@ workspace, so that every worker and every restart computes the same bytes.
 from collections.abc import Iterator
 from itertools import islice
 
-from segtasks.networks.inference.autotune import measure
+from segtasks.networks.inference.autotune import autotune
 from segtasks.networks.inference.runtime import Patches
-from segtasks.networks.inference.tuned import Settled
+from segtasks.networks.inference.tuned import TunedInference
 from segtasks.pipeline import compute_slot, network_input
 from segtasks.planning.plan import Plan
 from segtasks.raster.grid import Window
@@ -18,7 +18,7 @@ from segtasks.storage import raster_reader
 SAMPLES, SAMPLE_PX = 3, 1024
 
 
-def run(plan: Plan) -> Settled:
+def tune_network(plan: Plan) -> TunedInference:
     """Measure on samples of the source.
 
     Raises:
@@ -26,7 +26,7 @@ def run(plan: Plan) -> Settled:
     """
     samples = list(islice(_samples(plan), SAMPLES)) or [_read(plan, plan.tiles.raster)]
     path, asked = network_input.model_path(plan), plan.job.inference
-    return compute_slot.compute(lambda: measure(path, asked, samples)).result
+    return compute_slot.compute(lambda: autotune(path, asked, samples)).result
 
 
 def _samples(plan: Plan) -> Iterator[Patches]:
@@ -45,4 +45,4 @@ def _read(plan: Plan, patch: Window) -> Patches:
     """The normalised upper left of a patch, at most 1024 px a side, from the source itself."""
     window = Window(patch.row, patch.col, min(SAMPLE_PX, patch.height), min(SAMPLE_PX, patch.width))
     image, valid = raster_reader.read(plan.raster, plan.bands, window)
-    return network_input.normalised(plan, network_input.Pixels(window, image, valid), window)
+    return network_input.normalise(plan, network_input.Pixels(window, image, valid), window)

@@ -9,7 +9,7 @@ from segtasks.planning.formatting import duration
 
 
 @dataclass
-class Pace:
+class ProgressRate:
     """What is told of one stage's tiles; those done before the first news do not count.
 
     Attributes:

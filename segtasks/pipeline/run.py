@@ -14,14 +14,19 @@ import psutil
 from pydantic import BaseModel, PlainSerializer
 
 from segtasks.config.job import Job
-from segtasks.errors import StageError, public
+from segtasks.errors import StageError, redact_url
 from segtasks.outputs import publish
 from segtasks.pipeline import tile_task
-from segtasks.pipeline.executors import Engine, engine
+from segtasks.pipeline.executors import Executors, open_executors
 from segtasks.pipeline.progress_rate import OnProgress
 from segtasks.pipeline.stage_runner import StageRun
-from segtasks.pipeline.tile_board import Board
-from segtasks.pipeline.workspace_setup import done, prepare, recall, remember
+from segtasks.pipeline.tile_board import TileBoard
+from segtasks.pipeline.workspace_setup import (
+    done_tiles,
+    prepare_workspace,
+    recall_tuning,
+    remember_tuning,
+)
 from segtasks.planning.plan import FORWARDING, Plan, Stage
 from segtasks.planning.planner import make_plan
 from segtasks.planning.resource_check import check_memory
@@ -57,7 +62,7 @@ class Result(BaseModel):
 
     status: str
     source: str
-    urls: dict[str, Annotated[str, PlainSerializer(public)]]
+    urls: dict[str, Annotated[str, PlainSerializer(redact_url)]]
     height: int
     width: int
     tiles: dict[str, int] = {}
@@ -75,7 +80,7 @@ class Result(BaseModel):
         total = max(sum(self.class_px.values()), 1)
         shares = [f"{name} {100 * px / total:.1f} %" for name, px in self.class_px.items()]
         tiles = [f"{stage} {n} of {self.tiles[stage]}" for stage, n in self.tiles_done.items()]
-        rows = [f"{name:<10} {public(url)}" for name, url in self.urls.items()]
+        rows = [f"{name:<10} {redact_url(url)}" for name, url in self.urls.items()]
         if shares:
             rows.append(f"classes    {', '.join(shares)}")
         rows.append(f"tiles      {', '.join(tiles)} done in this run")
@@ -87,7 +92,7 @@ class Result(BaseModel):
         return [*rows, f"time       {self.seconds:.1f} s{started}, {speed}"]
 
 
-def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
+def run_job(job: Job, start: Start, on_progress: OnProgress) -> Result:
     """Do whatever of ``job`` is not done yet.
 
     Raises:
@@ -97,9 +102,9 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
     plan = make_plan(job)
     if publish.is_published(plan):
         _clean_up(job)
-        return _result(plan, "was done already", publish.complete(plan), started)
-    prepare(plan)
-    plan, tiles_done = _run_stages(recall(plan), start, on_progress)
+        return _result(plan, "was done already", publish.finish_publication(plan), started)
+    prepare_workspace(plan)
+    plan, tiles_done = _run_stages(recall_tuning(plan), start, on_progress)
     urls = start("write", lambda: _write(plan, on_progress)).result()
     result = _result(plan, "done", urls, started, tiles_done)
     _clean_up(job)
@@ -108,7 +113,7 @@ def route(job: Job, start: Start, on_progress: OnProgress) -> Result:
 
 def _write(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
     on_progress("write", 0, len(plan.mask_grid))
-    return publish.run(plan, partial(on_progress, "write"))
+    return publish.publish(plan, partial(on_progress, "write"))
 
 
 def _clean_up(job: Job) -> None:
@@ -119,18 +124,18 @@ def _clean_up(job: Job) -> None:
 def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
     """The route without Prefect: stages are threads of this process."""
     with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
-        return route(job, lambda _, work: pool.submit(work), on_progress)
+        return run_job(job, lambda _, work: pool.submit(work), on_progress)
 
 
 def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
     """All tiled stages at once: a tile goes on as soon as what it reads is there."""
-    before = done(plan)
+    before = done_tiles(plan)
     if all(len(before[stage]) == len(plan.selected(stage)) for stage in plan.stages):
         return plan, dict.fromkeys(plan.stages, 0)
-    with engine(plan) as tiles:
+    with open_executors(plan) as tiles:
         check_memory(plan, tiles.worker_bytes)
         plan = _settled(plan, tiles)
-        board = Board(plan, before)
+        board = TileBoard(plan, before)
         try:
             running = {
                 stage: start(stage, _stage(plan, stage, tiles, board, on_progress))
@@ -142,11 +147,13 @@ def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan
             board.stop()
 
 
-def _settled(plan: Plan, tiles: Engine) -> Plan:
+def _settled(plan: Plan, tiles: Executors) -> Plan:
     """What the job leaves open is measured where the network will run, unless that was done."""
-    if plan.settled.samples or not plan.job.inference.needs_settling:
+    if plan.tuned.samples or not plan.job.inference.needs_autotuning:
         return plan
-    return remember(plan, tiles.executor("predict").submit(tile_task.settle, plan).result())
+    return remember_tuning(
+        plan, tiles.executor("predict").submit(tile_task.autotune, plan).result()
+    )
 
 
 def _join(running: dict[Stage, Running]) -> dict[str, int]:
@@ -163,7 +170,9 @@ def _join(running: dict[Stage, Running]) -> dict[str, int]:
     return counts
 
 
-def _stage(plan: Plan, stage: Stage, tiles: Engine, board: Board, on_progress: OnProgress) -> Work:
+def _stage(
+    plan: Plan, stage: Stage, tiles: Executors, board: TileBoard, on_progress: OnProgress
+) -> Work:
     def work() -> int:
         # Made anew for each attempt: a Prefect task may be retried.
         run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
@@ -187,7 +196,7 @@ def _result(
     forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
     return Result(
         status=status,
-        source=public(plan.job.source),
+        source=redact_url(plan.job.source),
         urls=urls,
         height=plan.raster.height,
         width=plan.raster.width,
@@ -198,7 +207,7 @@ def _result(
         seconds=round(seconds, 2),
         startup_seconds=_startup_seconds(forwarded, seconds),
         mpx_per_second=round(labelled.pixels / 1e6 / seconds, 3),
-        network=plan.settled.line if plan.settled.samples else None,
+        network=plan.tuned.line if plan.tuned.samples else None,
         warnings=plan.warnings,
     )
 

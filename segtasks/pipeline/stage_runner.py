@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from segtasks.errors import JobError, ModelError, StageError
 from segtasks.pipeline import tile_task
-from segtasks.pipeline.executors import Engine
+from segtasks.pipeline.executors import Executors
 from segtasks.pipeline.progress_rate import OnProgress
-from segtasks.pipeline.tile_board import Board
+from segtasks.pipeline.tile_board import TileBoard
 from segtasks.planning.plan import Plan, Stage
 from segtasks.raster.grid import Tile
 
@@ -27,8 +27,8 @@ class StageRun:
 
     plan: Plan
     stage: Stage
-    engine: Engine
-    board: Board
+    engine: Executors
+    board: TileBoard
     on_progress: OnProgress
     todo: deque[Tile] = field(default_factory=deque)
     live: dict[Future[bool], Tile] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class StageRun:
             self._report()
         self.attempts[tile] += 1
         executor = self.engine.executor(self.stage)
-        self.live[executor.submit(tile_task.run, self.plan, self.stage, tile)] = tile
+        self.live[executor.submit(tile_task.run_tile, self.plan, self.stage, tile)] = tile
 
     def _settle(self) -> None:
         """Wait for a tile of ours, or for the stage before."""

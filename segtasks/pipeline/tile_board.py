@@ -7,7 +7,7 @@ from segtasks.planning.plan import Plan, Stage
 from segtasks.raster.grid import Tile
 
 
-class Board:
+class TileBoard:
     """Shared by the stages of one run; every change wakes those who wait."""
 
     def __init__(self, plan: Plan, done: Mapping[Stage, set[Tile]]) -> None:

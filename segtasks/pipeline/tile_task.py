@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 
-from segtasks.networks.inference.tuned import Settled
+from segtasks.networks.inference.tuned import TunedInference
 from segtasks.planning.plan import Plan, Stage
 from segtasks.raster.grid import Tile
 from segtasks.storage import receipts
@@ -16,7 +16,7 @@ logger = logging.getLogger("segtasks")
 logger.setLevel(logging.INFO)
 
 
-def run(plan: Plan, stage: Stage, tile: Tile) -> bool:
+def run_tile(plan: Plan, stage: Stage, tile: Tile) -> bool:
     """Do ``tile`` unless it has its receipt; whether there was anything to do."""
     url, fingerprint = plan.job.workspace_url, plan.fingerprints[stage]
     if receipts.is_done(url, fingerprint, stage, tile):
@@ -36,7 +36,9 @@ def _stage(stage: Stage) -> Callable[[Plan, Tile], Receipt]:
     return run_tile
 
 
-def settle(plan: Plan) -> Settled:
+def autotune(plan: Plan) -> TunedInference:
     """Measure how the network is to be run; see `stages.settle`."""
-    measure: Callable[[Plan], Settled] = import_module("segtasks.pipeline.network_tuning").run
+    measure: Callable[[Plan], TunedInference] = import_module(
+        "segtasks.pipeline.network_tuning"
+    ).run
     return measure(plan)

@@ -10,16 +10,16 @@ import numpy as np
 from segtasks.errors import SourceError
 from segtasks.outputs.publish import band
 from segtasks.pipeline import tile_task
-from segtasks.pipeline.executors import Engine, engine
+from segtasks.pipeline.executors import Executors, open_executors
 from segtasks.pipeline.progress_rate import OnProgress
-from segtasks.pipeline.workspace_setup import prepare
+from segtasks.pipeline.workspace_setup import prepare_workspace
 from segtasks.planning import cost, timing_sample
-from segtasks.planning.fingerprints import with_settled
+from segtasks.planning.fingerprints import with_tuned
 from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.resource_check import check_memory
-from segtasks.planning.runtime_estimate import Estimate, Timed, Timing, Work, estimate
+from segtasks.planning.runtime_estimate import Estimate, Timed, Timing, Work, estimate_runtime
 from segtasks.raster.grid import Tile, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog, object_store, receipts, workspace
 from segtasks.storage.receipts import Receipt
 
@@ -27,7 +27,7 @@ LEAST_UNITS = 4
 STORAGE = ("read", "write")
 
 
-def measured(plan: Plan, on_progress: OnProgress = lambda *_: None) -> Estimate:
+def time_tiles(plan: Plan, on_progress: OnProgress = lambda *_: None) -> Estimate:
     """How long ``plan`` takes, by doing some of it.
 
     As many processes are started as the run would, each does a tile to warm up, then some are
@@ -37,29 +37,31 @@ def measured(plan: Plan, on_progress: OnProgress = lambda *_: None) -> Estimate:
         ResourceError: the plan does not fit its workers.
         SourceError: there is nothing to do.
     """
-    need = cost.estimate(plan)
+    need = cost.plan_cost(plan)
     work = {
         stage: Work(px=px, tiles=len(plan.selected(stage))) for stage, px in need.work_px.items()
     }
-    return estimate(work, _timing(plan, on_progress))
+    return estimate_runtime(work, _timing(plan, on_progress))
 
 
 def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
     began = time.perf_counter()
-    with engine(plan) as tiles:
+    with open_executors(plan) as tiles:
         check_memory(plan, tiles.worker_bytes)
         pools = {stage: tiles.pool(stage) for stage in plan.stages}
         processes = max(count for _, count in pools.values())
-        units = timing_sample.units(plan, max(LEAST_UNITS, processes))
+        units = timing_sample.sample_tiles(plan, max(LEAST_UNITS, processes))
         if not units:
             raise SourceError(f"{plan.raster.url}: holds no data there; nothing to time")
-        chosen = timing_sample.sample(timing_sample.beside(plan), units)
-        prepare(chosen)
+        chosen = timing_sample.sample_plan(timing_sample.with_own_workspace(plan), units)
+        prepare_workspace(chosen)
         try:
             chosen = _settled(chosen, tiles)
             ready = time.perf_counter() - began
             _fill(chosen)
-            warm = _done(timing_sample.sample(chosen, units[:processes]), tiles, lambda *_: None)
+            warm = _done(
+                timing_sample.sample_plan(chosen, units[:processes]), tiles, lambda *_: None
+            )
             for stage in chosen.stages:
                 receipts.forget(chosen.job.workspace_url, stage)
             found = _done(chosen, tiles, on_progress)
@@ -80,19 +82,19 @@ def _fill(chosen: Plan) -> None:
         workspace.write(chosen.job.workspace_url, "probabilities", core, equal)
 
 
-def _settled(chosen: Plan, tiles: Engine) -> Plan:
-    if not chosen.job.inference.needs_settling:
+def _settled(chosen: Plan, tiles: Executors) -> Plan:
+    if not chosen.job.inference.needs_autotuning:
         return chosen
-    return with_settled(chosen, tiles.executor("predict").submit(tile_task.settle, chosen).result())
+    return with_tuned(chosen, tiles.executor("predict").submit(tile_task.autotune, chosen).result())
 
 
-def _done(chosen: Plan, tiles: Engine, on_progress: OnProgress) -> dict[Stage, list[Receipt]]:
+def _done(chosen: Plan, tiles: Executors, on_progress: OnProgress) -> dict[Stage, list[Receipt]]:
     """All tiles, stage after stage, and their receipts."""
     url, found = chosen.job.workspace_url, {}
     for stage in chosen.stages:
         todo = list(chosen.selected(stage))
         executor = tiles.executor(stage)
-        live = {executor.submit(tile_task.run, chosen, stage, tile) for tile in todo}
+        live = {executor.submit(tile_task.run_tile, chosen, stage, tile) for tile in todo}
         while live:
             finished, live = wait(live, return_when="FIRST_COMPLETED")
             for future in finished:
@@ -173,10 +175,10 @@ def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
         (Window(0, index * side, *core.shape), workspace.read(url, name, core))
         for index, core in enumerate(cores)
     )
-    with cog.made("timing", small, band(chosen, name), {}, parts):
+    with cog.write_cog("timing", small, band(chosen, name), {}, parts):
         return time.perf_counter() - began
 
 
-def _plain(raster: Raster, height: int, width: int) -> Raster:
+def _plain(raster: RasterHeader, height: int, width: int) -> RasterHeader:
     """A raster of this size that lies where ``raster`` does."""
     return replace(raster, height=height, width=width, gcps=(), rpcs=())

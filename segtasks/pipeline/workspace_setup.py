@@ -6,9 +6,9 @@ from importlib.metadata import version
 from typing import Any
 
 from segtasks.errors import JobError, WorkspaceError
-from segtasks.networks.inference.tuned import Settled
+from segtasks.networks.inference.tuned import TunedInference
 from segtasks.planning.crf_windows import BACKEND
-from segtasks.planning.fingerprints import with_settled
+from segtasks.planning.fingerprints import with_tuned
 from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.planner import area_of
 from segtasks.planning.resource_check import check_disk
@@ -29,7 +29,7 @@ REMADE: Mapping[str, tuple[str, ...]] = {
 """What may be done anew in a finished workspace, and the arrays that each makes."""
 
 
-def prepare(plan: Plan) -> None:
+def prepare_workspace(plan: Plan) -> None:
     """Make sure that the results can be written, and open the workspace.
 
     Raises:
@@ -81,22 +81,22 @@ def _manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-def recall(plan: Plan) -> Plan:
+def recall_tuning(plan: Plan) -> Plan:
     """The plan, its network settled as it was when the workspace was begun."""
     manifest = workspace.read_manifest(plan.job.workspace_url) or {}
     known = manifest.get(SETTLED)
-    return plan if known is None else with_settled(plan, Settled.model_validate(known))
+    return plan if known is None else with_tuned(plan, TunedInference.model_validate(known))
 
 
-def remember(plan: Plan, settled: Settled) -> Plan:
+def remember_tuning(plan: Plan, settled: TunedInference) -> Plan:
     """Keep what was measured, before anything is made with it; the plan with it."""
     url = plan.job.workspace_url
     manifest = workspace.read_manifest(url) or {}
     workspace.write_manifest(url, {**manifest, SETTLED: settled.model_dump()})
-    return with_settled(plan, settled)
+    return with_tuned(plan, settled)
 
 
-def done(plan: Plan) -> dict[Stage, set[Tile]]:
+def done_tiles(plan: Plan) -> dict[Stage, set[Tile]]:
     """Per stage the tiles that have their receipt."""
     url = plan.job.workspace_url
     return {
@@ -125,7 +125,7 @@ def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str
         return False
     if manifest.get(AREA) != plan.aoi:
         return True
-    known = recall(plan)
+    known = recall_tuning(plan)
     made = receipts.done(known.job.workspace_url, known.fingerprints["predict"], "predict")
     return all(tile in made for tile in plan.selected("predict"))
 
@@ -145,7 +145,7 @@ def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> No
     arrays = [array for name in differing for array in REMADE[name] if array in specs]
     made = {array: specs[array] for array in arrays}
     workspace.create(url, raster.height, raster.width, made)
-    workspace.forget()
+    workspace.drop_cached_arrays()
     _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
 

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from segtasks.config.job import Job
-from segtasks.errors import SourceError, public
+from segtasks.errors import SourceError, redact_url
 from segtasks.networks.card import Card
-from segtasks.raster.band_names import contradict, spelt
-from segtasks.raster.header import Raster
+from segtasks.raster.band_names import canonical_band_name, names_contradict
+from segtasks.raster.header import RasterHeader
 
 
-def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
+def select_bands(job: Job, raster: RasterHeader, card: Card) -> tuple[int, ...]:
     """Return the source bands, 1-based, in the model's order: the job's, or those that fit.
 
     Raises:
@@ -24,7 +24,7 @@ def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
             f"{job.source}: has no band {absent[0]}; its colour bands are "
             f"{', '.join(map(str, raster.bands))}"
         )
-    if not job.bands and contradict(tuple(map(raster.name_of, bands)), card.bands):
+    if not job.bands and names_contradict(tuple(map(raster.name_of, bands)), card.bands):
         raise SourceError(
             f"{job.source}: its bands are {_listed(raster)}, the model needs "
             f"{', '.join(card.bands)}; choose them, e.g. --bands {','.join(map(str, bands))}"
@@ -32,30 +32,30 @@ def bands_of(job: Job, raster: Raster, card: Card) -> tuple[int, ...]:
     return tuple(bands)
 
 
-def band_warnings(job: Job, raster: Raster, card: Card) -> tuple[str, ...]:
+def band_warnings(job: Job, raster: RasterHeader, card: Card) -> tuple[str, ...]:
     """Say so when more bands are there than are taken, and no names tell which are meant."""
     wanted = len(card.bands)
     if job.bands or len(raster.bands) <= wanted or _called(raster, card):
         return ()
     taken = ", ".join(map(str, raster.bands[:wanted]))
     warning = (
-        f"{public(raster.url)}: has {len(raster.bands)} bands, not named as the model's are; "
+        f"{redact_url(raster.url)}: has {len(raster.bands)} bands, not named as the model's are; "
         f"{taken} are taken for {', '.join(card.bands)}: if they are others, give --bands"
     )
     return (warning,)
 
 
-def _called(raster: Raster, card: Card) -> tuple[int, ...] | None:
+def _called(raster: RasterHeader, card: Card) -> tuple[int, ...] | None:
     """The bands that the file calls as the model does; ``None`` unless all are there, once."""
-    names = {band: spelt(raster.name_of(band)) for band in raster.bands}
+    names = {band: canonical_band_name(raster.name_of(band)) for band in raster.bands}
     often = Counter(names.values())
     by_name = {name: band for band, name in names.items() if name and often[name] == 1}
-    found = [by_name.get(spelt(name)) for name in card.bands]
+    found = [by_name.get(canonical_band_name(name)) for name in card.bands]
     known = tuple(band for band in found if band is not None)
     return known if len(known) == len(found) else None
 
 
-def _check_count(job: Job, raster: Raster, card: Card, bands: Sequence[int]) -> None:
+def _check_count(job: Job, raster: RasterHeader, card: Card, bands: Sequence[int]) -> None:
     wanted = len(card.bands)
     if len(bands) == wanted:
         return
@@ -67,5 +67,5 @@ def _check_count(job: Job, raster: Raster, card: Card, bands: Sequence[int]) -> 
     )
 
 
-def _listed(raster: Raster) -> str:
+def _listed(raster: RasterHeader) -> str:
     return ", ".join(f"{band} {raster.name_of(band) or 'unnamed'}" for band in raster.bands)

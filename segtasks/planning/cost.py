@@ -8,7 +8,7 @@ from segtasks.planning.crf_windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
 from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
 from segtasks.raster.grid import Tile
-from segtasks.raster.patches import Lattice
+from segtasks.raster.patches import PatchGrid
 
 COMPONENT_BYTES, OUTLINE_BYTES = 60, 120  # per pixel of a core, on a mask full of speckles
 RIM_PX, RIM_BYTES, EDGE_BYTES = 4, 200, 24  # a component every so many pixels of a rim
@@ -44,7 +44,7 @@ class Cost:
         return max(self.worker_bytes.values())
 
 
-def estimate(plan: Plan) -> Cost:
+def plan_cost(plan: Plan) -> Cost:
     """The cost of ``plan``."""
     work = {stage: _work_px(plan, stage) for stage in plan.stages}
     kept = {stage: max(1, plan.selected(stage).pixels) for stage in plan.stages}
@@ -122,7 +122,7 @@ def _stored_table_bytes(plan: Plan) -> int:
     return int(parts + drawn)
 
 
-def _largest_patch(lattice: Lattice) -> int:
+def _largest_patch(lattice: PatchGrid) -> int:
     """Pixels of a patch, which no raster's border makes larger than the raster."""
     return int(min(lattice.patch_px, max(lattice.height, lattice.width)) ** 2)
 

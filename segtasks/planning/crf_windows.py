@@ -14,7 +14,7 @@ from segtasks.crf.parameters import CrfParameters, bytes_per_px, largest_window_
 from segtasks.errors import CrfError, JobError
 from segtasks.networks.card import Card
 from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import workspace
 
 FLOAT_BYTES, HALF_BYTES = 4, 2
@@ -60,7 +60,9 @@ def backend_of(job: Job, crf: Crf) -> str:
     return backends.resolve(known or crf.backend, has_cuda=job.compute.kind == "gpu")
 
 
-def core_px(job: Job, raster: Raster, bands: int, classes: int, *, halo: int, backend: str) -> int:
+def core_px(
+    job: Job, raster: RasterHeader, bands: int, classes: int, *, halo: int, backend: str
+) -> int:
     """Side of a window's core: 2048 px, or as much as keeps the waste under one half.
 
     Less where memory or int32 indices do not allow it.
@@ -74,7 +76,7 @@ def core_px(job: Job, raster: Raster, bands: int, classes: int, *, halo: int, ba
     return min(wanted, max(allowed, STEP_PX), LARGEST_PX)
 
 
-def bytes_of_px(raster: Raster, bands: int, classes: int, backend: str) -> int:
+def bytes_of_px(raster: RasterHeader, bands: int, classes: int, backend: str) -> int:
     """Memory per pixel of a window that is refined, and of the next one, read ahead."""
     pixel = bands * np.dtype(raster.dtype).itemsize + 1
     held = classes * (HALF_BYTES + FLOAT_BYTES) + pixel + bands * FLOAT_BYTES

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from segtasks.networks.inference.tuned import Settled
+from segtasks.networks.inference.tuned import TunedInference
 from segtasks.planning.plan import Plan
 
 FORMAT = 1
@@ -69,13 +69,13 @@ def _beyond(plan: Plan) -> list[object]:
     return [*sieved, *([vectors.model_dump()] if vectors else [])]
 
 
-def with_settled(plan: Plan, settled: Settled) -> Plan:
+def with_tuned(plan: Plan, settled: TunedInference) -> Plan:
     """The plan with its network settled; forwards made in another way are not taken for its own."""
     chosen = (settled.precision, settled.form)
     forwarded = plan.stages[plan.stages.index("ingest") + 1 :]
     prints = dict(plan.fingerprints)
     prints.update({stage: digest(prints[stage], chosen) for stage in forwarded})
-    return replace(plan, settled=settled, fingerprints=prints)
+    return replace(plan, tuned=settled, fingerprints=prints)
 
 
 def digest(*parts: object) -> str:

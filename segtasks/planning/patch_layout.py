@@ -3,14 +3,14 @@
 from segtasks.config.job import Job
 from segtasks.errors import JobError
 from segtasks.networks.card import Card
-from segtasks.raster.header import Raster
-from segtasks.raster.patches import Lattice, halo_factor, largest_step
+from segtasks.raster.header import RasterHeader
+from segtasks.raster.patches import PatchGrid, halo_factor, largest_step
 
 CHEAP_HALO_FACTOR = 1.25
 UNMEASURED_HALO_PX = 128
 
 
-def lattice_of(job: Job, raster: Raster, card: Card) -> Lattice:
+def patch_grid_of(job: Job, raster: RasterHeader, card: Card) -> PatchGrid:
     """The patches of a raster, ``card`` being the network's together with its modes.
 
     Raises:
@@ -21,7 +21,7 @@ def lattice_of(job: Job, raster: Raster, card: Card) -> Lattice:
         stitch = "blend" if card.halo_px is None else "crop"
     margin = _margin(job, card)
     step = _step(job, card, margin)
-    return Lattice(raster.height, raster.width, step, margin, stitch, card.lattice_px)
+    return PatchGrid(raster.height, raster.width, step, margin, stitch, card.lattice_px)
 
 
 def _margin(job: Job, card: Card) -> int:

@@ -10,12 +10,12 @@ from typing import Literal
 from segtasks.config.job import Job
 from segtasks.crf.parameters import CrfParameters
 from segtasks.networks.card import Card
-from segtasks.networks.inference.tta import Modes
-from segtasks.networks.inference.tuned import Settled
+from segtasks.networks.inference.tta import TestTimeAugmentation
+from segtasks.networks.inference.tuned import TunedInference
 from segtasks.raster.confidence import Kind
-from segtasks.raster.grid import Grid, Selection, Tile, Window
-from segtasks.raster.header import Raster
-from segtasks.raster.patches import Lattice
+from segtasks.raster.grid import Grid, Tile, TileSelection, Window
+from segtasks.raster.header import RasterHeader
+from segtasks.raster.patches import PatchGrid
 from segtasks.raster.stretch import Stretch
 
 Stage = Literal["ingest", "pool", "predict", "refine", "components", "sieve", "vectorise"]
@@ -45,15 +45,15 @@ class Plan:
     """
 
     job: Job
-    raster: Raster
+    raster: RasterHeader
     card: Card
-    modes: Modes
+    modes: TestTimeAugmentation
     seen: Card
     bands: tuple[int, ...]
     stretch: Stretch | None
     colours: Stretch
     tiles: Grid
-    lattice: Lattice
+    lattice: PatchGrid
     windows: Grid | None
     crf: CrfParameters | None
     crf_halo_px: int
@@ -61,7 +61,7 @@ class Plan:
     sieve_px: int
     drawn: tuple[int, ...]
     thumbnail_step: int
-    settled: Settled = field(default_factory=Settled)
+    tuned: TunedInference = field(default_factory=TunedInference)
     aoi: str | None = None
     selected_bits: Mapping[Stage, bytes] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -134,9 +134,9 @@ class Plan:
             return self.lattice.cells
         return self.mask_grid if stage == "refine" else self.tiles
 
-    def selected(self, stage: Stage) -> Selection:
+    def selected(self, stage: Stage) -> TileSelection:
         """The tiles of a stage that are done; the others lie off the area, or hold no data."""
-        return Selection(self.grid(stage), self.selected_bits.get(stage))
+        return TileSelection(self.grid(stage), self.selected_bits.get(stage))
 
     def read_window(self, stage: Stage, tile: Tile) -> Window:
         """What a stage reads to do ``tile``."""

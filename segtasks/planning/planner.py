@@ -11,12 +11,12 @@ from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
-from segtasks.networks.inference.tta import as_seen, modes_of
+from segtasks.networks.inference.tta import card_with_tta, tta_of
 from segtasks.networks.inference.tuned import as_asked
-from segtasks.planning.band_selection import band_warnings, bands_of
+from segtasks.planning.band_selection import band_warnings, select_bands
 from segtasks.planning.crf_windows import backend_of, core_px, halo_px, parameters_of
 from segtasks.planning.fingerprints import with_fingerprints
-from segtasks.planning.patch_layout import lattice_of
+from segtasks.planning.patch_layout import patch_grid_of
 from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.radiometry import (
     colour_warnings,
@@ -25,9 +25,9 @@ from segtasks.planning.radiometry import (
     resolution_advice,
     stretch_of,
 )
-from segtasks.planning.sieve_size import least_px
-from segtasks.raster.grid import Grid, Selection, Window
-from segtasks.raster.header import Raster
+from segtasks.planning.sieve_size import sieve_px
+from segtasks.raster.grid import Grid, TileSelection, Window
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import aoi, empty_tiles, local_copy, raster_reader, vector_writer
 
@@ -48,14 +48,14 @@ def make_plan(job: Job) -> Plan:
     """
     card = read_card(local_model(job.model))
     raster = raster_reader.describe(job.source)
-    bands = bands_of(job, raster, card)
+    bands = select_bands(job, raster, card)
     stretch = stretch_of(job, raster, card, bands)
     crf = parameters_of(job.crf, card) if job.crf else None
     halo = halo_px(job.crf, crf) if job.crf and crf else 0
     backend = backend_of(job, job.crf) if job.crf else "none"
     core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
-    modes = modes_of(job.inference, card, pixel_side_m(raster))
-    seen = as_seen(modes, card)
+    modes = tta_of(job.inference, card, pixel_side_m(raster))
+    seen = card_with_tta(modes, card)
     plan = Plan(
         job=job,
         raster=raster,
@@ -66,15 +66,15 @@ def make_plan(job: Job) -> Plan:
         stretch=stretch,
         colours=stretch or colours_of(raster, bands, needed=crf is not None),
         tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
-        lattice=lattice_of(job, raster, seen),
+        lattice=patch_grid_of(job, raster, seen),
         windows=Grid(raster.height, raster.width, core) if job.crf else None,
         crf=crf,
         crf_halo_px=halo,
         crf_backend=backend,
-        sieve_px=least_px(job.cleanup, raster),
+        sieve_px=sieve_px(job.cleanup, raster),
         drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
-        settled=as_asked(job.inference),
+        tuned=as_asked(job.inference),
         warnings=(
             *raster.warnings,
             *band_warnings(job, raster, card),
@@ -109,27 +109,31 @@ def _with_selection(plan: Plan) -> Plan:
     if area is None and not empty:
         return plan
     labelling = (plan.mask_stage, *plan.after_mask)
-    chosen: dict[Stage, Selection] = {
+    chosen: dict[Stage, TileSelection] = {
         stage: _labelled(plan, plan.grid(stage), area, empty) for stage in labelling
     }
     first = plan.stages[: -len(plan.after_mask) or None]
     for stage, before in pairwise(reversed(first)):
         if before == "pool":
-            chosen[before] = Selection(plan.lattice.cells)
+            chosen[before] = TileSelection(plan.lattice.cells)
         else:
             read = {each for tile in chosen[stage] for each in plan.needs(stage, tile)}
-            chosen[before] = Selection.of(plan.tiles, (each for each in read if each not in empty))
+            chosen[before] = TileSelection.of(
+                plan.tiles, (each for each in read if each not in empty)
+            )
     bits = {stage: each.bits for stage, each in chosen.items() if each.bits is not None}
     return replace(plan, aoi=area.digest if area else None, selected_bits=bits)
 
 
-def _labelled(plan: Plan, grid: Grid, area: aoi.Area | None, empty: Selection) -> Selection:
+def _labelled(plan: Plan, grid: Grid, area: aoi.Area | None, empty: TileSelection) -> TileSelection:
     """The tiles of ``grid`` in which a pixel may get a label."""
-    wanted = area.tiles(grid) if area else Selection(grid)
-    return Selection.of(grid, (each for each in wanted if _has_data(plan, grid.core(each), empty)))
+    wanted = area.tiles(grid) if area else TileSelection(grid)
+    return TileSelection.of(
+        grid, (each for each in wanted if _has_data(plan, grid.core(each), empty))
+    )
 
 
-def _has_data(plan: Plan, window: Window, empty: Selection) -> bool:
+def _has_data(plan: Plan, window: Window, empty: TileSelection) -> bool:
     return any(tile not in empty for tile in plan.tiles.touching(window))
 
 
@@ -149,7 +153,7 @@ def _drawn(job: Job, card: Card) -> tuple[int, ...]:
     return drawn_classes(job.vectors, [entry.name for entry in card.classes])
 
 
-def _thumbnail_step(raster: Raster) -> int:
+def _thumbnail_step(raster: RasterHeader) -> int:
     """A power of two up to 64, which divides every tile."""
     step = 1
     while step < 64 and max(raster.height, raster.width) > step * THUMBNAIL_PX:  # noqa: PLR2004 - see above

@@ -28,7 +28,7 @@ def result_urls(plan: Plan) -> dict[str, str]:
         "report": asked.report,
     }
     urls = {name: f"{plan.job.to}/{file}" for name, file in FILES.items() if chosen[name]}
-    return urls | ({"polygons": url_of(plan)} if plan.job.vectors else {})
+    return urls | ({"polygons": polygons_url(plan)} if plan.job.vectors else {})
 
 
 def mask_url(plan: Plan) -> str:
@@ -36,7 +36,7 @@ def mask_url(plan: Plan) -> str:
     return f"{plan.job.to}/{FILES['mask']}"
 
 
-def url_of(plan: Plan) -> str:
+def polygons_url(plan: Plan) -> str:
     """Where the polygons go."""
     assert plan.job.vectors is not None
     return f"{plan.job.to}/{plan.job.vectors.file_name}"

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from segtasks.config.job import Job
-from segtasks.errors import SourceError, public
+from segtasks.errors import SourceError, redact_url
 from segtasks.networks.card import Card
-from segtasks.networks.inference.tta import Modes
-from segtasks.raster.header import Raster
+from segtasks.networks.inference.tta import TestTimeAugmentation
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.raster.stretch import PICTURE, Stretch
 from segtasks.storage import raster_reader
@@ -20,7 +20,9 @@ ALIKE = 1.5
 """Ground resolutions up to this factor apart: crops are commonly scaled so much in training."""
 
 
-def stretch_of(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> Stretch | None:
+def stretch_of(
+    job: Job, raster: RasterHeader, card: Card, bands: tuple[int, ...]
+) -> Stretch | None:
     """What makes raw values the model's; none: as they are.
 
     Raises:
@@ -41,14 +43,14 @@ def stretch_of(job: Job, raster: Raster, card: Card, bands: tuple[int, ...]) -> 
     return None
 
 
-def colours_of(raster: Raster, bands: tuple[int, ...], *, needed: bool) -> Stretch:
+def colours_of(raster: RasterHeader, bands: tuple[int, ...], *, needed: bool) -> Stretch:
     """Eight-bit colours are what they are; all else is stretched once for the whole mosaic."""
     if raster.dtype == "uint8" or not needed:
         return PICTURE
     return _percentiles(raster, bands)
 
 
-def colour_warnings(raster: Raster, bands: tuple[int, ...], given: object) -> tuple[str, ...]:
+def colour_warnings(raster: RasterHeader, bands: tuple[int, ...], given: object) -> tuple[str, ...]:
     """A stretch GIVEN by hand so wide that the CRF would hardly see colours: 12 bits taken for 16.
 
     All errors of unit look so: its colour tolerance is in 255ths of the stretch.
@@ -67,7 +69,7 @@ def colour_warnings(raster: Raster, bands: tuple[int, ...], given: object) -> tu
     return (warning,)
 
 
-def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Stretch:
+def _percentiles(raster: RasterHeader, bands: tuple[int, ...]) -> Stretch:
     """Of each band: haze brightens blue more than red, and sensors count bands apart."""
     pixels = raster_reader.sample(raster, bands)
     if pixels.size == 0:
@@ -78,25 +80,25 @@ def _percentiles(raster: Raster, bands: tuple[int, ...]) -> Stretch:
     return Stretch(tuple(low.tolist()), tuple(np.where(high > low, high, low + 1).tolist()))
 
 
-def light_advice(job: Job, raster: Raster, card: Card) -> list[str]:
+def light_advice(job: Job, raster: RasterHeader, card: Card) -> list[str]:
     """Values alone do not say whether they are a picture's or light's; the job must."""
     learnt = card.normalisation.dtype
     if job.stretch is None or job.gamma is not None or learnt != "uint8" or raster.dtype == learnt:
         return []
     advice = (
-        f"{public(raster.url)}: pixels are {raster.dtype}, the model has learnt from pictures; if "
-        "they are proportional to light, as reflectance and radiance are, give --gamma 2.2, "
+        f"{redact_url(raster.url)}: pixels are {raster.dtype}, the model was trained on pictures; "
+        "if they are proportional to light, as reflectance and radiance are, give --gamma 2.2, "
         "else --gamma 1"
     )
     return [advice]
 
 
-def resolution_advice(raster: Raster, card: Card, modes: Modes) -> list[str]:
+def resolution_advice(raster: RasterHeader, card: Card, modes: TestTimeAugmentation) -> list[str]:
     """Say so when the network sees other pixels than the raster's, or than it has learnt from."""
     trained, found = card.ground_resolution_m, pixel_side_m(raster)
     if trained is None or found is None:
         return []
-    name = public(raster.url)
+    name = redact_url(raster.url)
     facts = f"{name}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m"
     apart = min(max(found / trained / s, trained * s / found) for s in map(float, modes.scales))
     if apart > ALIKE:

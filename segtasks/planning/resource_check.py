@@ -37,7 +37,7 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     Raises:
         ResourceError: with the stage, its need, the bound and what would make it fit.
     """
-    need = cost.estimate(plan).worker_bytes
+    need = cost.plan_cost(plan).worker_bytes
     stage = max(need, key=lambda name: need[name])
     if need[stage] <= worker_bytes:
         return
@@ -54,7 +54,7 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
 def _change(plan: Plan, stage: str, worker_bytes: int) -> str | None:
     """The option with which a stage fits, the one that changes least; ``None`` if none does."""
     for option, changed in _smaller(plan, stage):
-        if cost.estimate(changed).worker_bytes[stage] <= worker_bytes:
+        if cost.plan_cost(changed).worker_bytes[stage] <= worker_bytes:
             return option
     return None
 
@@ -114,7 +114,7 @@ def disk_bytes(plan: Plan) -> dict[str, int]:
     cogs = results["mask"] + results.get("confidence", 0)
     made = max(MAKING * cogs, cogs + results.get("polygons", 0))
     needs = [
-        (url, int(cost.estimate(plan).workspace_bytes * STORED_SHARE)),
+        (url, int(cost.plan_cost(plan).workspace_bytes * STORED_SHARE)),
         (plan.job.to, sum(results.values())),
         (tempfile.gettempdir(), made),
     ]

@@ -93,7 +93,7 @@ class _Total:
         return self.compute + self.storage
 
 
-def estimate(work: Mapping[Stage, Work], timing: Timing) -> Estimate:
+def estimate_runtime(work: Mapping[Stage, Work], timing: Timing) -> Estimate:
     """The time that ``work``, by stage, takes.
 
     Raises:

@@ -4,13 +4,13 @@ from math import ceil
 
 from segtasks.config.cleanup import Cleanup
 from segtasks.errors import JobError
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_area_m2
 
 MOST_PX = 10**9
 
 
-def least_px(cleanup: Cleanup | None, raster: Raster) -> int:
+def sieve_px(cleanup: Cleanup | None, raster: RasterHeader) -> int:
     """Pixels of the smallest piece that stays; 0 where nothing is to be cleaned up.
 
     Raises:

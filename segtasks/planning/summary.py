@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.planning import cost
 from segtasks.planning.formatting import duration
 from segtasks.planning.plan import Plan
@@ -31,9 +31,9 @@ def figures(plan: Plan) -> dict[str, Any]:
 
 
 def _decided(plan: Plan) -> dict[str, Any]:
-    need, lattice = cost.estimate(plan), plan.lattice
+    need, lattice = cost.plan_cost(plan), plan.lattice
     return {
-        "source": public(plan.raster.url),
+        "source": redact_url(plan.raster.url),
         "height": plan.raster.height,
         "width": plan.raster.width,
         "dtype": plan.raster.dtype,
@@ -53,7 +53,7 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
         "tiles_left_out": len(plan.tiles) - need.tiles,
-        "aoi": plan.job.aoi and public(plan.job.aoi),
+        "aoi": plan.job.aoi and redact_url(plan.job.aoi),
         "patches": _patches(plan),
         "forward_px_per_px": round(need.forward_factor, 3),
         "gmac": _gmac(plan, need),
@@ -66,9 +66,9 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
         "sieve_px": plan.sieve_px,
-        "workspace": public(plan.job.workspace_url),
-        "mask": public(f"{plan.job.to}/mask.tif"),
-        "results": {name: public(url) for name, url in result_urls(plan).items()},
+        "workspace": redact_url(plan.job.workspace_url),
+        "mask": redact_url(f"{plan.job.to}/mask.tif"),
+        "results": {name: redact_url(url) for name, url in result_urls(plan).items()},
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
     }
@@ -102,7 +102,7 @@ def rows(plan: Plan) -> dict[str, str]:
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
         "clean-up": _clean_up(plan),
-        "writes": f"{public(plan.job.to)}/: {', '.join(_names(plan))}",
+        "writes": f"{redact_url(plan.job.to)}/: {', '.join(_names(plan))}",
     }
 
 

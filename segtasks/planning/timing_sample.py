@@ -4,25 +4,25 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from segtasks.planning.plan import Plan, Stage
-from segtasks.raster.grid import Grid, Selection, Tile, Window
+from segtasks.raster.grid import Grid, Tile, TileSelection, Window
 
 SUFFIX = "-timing"
 
 
-def units(plan: Plan, count: int) -> list[Tile]:
+def sample_tiles(plan: Plan, count: int) -> list[Tile]:
     """Tiles of the last stage, spread evenly over those that are done."""
     tiles = list(plan.selected(plan.stages[-1]))
     count = min(count, len(tiles))
     return [tiles[(2 * index + 1) * len(tiles) // (2 * count)] for index in range(count)]
 
 
-def beside(plan: Plan) -> Plan:
+def with_own_workspace(plan: Plan) -> Plan:
     """The plan with a workspace of its own, beside the job's."""
     url = f"{plan.job.workspace_url}{SUFFIX}"
     return replace(plan, job=plan.job.model_copy(update={"workspace": url, "fresh": True}))
 
 
-def sample(plan: Plan, chosen: list[Tile]) -> Plan:
+def sample_plan(plan: Plan, chosen: list[Tile]) -> Plan:
     """The plan of these tiles of the last stage alone.
 
     What they compute they compute in full; what lies around is read where the CRF counts it, but
@@ -48,6 +48,6 @@ def _touching(grid: Grid, windows: Iterable[Window]) -> set[Tile]:
 
 def _bits(plan: Plan, stage: Stage, tiles: set[Tile]) -> bytes:
     selected = plan.selected(stage)
-    made = Selection.of(plan.grid(stage), (tile for tile in tiles if tile in selected))
+    made = TileSelection.of(plan.grid(stage), (tile for tile in tiles if tile in selected))
     assert made.bits is not None
     return made.bits

@@ -38,7 +38,7 @@ def traffic(plan: Plan) -> Traffic:
         SourceError: the source's header cannot be read.
     """
     is_remote = object_store.is_remote(plan.job.workspace_url)
-    need = cost.estimate(plan)
+    need = cost.plan_cost(plan)
     return Traffic(
         source=_source_bytes(plan) if object_store.is_remote(plan.job.source) else 0,
         workspace_written=int(need.workspace_bytes * STORED_SHARE) if is_remote else 0,

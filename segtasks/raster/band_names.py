@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 
 RGB = ("red", "green", "blue")
 COLOURS = frozenset({*RGB, "nir", "rededge", "coastal", "yellow", "pan", "swir"})
@@ -20,19 +20,19 @@ _ALSO = {
 }
 
 
-def spelt(name: str) -> str:
+def canonical_band_name(name: str) -> str:
     """The name as all spell it: letters and digits, and one of `COLOURS` where it means that."""
     letters = re.sub(r"[^a-z0-9]", "", name.casefold())
     return _ALSO.get(letters, letters)
 
 
-def contradict(names: Sequence[str], others: Sequence[str]) -> bool:
+def names_contradict(names: Sequence[str], others: Sequence[str]) -> bool:
     """Whether two orders of bands name different colours at one place."""
-    pairs = zip(map(spelt, names), map(spelt, others), strict=True)
+    pairs = zip(map(canonical_band_name, names), map(canonical_band_name, others), strict=True)
     return any(a != b and {a, b} <= COLOURS for a, b in pairs)
 
 
-def names_of(raster: Raster, bands: Sequence[int]) -> tuple[str, ...]:
+def band_names_of(raster: RasterHeader, bands: Sequence[int]) -> tuple[str, ...]:
     """What the file calls these bands; red, green, blue for three without names, else numbers."""
     names = tuple(raster.name_of(band) for band in bands)
     if not any(names) and len(bands) == len(RGB):

@@ -12,11 +12,11 @@ import numpy.typing as npt
 Kind = Literal["max_probability", "margin", "entropy"]
 Floats = npt.NDArray[np.floating[Any]]
 
-FULL, NODATA = 254, 255
+MAX_CONFIDENCE, NODATA = 254, 255
 ROWS = 16  # rows at a time: K planes of a strip fit a core's cache
 
 
-def quantised(probabilities: Floats, kind: Kind) -> npt.NDArray[np.uint8]:
+def quantise_confidence(probabilities: Floats, kind: Kind) -> npt.NDArray[np.uint8]:
     """Bytes (H, W) of probabilities (K, H, W).
 
     max_probability: of the label. margin: less that of the next likely class. entropy:
@@ -26,7 +26,7 @@ def quantised(probabilities: Floats, kind: Kind) -> npt.NDArray[np.uint8]:
     out = np.empty(probabilities.shape[1:], np.uint8)
     for row in range(0, len(out), ROWS):
         strip = np.ascontiguousarray(probabilities[:, row : row + ROWS], np.float32)
-        out[row : row + ROWS] = np.rint(FULL * np.clip(_confidence(strip, kind), 0, 1))
+        out[row : row + ROWS] = np.rint(MAX_CONFIDENCE * np.clip(_confidence(strip, kind), 0, 1))
     return out
 
 

@@ -147,7 +147,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class TileSelection:
     """Some tiles of a grid, a bit for each: small enough to travel with every task.
 
     Attributes:

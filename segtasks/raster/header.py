@@ -21,7 +21,7 @@ class GroundControlPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Raster:
+class RasterHeader:
     """Header of a source raster.
 
     Attributes:

@@ -9,7 +9,7 @@ NODATA = 255
 ROWS = 16  # rows at a time: K planes of a strip fit a core's cache
 
 
-def most_likely(maps: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+def argmax_labels(maps: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
     """The class of the largest value per pixel; of equal ones the smallest id, as numpy's argmax.
 
     Nine times numpy's ``argmax(axis=0)``, which strides through memory pixel by pixel.

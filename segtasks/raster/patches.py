@@ -38,7 +38,7 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class PatchGrid:
     """All patches of a raster, from ``step_px`` (cell side), ``margin_px`` and the stitching.
 
     Raises:

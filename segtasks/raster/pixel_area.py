@@ -19,7 +19,7 @@ from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Affine, Raster
+from segtasks.raster.header import Affine, RasterHeader
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class PixelAreas:
         return np.asarray(x), np.asarray(y)
 
 
-def pixel_areas(raster: Raster) -> PixelAreas | None:
+def pixel_areas(raster: RasterHeader) -> PixelAreas | None:
     """The areas of a raster's pixels; ``None`` when it does not say where on earth they are."""
     if raster.crs_wkt is None or raster.transform is None:
         return None
@@ -103,7 +103,7 @@ EARTH_M = 6_371_009.0
 """Mean radius: within 0.6 % of any ellipsoid, which is enough to compare resolutions."""
 
 
-def pixel_side_m(raster: Raster) -> float | None:
+def pixel_side_m(raster: RasterHeader) -> float | None:
     """Return the side of a square as large as the raster's middle pixel, in metres.
 
     A degree is no length and a metre of EPSG:3857 only one at the equator, so the pixel's corners
@@ -129,14 +129,14 @@ def pixel_side_m(raster: Raster) -> float | None:
     return side if side > 0 else None
 
 
-def pixel_area_m2(raster: Raster) -> float | None:
+def pixel_area_m2(raster: RasterHeader) -> float | None:
     """True area of the middle pixel; ``None`` where a raster does not say where it lies."""
     areas = pixel_areas(raster)
     middle = Window(raster.height // 2, raster.width // 2, 1, 1)
     return float(areas.read(middle)[0, 0]) if areas else None
 
 
-def length_px(metres: float, raster: Raster) -> float:
+def length_px(metres: float, raster: RasterHeader) -> float:
     """A length on the ground in sides of a square pixel; as it is, where pixels have no size."""
     area = pixel_area_m2(raster)
     return metres / sqrt(area) if area else metres

@@ -20,7 +20,7 @@ from rasterio.warp import transform_bounds
 
 from segtasks.errors import SourceError
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import raster_reader
 from segtasks.storage.gdal import GDAL_ERRORS
 from segtasks.storage.raster_reader import Image, Valid
@@ -33,11 +33,11 @@ Shift = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Aligned:
+class AlignedRaster:
     """``raster`` read by windows of ``like``; ``shift`` is ``None`` where it must be warped."""
 
-    raster: Raster
-    like: Raster
+    raster: RasterHeader
+    like: RasterHeader
     shift: Shift | None
 
     def read(self, bands: tuple[int, ...], window: Window) -> tuple[Image, Valid]:
@@ -70,7 +70,7 @@ class Aligned:
         return image, valid
 
 
-def align(raster: Raster, like: Raster) -> Aligned:
+def align(raster: RasterHeader, like: RasterHeader) -> AlignedRaster:
     """Place ``raster`` on the grid of ``like``: by geotransforms when both have one, else by size.
 
     Raises:
@@ -79,27 +79,27 @@ def align(raster: Raster, like: Raster) -> Aligned:
     """
     if raster.transform is None or like.transform is None:
         _require_one_size(raster, like)
-        return Aligned(raster, like, (0, 0))
+        return AlignedRaster(raster, like, (0, 0))
     if (raster.crs_wkt is None) != (like.crs_wkt is None):
         _require_one_grid(raster, like)
-        return Aligned(raster, like, (0, 0))
+        return AlignedRaster(raster, like, (0, 0))
     require_overlap(raster.url, _footprint(raster, like), like)
-    return Aligned(raster, like, _shift(raster, like) if is_one_crs(raster, like) else None)
+    return AlignedRaster(raster, like, _shift(raster, like) if is_one_crs(raster, like) else None)
 
 
-def extent(raster: Raster) -> Window:
+def extent(raster: RasterHeader) -> Window:
     """All of a raster."""
     return Window(0, 0, raster.height, raster.width)
 
 
-def is_one_crs(raster: Raster, like: Raster) -> bool:
+def is_one_crs(raster: RasterHeader, like: RasterHeader) -> bool:
     """Whether two rasters are in one CRS, however it is spelt."""
     if raster.crs_wkt == like.crs_wkt or raster.crs_wkt is None or like.crs_wkt is None:
         return raster.crs_wkt == like.crs_wkt
     return bool(CRS.from_wkt(raster.crs_wkt) == CRS.from_wkt(like.crs_wkt))
 
 
-def require_overlap(url: str, footprint: Window, like: Raster) -> None:
+def require_overlap(url: str, footprint: Window, like: RasterHeader) -> None:
     """Refuse what lies beside ``like``; ``footprint`` is in its pixels.
 
     Raises:
@@ -114,7 +114,7 @@ def require_overlap(url: str, footprint: Window, like: Raster) -> None:
 
 
 def footprint_of(
-    bounds: tuple[float, float, float, float], crs_wkt: str | None, like: Raster
+    bounds: tuple[float, float, float, float], crs_wkt: str | None, like: RasterHeader
 ) -> Window:
     """The pixels of ``like`` that a box (left, bottom, right, top) in another CRS touches.
 
@@ -153,13 +153,13 @@ def reprojected(
     return left, bottom, right, top
 
 
-def _footprint(raster: Raster, like: Raster) -> Window:
+def _footprint(raster: RasterHeader, like: RasterHeader) -> Window:
     affine = Affine(*(raster.transform or Affine.identity()))
     bounds = array_bounds(raster.height, raster.width, affine)
     return footprint_of(bounds, raster.crs_wkt, like)
 
 
-def _shift(raster: Raster, like: Raster) -> Shift | None:
+def _shift(raster: RasterHeader, like: RasterHeader) -> Shift | None:
     """Whole pixels from ``like`` to ``raster``, to the nearest; ``None``: pixel sizes differ."""
     step = ~Affine(*(raster.transform or ())) @ Affine(*(like.transform or ()))
     drift = np.abs([step.a - 1, step.b, step.d, step.e - 1])
@@ -168,7 +168,7 @@ def _shift(raster: Raster, like: Raster) -> Shift | None:
     return round(step.f), round(step.c)
 
 
-def _warped(dataset: DatasetReader, like: Raster) -> WarpedVRT:
+def _warped(dataset: DatasetReader, like: RasterHeader) -> WarpedVRT:
     """The dataset on the grid of ``like``; where it covers nothing is transparent."""
     return WarpedVRT(
         dataset,
@@ -181,7 +181,7 @@ def _warped(dataset: DatasetReader, like: Raster) -> WarpedVRT:
     )
 
 
-def _require_one_size(raster: Raster, like: Raster) -> None:
+def _require_one_size(raster: RasterHeader, like: RasterHeader) -> None:
     if (raster.height, raster.width) != (like.height, like.width):
         bare = raster if raster.transform is None else like
         raise SourceError(
@@ -191,7 +191,7 @@ def _require_one_size(raster: Raster, like: Raster) -> None:
         )
 
 
-def _require_one_grid(raster: Raster, like: Raster) -> None:
+def _require_one_grid(raster: RasterHeader, like: RasterHeader) -> None:
     is_same = (raster.height, raster.width) == (like.height, like.width)
     if not is_same or _shift(raster, like) != (0, 0):
         bare, other = (raster, like) if raster.crs_wkt is None else (like, raster)

@@ -17,8 +17,8 @@ from rasterio import Affine
 from rasterio.features import rasterize
 
 from segtasks.errors import JobError
-from segtasks.raster.grid import Grid, Selection, Tile, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.grid import Grid, Tile, TileSelection, Window
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import aoi_geometry, object_store, vector_reader
 from segtasks.storage.aoi_geometry import shortened
 from segtasks.storage.raster_reader import Valid
@@ -67,16 +67,16 @@ class Area:
         ids = [1] * len(shapes)
         return vector_reader.burn(shapes, ids, window, fill=0, all_touched=False) > 0
 
-    def tiles(self, grid: Grid) -> Selection:
+    def tiles(self, grid: Grid) -> TileSelection:
         """The tiles that hold a pixel of the area."""
         if not self.polygons:
-            return Selection.of(grid, ())
+            return TileSelection.of(grid, ())
         crossed = self._touched(grid, "MultiLineString", list(chain(*self.polygons)))
         touched = self._touched(grid, "MultiPolygon", list(self.polygons))
         # A tile that no outline crosses need not be drawn pixel by pixel.
         tiles = (Tile(row, col) for row, col in np.argwhere(touched | crossed).tolist())
         found = (tile for tile in tiles if not crossed[tile] or self.inside(grid.core(tile)).any())
-        return Selection.of(grid, found)
+        return TileSelection.of(grid, found)
 
     def _touched(self, grid: Grid, kind: str, coordinates: list[Any]) -> Valid:
         """The tiles (rows, columns) that polygons or their outlines touch."""
@@ -87,7 +87,7 @@ class Area:
         return found
 
 
-def describe(aoi: str, crs: str | None, raster: Raster) -> Area:
+def describe(aoi: str, crs: str | None, raster: RasterHeader) -> Area:
     """The area that a job names, over ``raster``.
 
     Raises:

@@ -19,7 +19,7 @@ from rasterio.transform import array_bounds
 from rasterio.warp import transform, transform_bounds
 
 from segtasks.errors import JobError
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import vector_reader
 from segtasks.storage.gdal import GDAL_ERRORS
 
@@ -37,7 +37,7 @@ Points = npt.NDArray[np.float64]
 """(n, 2): x, y."""
 
 
-def in_pixels(aoi: str, crs: str | None, raster: Raster) -> Iterator[list[list[list[float]]]]:
+def in_pixels(aoi: str, crs: str | None, raster: RasterHeader) -> Iterator[list[list[list[float]]]]:
     """Each polygon as its outer ring and its holes, (col, row).
 
     Raises:
@@ -61,7 +61,7 @@ def shortened(aoi: str) -> str:
     return aoi if len(aoi) <= SHOWN else f"{aoi[:SHOWN]}…"
 
 
-def _shapes(aoi: str, raster: Raster) -> tuple[Sequence[Any], CRS | None]:
+def _shapes(aoi: str, raster: RasterHeader) -> tuple[Sequence[Any], CRS | None]:
     """Valid shapes and their CRS, unless a job says another."""
     if BOX.fullmatch(aoi):
         return [_box(aoi)], _own(raster)
@@ -77,7 +77,7 @@ def _shapes(aoi: str, raster: Raster) -> tuple[Sequence[Any], CRS | None]:
     )
 
 
-def _own(raster: Raster) -> CRS | None:
+def _own(raster: RasterHeader) -> CRS | None:
     return CRS.from_wkt(raster.crs_wkt) if raster.crs_wkt else None
 
 
@@ -120,7 +120,7 @@ def _crs(text: str) -> CRS:
         raise JobError(f"aoi_crs {text}: unknown ({reason}); give one such as EPSG:4326") from None
 
 
-def _require_place(aoi: str, source: CRS | None, target: CRS | None, raster: Raster) -> None:
+def _require_place(aoi: str, source: CRS | None, target: CRS | None, raster: RasterHeader) -> None:
     """Refuse what cannot be laid over the raster."""
     name = f"aoi {shortened(aoi)}"
     if raster.transform is None and (source or target or raster.gcps or raster.rpcs):
@@ -137,7 +137,7 @@ def _require_place(aoi: str, source: CRS | None, target: CRS | None, raster: Ras
         raise JobError(f"{name}: does not say its CRS; give --aoi-crs")
 
 
-def _near(shapes: Sequence[Any], source: CRS | None, raster: Raster) -> list[Any]:
+def _near(shapes: Sequence[Any], source: CRS | None, raster: RasterHeader) -> list[Any]:
     """What of the shapes is near the raster: another CRS may have no coordinates far away."""
     bounds = array_bounds(raster.height, raster.width, Affine(*(raster.transform or ())))
     try:

@@ -26,7 +26,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, gdal_path
 
 BLOCK_PX = 512
@@ -90,9 +90,9 @@ Band = Legend | Scale
 
 
 @contextmanager
-def made(
+def write_cog(
     url: str,
-    raster: Raster,
+    raster: RasterHeader,
     band: Band,
     tags: Mapping[str, str],
     parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
@@ -125,7 +125,7 @@ def made(
 
 def _write_plain(
     path: Path,
-    raster: Raster,
+    raster: RasterHeader,
     band: Band,
     tags: Mapping[str, str],
     parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
@@ -139,7 +139,7 @@ def _write_plain(
             dataset.write(data, 1, window=area)
 
 
-def _profile(raster: Raster) -> dict[str, Any]:
+def _profile(raster: RasterHeader) -> dict[str, Any]:
     return {
         "driver": "GTiff",
         "height": raster.height,
@@ -156,7 +156,7 @@ def _profile(raster: Raster) -> dict[str, Any]:
     }
 
 
-def _place(dataset: Any, raster: Raster) -> None:  # noqa: ANN401 - rasterio ships no types
+def _place(dataset: Any, raster: RasterHeader) -> None:  # noqa: ANN401 - rasterio ships no types
     dataset.update_tags(ns="RPC", **dict(raster.rpcs))
     if raster.gcps:
         points = [RasterioGcp(p.row, p.col, p.x, p.y, p.z) for p in raster.gcps]
@@ -182,7 +182,7 @@ def _write_cog(plain: Path, cog: Path, creation: Mapping[str, str]) -> None:
     )
 
 
-def _check(cog: Path, raster: Raster, tags: Mapping[str, str]) -> None:
+def _check(cog: Path, raster: RasterHeader, tags: Mapping[str, str]) -> None:
     """Read the file's layout and last block back: a truncated file fails here."""
     with rasterio.open(cog) as dataset:
         shape, kept = dataset.shape, dataset.tags()
@@ -229,7 +229,7 @@ ReadMask = Callable[[Window], npt.NDArray[np.uint8]]
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[ReadMask]:
+def open_masks(path: Path) -> Iterator[ReadMask]:
     """What reads a window (h, w) of the file's first band, within its bounds."""
     with rasterio.Env(**gdal_options()), rasterio.open(path) as dataset:
 

@@ -9,7 +9,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 
 from segtasks.errors import SourceError
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import object_store
 from segtasks.storage.gdal import gdal_options, gdal_path, reason
 
@@ -18,7 +18,7 @@ VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only 
 _threads = threading.local()
 
 
-def opened(raster: Raster) -> DatasetReader:
+def opened(raster: RasterHeader) -> DatasetReader:
     """The very dataset that was described.
 
     Raises:
@@ -28,14 +28,14 @@ def opened(raster: Raster) -> DatasetReader:
     if key in datasets:
         datasets.move_to_end(key)
         return datasets[key]
-    dataset = open_anew(raster.url)
+    dataset = reopen(raster.url)
     if identity(dataset, raster.url) != raster.identity:
         raise SourceError(f"{raster.url}: has changed since this job began; run the job again")
     keep(raster, dataset)
     return dataset
 
 
-def keep(raster: Raster, dataset: DatasetReader) -> None:
+def keep(raster: RasterHeader, dataset: DatasetReader) -> None:
     """Keep a dataset open for `opened`; the one unused for longest is closed."""
     datasets = _kept()
     datasets[raster.url, raster.identity] = dataset
@@ -50,7 +50,7 @@ def forget(url: str) -> None:
         datasets.pop(key).close()
 
 
-def open_anew(url: str) -> DatasetReader:
+def reopen(url: str) -> DatasetReader:
     """Open a raster.
 
     Raises:

@@ -23,8 +23,8 @@ from rasterio.enums import ColorInterp, Compression, MaskFlags
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from segtasks.raster.grid import Grid, Selection, Tile, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.grid import Grid, Tile, TileSelection, Window
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import raster_reader
 from segtasks.storage.gdal import gdal_options, gdal_path
 from segtasks.storage.raster_reader import Valid
@@ -36,22 +36,22 @@ AROUND_PX = 2
 """Of the overview: sizes are rounded, level upon level."""
 
 
-def empty_tiles(raster: Raster, grid: Grid) -> Selection:
+def empty_tiles(raster: RasterHeader, grid: Grid) -> TileSelection:
     """The tiles of ``grid`` that are proven to be without data.
 
     Raises:
         SourceError: the index or an overview cannot be read.
     """
     if raster.palette:
-        return Selection.of(grid, ())
+        return TileSelection.of(grid, ())
     with raster_reader.reading(raster, grid.raster) as dataset:
         if dataset.driver != "GTiff":
-            return Selection.of(grid, ())
+            return TileSelection.of(grid, ())
         found = set(_sparse(dataset, grid))
         level = _proving_level(dataset)
     if level is not None:
         found |= set(_empty_in_overview(raster, grid, level))
-    return Selection.of(grid, found)
+    return TileSelection.of(grid, found)
 
 
 def _sparse(dataset: DatasetReader, grid: Grid) -> Iterator[Tile]:
@@ -120,7 +120,7 @@ def _is_average(dataset: DatasetReader, level: int) -> bool:
     return set(tags) == {"AVERAGE"}
 
 
-def _empty_in_overview(raster: Raster, grid: Grid, level: int) -> Iterator[Tile]:
+def _empty_in_overview(raster: RasterHeader, grid: Grid, level: int) -> Iterator[Tile]:
     with (
         rasterio.Env(**gdal_options()),
         rasterio.open(gdal_path(raster.url), overview_level=level) as overview,

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 from rasterio.warp import transform
 
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage.gdal import GDAL_ERRORS
 
 Geometry = dict[str, Any]
@@ -24,7 +24,7 @@ HALF_TURN = 180.0
 _LONGITUDE_LATITUDE = CRS.from_user_input("OGC:CRS84")
 
 
-def footprint(raster: Raster) -> Geometry | None:
+def footprint(raster: RasterHeader) -> Geometry | None:
     """The outline as a GeoJSON Polygon, or a MultiPolygon where it crosses the antimeridian.
 
     Rings run counterclockwise (RFC 7946, 3.1.6) and are cut at 180 degrees (3.1.9). ``None`` where
@@ -47,13 +47,13 @@ def footprint(raster: Raster) -> Geometry | None:
     return {"type": "MultiPolygon", "coordinates": parts}
 
 
-def crs_code(raster: Raster) -> str | None:
+def crs_code(raster: RasterHeader) -> str | None:
     """AUTHORITY:CODE of the CRS, if it has one."""
     named = CRS.from_wkt(raster.crs_wkt).to_authority() if raster.crs_wkt else None
     return ":".join(named) if named else None
 
 
-def _affine(raster: Raster) -> Affine | None:
+def _affine(raster: RasterHeader) -> Affine | None:
     """From pixels to the map; of control points the one that fits them best."""
     if raster.transform:
         return Affine(*raster.transform)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from segtasks.config.legend import ClassEntry, LabelRules
 from segtasks.errors import JobError, SourceError
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import raster_reader, vector_reader
-from segtasks.storage.align import Aligned, align
+from segtasks.storage.align import AlignedRaster, align
 from segtasks.storage.vector_reader import Vectors
 
 ClassIds = NDArray[np.uint8]
@@ -48,7 +48,7 @@ class Labels(Protocol):
 
 def open_labels(
     url: str,
-    like: Raster,
+    like: RasterHeader,
     legend: Sequence[ClassEntry],
     rules: LabelRules | None = None,
     *,
@@ -79,7 +79,7 @@ def open_labels(
     return IdLabels(source, len(legend), ignore)
 
 
-def class_raster(url: str) -> Raster:
+def class_raster(url: str) -> RasterHeader:
     """Describe a raster of class ids: its one band, not the colours of its palette.
 
     Raises:
@@ -88,7 +88,7 @@ def class_raster(url: str) -> Raster:
     return _as_ids(raster_reader.describe(url))
 
 
-def holds_colours(raster: Raster, legend: Sequence[ClassEntry]) -> bool:
+def holds_colours(raster: RasterHeader, legend: Sequence[ClassEntry]) -> bool:
     """Whether a raster's values are colours of the legend, not ids.
 
     Three bands of bytes are. A palette is when a class's colour stands in it, but not at the
@@ -140,7 +140,7 @@ def ids_by_value(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) -
     return dict(sorted(ids.items()))
 
 
-def _as_ids(raster: Raster) -> Raster:
+def _as_ids(raster: RasterHeader) -> RasterHeader:
     if raster.palette is None and len(raster.bands) > 1:
         raise SourceError(
             f"{raster.url}: labels have {len(raster.bands)} bands of {raster.dtype}; give one band "
@@ -152,7 +152,7 @@ def _as_ids(raster: Raster) -> Raster:
 
 
 def _open_vectors(
-    url: str, like: Raster, legend: Sequence[ClassEntry], rules: LabelRules, ignore: int
+    url: str, like: RasterHeader, legend: Sequence[ClassEntry], rules: LabelRules, ignore: int
 ) -> "VectorLabels":
     layer = vector_reader.describe(url)
     column = rules.label_column
@@ -177,7 +177,7 @@ def _number(color: str) -> int:
 class IdLabels:
     """A raster whose values are class ids 0 … ``classes`` - 1, or ``ignore``."""
 
-    source: Aligned
+    source: AlignedRaster
     classes: int
     ignore: int
 
@@ -206,7 +206,7 @@ class IdLabels:
 class ValueLabels:
     """A raster whose values stand for classes; ``ids`` by value, in rising order."""
 
-    source: Aligned
+    source: AlignedRaster
     ids: Mapping[int, int]
     ignore: int
 
@@ -233,7 +233,7 @@ class ValueLabels:
 class ColourLabels:
     """A raster whose colours are the legend's; ``ids`` by colour, 0xRRGGBB, in rising order."""
 
-    source: Aligned
+    source: AlignedRaster
     ids: Mapping[int, int]
     ignore: int
 
@@ -262,7 +262,7 @@ class VectorLabels:
     """Features burnt on the grid of ``like``; of several over one pixel the last in the file."""
 
     source: Vectors
-    like: Raster
+    like: RasterHeader
     names: Sequence[str]
     rules: LabelRules
     ignore: int

@@ -5,14 +5,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.storage.object_store import (
     filesystem,
     identity,
     is_remote,
     local_path,
     replacing,
-    told,
+    translate_errors,
 )
 
 
@@ -20,14 +20,14 @@ def local_copy(url: str) -> Path:
     """A local file with the object's bytes, fetched once per machine and version."""
     if not is_remote(url):
         return local_path(url)
-    with told(url):
+    with translate_errors(url):
         return _fetched(url)
 
 
 def _fetched(url: str) -> Path:
     fs, path = filesystem(url)
     key = hashlib.sha256(f"{url};{identity(url)}".encode()).hexdigest()[:16]
-    name = public(path).rsplit("/", 1)[-1]
+    name = redact_url(path).rsplit("/", 1)[-1]
     copy = Path(tempfile.gettempdir(), f"segtasks-{os.getuid()}", key, name)
     if not copy.exists():
         with replacing(copy) as temporary:
@@ -44,7 +44,7 @@ def copy_companion(url: str, suffix: str) -> None:
         return
     local = local_copy(url)
     beside = local.with_name(f"{local.name}{suffix}")
-    with told(f"{url}{suffix}"):
+    with translate_errors(f"{url}{suffix}"):
         fs, path = filesystem(f"{url}{suffix}")
         fs.invalidate_cache()
         try:

@@ -46,7 +46,7 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     """Whatever a store answers with becomes one line that names the url and the mend."""
     try:
         yield
@@ -62,7 +62,7 @@ def told(url: str) -> Iterator[None]:
 
 def exists(url: str) -> bool:
     """Whether there is an object at ``url`` now (cached listings are not trusted)."""
-    with told(url):
+    with translate_errors(url):
         fs, path = filesystem(url)
         fs.invalidate_cache()
         return bool(fs.exists(path))
@@ -70,14 +70,14 @@ def exists(url: str) -> bool:
 
 def read_bytes(url: str) -> bytes:
     """The whole object."""
-    with told(url):
+    with translate_errors(url):
         fs, path = filesystem(url)
         return bytes(fs.cat_file(path))
 
 
 def write_bytes(url: str, data: bytes) -> None:
     """Write the object whole or not at all: a killed writer leaves nothing under the name."""
-    with told(url):
+    with translate_errors(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             with replacing(Path(path)) as temporary:
@@ -109,7 +109,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def put_file(source: Path, url: str) -> None:
     """Copy a local file to ``url``; the object appears whole or not at all."""
-    with told(url):
+    with translate_errors(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             with replacing(Path(path)) as temporary:
@@ -120,7 +120,7 @@ def put_file(source: Path, url: str) -> None:
 
 def names(prefix: str) -> set[str]:
     """Names of the objects directly under ``prefix``; empty when there is no such folder."""
-    with told(prefix):
+    with translate_errors(prefix):
         fs, path = filesystem(prefix)
         fs.invalidate_cache()
         try:
@@ -134,7 +134,7 @@ def read_many(urls: list[str]) -> list[bytes]:
     """Many small objects of one store, fetched side by side where it is remote."""
     if not urls:
         return []
-    with told(urls[0]):
+    with translate_errors(urls[0]):
         fs, _ = filesystem(urls[0])
         paths = [fs._strip_protocol(url) for url in urls]  # noqa: SLF001 - fsspec's own way
         # Not cat: it takes [ and * in names for patterns.
@@ -143,7 +143,7 @@ def read_many(urls: list[str]) -> list[bytes]:
 
 def remove_tree(prefix: str) -> None:
     """Remove everything under ``prefix``."""
-    with told(prefix):
+    with translate_errors(prefix):
         fs, path = filesystem(prefix)
         fs.invalidate_cache()
         if not fs.exists(path):
@@ -168,7 +168,7 @@ def is_same(one: str, other: str) -> bool:
 
 def identity(url: str) -> str:
     """What changes when the object changes: ETag, or size and time of modification."""
-    with told(url):
+    with translate_errors(url):
         fs, path = filesystem(url)
         fs.invalidate_cache()
         info = fs.info(path)
@@ -178,7 +178,7 @@ def identity(url: str) -> str:
 
 def size(url: str) -> int:
     """Bytes of an object."""
-    with told(url):
+    with translate_errors(url):
         fs, path = filesystem(url)
         return int(fs.size(path) or 0)
 
@@ -221,7 +221,7 @@ def _mend(url: str, error: BaseException) -> str:
 
 def find(pattern: str) -> list[str]:
     """Urls of the objects that match a glob, sorted; relative ones stay relative."""
-    with told(pattern):
+    with translate_errors(pattern):
         fs, path = filesystem(pattern)
         fs.invalidate_cache()
         found = fs.glob(path, detail=True)

@@ -21,7 +21,7 @@ from zarr.codecs import ZstdCodec
 
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import object_store
 from segtasks.storage.cog import Legend
 from segtasks.storage.workspace import GROUP, sides
@@ -38,7 +38,7 @@ warnings.filterwarnings("ignore", message="Consolidated metadata is currently no
 
 def write(
     url: str,
-    raster: Raster,
+    raster: RasterHeader,
     legend: Legend,
     shard_px: int,
     attributes: Attributes,
@@ -95,7 +95,7 @@ def _remove(url: str) -> None:
     object_store.remove_tree(url)
 
 
-def _create(url: str, raster: Raster, classes: int, shard_px: int) -> zarr.Array[Any]:
+def _create(url: str, raster: RasterHeader, classes: int, shard_px: int) -> zarr.Array[Any]:
     chunk, shard = sides(shard_px, (raster.height, raster.width))
     return zarr.create_array(
         # Not by name in the group: that would write the group's metadata now.
@@ -117,7 +117,7 @@ def _create(url: str, raster: Raster, classes: int, shard_px: int) -> zarr.Array
     )
 
 
-def _add_coordinates(url: str, raster: Raster, legend: Legend) -> None:
+def _add_coordinates(url: str, raster: RasterHeader, legend: Legend) -> None:
     ids = np.array([i for i, _, _ in legend.entries], np.uint8)
     _add(url, "class", ids, _class_attributes(legend))
     for name, values in _centres(raster).items():
@@ -148,7 +148,7 @@ def _class_attributes(legend: Legend) -> Attributes:
     }
 
 
-def _centres(raster: Raster) -> dict[str, npt.NDArray[Any]]:
+def _centres(raster: RasterHeader) -> dict[str, npt.NDArray[Any]]:
     """Of rotated grids and those that control points place, a row has no y of its own."""
     if raster.transform is None or raster.transform[1] or raster.transform[3]:
         return {}
@@ -157,7 +157,7 @@ def _centres(raster: Raster) -> dict[str, npt.NDArray[Any]]:
     return {"y": f + e * rows, "x": c + a * cols}
 
 
-def _mapping_attributes(raster: Raster) -> Attributes:
+def _mapping_attributes(raster: RasterHeader) -> Attributes:
     """What rioxarray reads, and GDAL; of a raster without a CRS the GeoTransform alone."""
     found: dict[str, Any] = {}
     if raster.crs_wkt:

@@ -17,10 +17,10 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from segtasks.errors import SourceError, public
-from segtasks.raster.band_names import COLOURS, RGB, spelt
+from segtasks.errors import SourceError, redact_url
+from segtasks.raster.band_names import COLOURS, RGB, canonical_band_name
 from segtasks.raster.grid import Window
-from segtasks.raster.header import GroundControlPoint, Raster
+from segtasks.raster.header import GroundControlPoint, RasterHeader
 from segtasks.storage import dataset_cache, object_store
 from segtasks.storage.dataset_cache import identity
 from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, reason
@@ -29,20 +29,20 @@ Image = npt.NDArray[Any]
 Valid = npt.NDArray[np.bool_]
 
 
-def describe(url: str) -> Raster:
+def describe(url: str) -> RasterHeader:
     """Read the header.
 
     Raises:
         SourceError: missing, unreadable, without bands, or complex.
     """
-    dataset = dataset_cache.open_anew(url)
+    dataset = dataset_cache.reopen(url)
     with rasterio.Env(**gdal_options()):
         raster = header(dataset, url)
     dataset_cache.keep(raster, dataset)
     return raster
 
 
-def read(raster: Raster, bands: tuple[int, ...], window: Window) -> tuple[Image, Valid]:
+def read(raster: RasterHeader, bands: tuple[int, ...], window: Window) -> tuple[Image, Valid]:
     """Read a window.
 
     Returns:
@@ -56,7 +56,7 @@ def read(raster: Raster, bands: tuple[int, ...], window: Window) -> tuple[Image,
         return pixels(dataset, raster, bands, window)
 
 
-def read_valid(raster: Raster, bands: tuple[int, ...], window: Window) -> Valid:
+def read_valid(raster: RasterHeader, bands: tuple[int, ...], window: Window) -> Valid:
     """Where a window is valid (h, w), without its pixels: those of JPEG need not be decoded.
 
     Bands of floats are read nonetheless, since they may not be finite.
@@ -85,7 +85,7 @@ class Blocks:
         return rows * self.height * cols * self.width
 
 
-def blocks(raster: Raster) -> Blocks:
+def blocks(raster: RasterHeader) -> Blocks:
     """How the file stores full resolution; a VRT's own bytes say nothing, its pixels' count.
 
     Raises:
@@ -101,7 +101,7 @@ def blocks(raster: Raster) -> Blocks:
 
 
 @contextmanager
-def reading(raster: Raster, window: Window) -> Iterator[DatasetReader]:
+def reading(raster: RasterHeader, window: Window) -> Iterator[DatasetReader]:
     """The raster's dataset while a window is read; GDAL's errors become one line.
 
     Raises:
@@ -120,7 +120,7 @@ def reading(raster: Raster, window: Window) -> Iterator[DatasetReader]:
 
 
 def pixels(
-    dataset: DatasetReader, raster: Raster, bands: tuple[int, ...], window: Window
+    dataset: DatasetReader, raster: RasterHeader, bands: tuple[int, ...], window: Window
 ) -> tuple[Image, Valid]:
     """What `read` returns, of the raster's own dataset or of a warped one over it."""
     area = _area(window)
@@ -137,7 +137,9 @@ def _area(window: Window) -> RasterioWindow:
     return RasterioWindow(window.col, window.row, window.width, window.height)
 
 
-def sample(raster: Raster, bands: tuple[int, ...], *, side: int = 5, size_px: int = 256) -> Image:
+def sample(
+    raster: RasterHeader, bands: tuple[int, ...], *, side: int = 5, size_px: int = 256
+) -> Image:
     """Valid pixels (N, C) of ``side`` x ``side`` windows spread evenly over the raster."""
     rows = np.linspace(0, max(0, raster.height - size_px), side).astype(int)
     cols = np.linspace(0, max(0, raster.width - size_px), side).astype(int)
@@ -173,14 +175,14 @@ def _read_bands(
 
 
 def _expand(
-    index: Image, bands: tuple[int, ...], valid: Valid, raster: Raster
+    index: Image, bands: tuple[int, ...], valid: Valid, raster: RasterHeader
 ) -> tuple[Image, Valid]:
     table = np.array(raster.palette, np.uint8)[index]  # (h, w, RGBA)
     channels = [band - 1 for band in bands]
     return np.moveaxis(table[..., channels], -1, 0), valid & (table[..., 3] > 0)
 
 
-def header(dataset: DatasetReader, url: str) -> Raster:
+def header(dataset: DatasetReader, url: str) -> RasterHeader:
     """What is known of an open dataset.
 
     Raises:
@@ -189,7 +191,7 @@ def header(dataset: DatasetReader, url: str) -> Raster:
     if dataset.count == 0:
         raise SourceError(f"{url}: has no bands{_subdatasets(dataset)}")
     palette = _palette(dataset)
-    raster = Raster(
+    raster = RasterHeader(
         url=url,
         identity=identity(dataset, url),
         height=dataset.height,
@@ -222,7 +224,7 @@ def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
 
 
 def _name(said: str, colour: str) -> str:
-    return said if spelt(said) in COLOURS or colour not in COLOURS else colour
+    return said if canonical_band_name(said) in COLOURS or colour not in COLOURS else colour
 
 
 def _common_dtype(dataset: DatasetReader) -> str:
@@ -273,7 +275,9 @@ def _dated(dataset: DatasetReader) -> str | None:
 def _warnings(dataset: DatasetReader, url: str) -> tuple[str, ...]:
     if _crs_wkt(dataset) or dataset.tags(ns="RPC"):
         return ()
-    return (f"{public(url)}: has no coordinate reference system; the mask will have none either",)
+    return (
+        f"{redact_url(url)}: has no coordinate reference system; the mask will have none either",
+    )
 
 
 def _subdatasets(dataset: DatasetReader) -> str:

@@ -20,9 +20,9 @@ from rasterio import Affine
 from rasterio.features import rasterize
 from rasterio.transform import array_bounds
 
-from segtasks.errors import SourceError, public
+from segtasks.errors import SourceError, redact_url
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import local_copy, object_store
 from segtasks.storage.align import footprint_of, reprojected, require_overlap
 
@@ -63,7 +63,7 @@ class Features:
 
 def is_vector(url: str) -> bool:
     """Whether ``url`` has the suffix of a vector file."""
-    return PurePosixPath(public(url.partition(LAYER)[0])).suffix.lower() in SUFFIXES
+    return PurePosixPath(redact_url(url.partition(LAYER)[0])).suffix.lower() in SUFFIXES
 
 
 def describe(url: str) -> Vectors:
@@ -86,7 +86,7 @@ def describe(url: str) -> Vectors:
     return Vectors(url, path, layer, identity, names, _wkt(crs), _box(bounds))
 
 
-def require_place(vectors: Vectors, like: Raster) -> None:
+def require_place(vectors: Vectors, like: RasterHeader) -> None:
     """Refuse a layer that cannot be laid over ``like``, or lies beside it.
 
     Raises:
@@ -107,7 +107,7 @@ def require_place(vectors: Vectors, like: Raster) -> None:
         require_overlap(vectors.url, footprint_of(vectors.bounds, vectors.crs_wkt, like), like)
 
 
-def features(vectors: Vectors, like: Raster, window: Window, column: str | None) -> Features:
+def features(vectors: Vectors, like: RasterHeader, window: Window, column: str | None) -> Features:
     """The features that may touch a window of ``like``, in file order.
 
     Raises:
@@ -160,7 +160,7 @@ def _values(frame: Any, column: str | None) -> list[Any]:  # noqa: ANN401 - a Ge
     return list(values.where(values.notna(), None))
 
 
-def _search_box(vectors: Vectors, like: Raster, window: Window) -> Box:
+def _search_box(vectors: Vectors, like: RasterHeader, window: Window) -> Box:
     around = window.grow(MARGIN_PX)
     place = Affine(*(like.transform or ())) @ Affine.translation(around.col, around.row)
     bounds = array_bounds(around.height, around.width, place)

@@ -131,7 +131,7 @@ def write(url: str, name: str, window: Window, data: npt.NDArray[Any]) -> None:
         ) from error
 
 
-def forget() -> None:
+def drop_cached_arrays() -> None:
     """Drop cached handles, after a workspace was removed or created anew."""
     _opened.cache_clear()
 
@@ -169,7 +169,7 @@ def clear(url: str) -> None:
         if name in there:
             object_store.remove_tree(f"{url}/{name}")
     object_store.remove_empty_folder(url)
-    forget()
+    drop_cached_arrays()
 
 
 def _is_ours(url: str) -> bool:

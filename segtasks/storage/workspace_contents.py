@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 from segtasks.config.legend import ClassEntry
-from segtasks.errors import WorkspaceError, public
-from segtasks.raster.header import Raster
+from segtasks.errors import WorkspaceError, redact_url
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.stretch import Stretch
 from segtasks.storage import workspace
 
@@ -17,7 +17,7 @@ KEY = "contents"
 """In the manifest."""
 
 
-class Contents(Part):
+class Contents(ConfigModel):
     """Of the arrays' pixels: where on earth, which classes, how raw values become colours.
 
     Attributes:
@@ -26,7 +26,7 @@ class Contents(Part):
         colours: what makes raw values of the image 0..255 for the CRF.
     """
 
-    raster: Raster
+    raster: RasterHeader
     legend: tuple[ClassEntry, ...]
     colours: Stretch
 
@@ -53,5 +53,5 @@ class Contents(Part):
 
     def entry(self) -> Mapping[str, Any]:
         """For the manifest, which serves people too: the raster's url is read by nobody."""
-        shown = replace(self.raster, url=public(self.raster.url))
+        shown = replace(self.raster, url=redact_url(self.raster.url))
         return {KEY: self.model_copy(update={"raster": shown}).model_dump(mode="json")}

@@ -14,7 +14,7 @@ from segtasks.networks.card import Normalisation
 from segtasks.raster.grid import Window
 from segtasks.training.distributed import Ranks
 from segtasks.training.image_pairs import Pair
-from segtasks.training.prefetch import made_ahead
+from segtasks.training.prefetch import prefetch
 
 SAMPLES, SAMPLE_PX = 2, 768
 """Tiles that the halos of a finished model are measured on, and their side."""
@@ -43,7 +43,7 @@ class Cropper:
 
     def batches(self, iterations: Iterable[int]) -> AbstractContextManager[Iterator[Crop]]:
         """This process's part of each batch, (N, C, h, w) and (N, h, w), read ahead."""
-        return made_ahead(self.part, iterations, AHEAD)
+        return prefetch(self.part, iterations, AHEAD)
 
     def part(self, iteration: int) -> Crop:
         """This process's part of the batch of an iteration."""
@@ -61,7 +61,9 @@ class Cropper:
         side = pair.side_px(self.crop_px / rng.uniform(least, greatest))
         image, labels = read_normalised(pair, _window(pair, side, rng), self.normalisation)
         crop = _resized(_padded((image, labels), side, pair.ignore), self.crop_px)
-        return relit(turned(crop, self.job.augmentation, rng), self.job.augmentation, rng)
+        return jitter_colours(
+            flip_or_rotate(crop, self.job.augmentation, rng), self.job.augmentation, rng
+        )
 
 
 def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) -> Crop:
@@ -116,7 +118,7 @@ def _resized(crop: Crop, side: int) -> Crop:
     return smooth, nearest[0, 0].long()
 
 
-def turned(crop: Crop, augmentation: Augmentation, rng: np.random.Generator) -> Crop:
+def flip_or_rotate(crop: Crop, augmentation: Augmentation, rng: np.random.Generator) -> Crop:
     """Return one of the eight flips and quarter turns (the group D4), image and labels alike."""
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     if not augmentation.turns:
@@ -125,7 +127,7 @@ def turned(crop: Crop, augmentation: Augmentation, rng: np.random.Generator) -> 
     return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
 
 
-def relit(crop: Crop, ways: Augmentation, rng: np.random.Generator) -> Crop:
+def jitter_colours(crop: Crop, ways: Augmentation, rng: np.random.Generator) -> Crop:
     """Return the crop in another light: contrast x, brightness and bands +, normalised units."""
     image, labels = crop
     contrast = 1 + rng.uniform(-ways.contrast, ways.contrast)

@@ -21,14 +21,14 @@ from segtasks.training.image_pairs import (
     require_classes,
     warn_of_absent,
 )
-from segtasks.training.init_file import donor_path
-from segtasks.training.initialise import check_order, start_normalisation
+from segtasks.training.init_file import init_path
+from segtasks.training.initialise import check_order, initial_normalisation
 from segtasks.training.recipes import Settings
 from segtasks.training.resolution import ground_resolution_m
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Pairs, and what follows from their pixels.
 
     Attributes:
@@ -48,7 +48,7 @@ class Material:
     identity: dict[str, Any]
 
 
-def make_material(job: TrainJob, settings: Settings) -> Material:
+def make_training_data(job: TrainJob, settings: Settings) -> TrainingData:
     """Open and check the pairs, and measure them.
 
     Raises:
@@ -71,10 +71,10 @@ def make_material(job: TrainJob, settings: Settings) -> Material:
         class_pixels=[pixels.tolist(), validated.tolist()],
         moments=[mean, std],
     )
-    return Material(
+    return TrainingData(
         training,
         validation,
-        start_normalisation(job, measured),
+        initial_normalisation(job, measured),
         _class_weights(job, pixels),
         ground_resolution_m(job.ground_resolution_m, [pair.image for pair in training]),
         identity,
@@ -84,7 +84,7 @@ def make_material(job: TrainJob, settings: Settings) -> Material:
 def _sha256(init: str | None) -> str | None:
     if init is None:
         return None
-    with donor_path(init).open("rb") as file:
+    with init_path(init).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -14,9 +14,9 @@ from segtasks.config.label_sources import Source
 from segtasks.config.legend import ClassEntry
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, SourceError
-from segtasks.raster.band_names import contradict, names_of
+from segtasks.raster.band_names import band_names_of, names_contradict
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import raster_reader
 from segtasks.storage.label_reader import ClassIds, Labels, open_labels
 from segtasks.storage.manifests import find_pairs
@@ -47,7 +47,7 @@ class Pair:
         scale: what a network sees the image magnified by.
     """
 
-    image: Raster
+    image: RasterHeader
     labels: Labels
     bands: tuple[int, ...]
     ignore: int
@@ -56,7 +56,7 @@ class Pair:
     @property
     def band_names(self) -> tuple[str, ...]:
         """Of the bands that are read."""
-        return names_of(self.image, self.bands)
+        return band_names_of(self.image, self.bands)
 
     @property
     def pixels_seen(self) -> float:
@@ -112,7 +112,7 @@ def check_alike(pairs: Sequence[Pair]) -> None:
                 f"{first.image.url} {len(first.bands)} of {first.image.dtype}; "
                 "set `bands`, or convert"
             )
-        if contradict(pair.band_names, first.band_names):
+        if names_contradict(pair.band_names, first.band_names):
             raise JobError(
                 f"{pair.image.url} has its bands as {', '.join(pair.band_names)}, "
                 f"{first.image.url} as {', '.join(first.band_names)}; bring them into one order "
@@ -131,7 +131,7 @@ def _open(image_url: str, labels_url: str, job: TrainJob) -> Pair:
     return Pair(image, labels, bands, job.ignore, scale)
 
 
-def _last(image: Raster) -> Window:
+def _last(image: RasterHeader) -> Window:
     """Return the window at the end of the file: what an interrupted copy lacks."""
     row, col = max(0, image.height - LAST_PX), max(0, image.width - LAST_PX)
     return Window(row, col, image.height - row, image.width - col)

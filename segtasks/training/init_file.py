@@ -9,7 +9,7 @@ from segtasks.networks.card_file import read_card
 from segtasks.storage import local_copy
 
 
-def donor_path(init: str) -> Path:
+def init_path(init: str) -> Path:
     """The local file of ``init``: a model by name, a path or a url.
 
     Raises:
@@ -21,13 +21,13 @@ def donor_path(init: str) -> Path:
     return path
 
 
-def donor_card(init: str) -> Card | None:
+def init_card(init: str) -> Card | None:
     """The card of a model file; weights from elsewhere have none.
 
     Raises:
         ModelError: there is no such file.
     """
-    path = donor_path(init)
+    path = init_path(init)
     if path.suffix != ".safetensors":
         return None
     try:

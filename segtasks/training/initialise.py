@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from segtasks.config.train_job import TrainJob
-from segtasks.errors import JobError, public
+from segtasks.errors import JobError, redact_url
 from segtasks.networks.card import Normalisation
 from segtasks.networks.importers.read_weights import read_weights
-from segtasks.networks.importers.transfer import Partial, partial
+from segtasks.networks.importers.transfer import Transfer, transfer
 from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
-from segtasks.raster.band_names import RGB, contradict
+from segtasks.raster.band_names import RGB, names_contradict
 from segtasks.training.image_pairs import Pair
-from segtasks.training.init_file import donor_card, donor_path
+from segtasks.training.init_file import init_card, init_path
 from segtasks.training.recipes import Settings
 
 _NAMED = 4
@@ -24,7 +24,7 @@ _NAMED = 4
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialNetwork:
     """A network before its first iteration.
 
     Attributes:
@@ -38,7 +38,7 @@ class Start:
     report: tuple[str, ...]
 
 
-def start_network(job: TrainJob, settings: Settings, bands: int) -> Start:
+def initialise_network(job: TrainJob, settings: Settings, bands: int) -> InitialNetwork:
     """Build the network; with ``job.init``, give it what fits of that file.
 
     Layers that do not fit, as scoring layers of another number of classes, keep their random
@@ -61,8 +61,8 @@ def start_network(job: TrainJob, settings: Settings, bands: int) -> Start:
     module.to(job.device)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # 1.6 x faster on CPUs
     if found is None:
-        return Start(module, tuple(dict(module.named_parameters())), ())
-    return Start(module, found.new, _report(job, found, bands))
+        return InitialNetwork(module, tuple(dict(module.named_parameters())), ())
+    return InitialNetwork(module, found.new, _report(job, found, bands))
 
 
 def check_order(job: TrainJob, pair: Pair) -> None:
@@ -73,25 +73,25 @@ def check_order(job: TrainJob, pair: Pair) -> None:
     Raises:
         JobError: naming both orders.
     """
-    card = donor_card(job.init) if job.init else None
+    card = init_card(job.init) if job.init else None
     theirs = card.bands if card else RGB
     first = pair.band_names[: len(theirs)]
-    if not job.init or job.bands or len(first) < len(theirs) or not contradict(first, theirs):
+    if not job.init or job.bands or len(first) < len(theirs) or not names_contradict(first, theirs):
         return
     raise JobError(
         f"{pair.image.url}: its bands are {', '.join(pair.band_names)}, those of init "
-        f"{public(job.init)} {', '.join(theirs)}; say which stand for them, e.g. --bands "
+        f"{redact_url(job.init)} {', '.join(theirs)}; say which stand for them, e.g. --bands "
         f"{','.join(map(str, pair.bands))}"
     )
 
 
-def start_normalisation(job: TrainJob, measured: Normalisation) -> Normalisation:
+def initial_normalisation(job: TrainJob, measured: Normalisation) -> Normalisation:
     """Return what the weights are used to, if the images are of that kind, else the measured one.
 
     A model file is used to its own, for the same number of bands and dtype. Weights of ImageNet are
     used to bands of mean 0 and deviation 1, which the measured one makes of any images.
     """
-    card = donor_card(job.init) if job.init else None
+    card = init_card(job.init) if job.init else None
     if card is None:
         return measured
     own = card.normalisation
@@ -99,9 +99,9 @@ def start_normalisation(job: TrainJob, measured: Normalisation) -> Normalisation
     return own if alike else measured
 
 
-def _found(job: TrainJob, settings: Settings, bands: int) -> Partial:
+def _found(job: TrainJob, settings: Settings, bands: int) -> Transfer:
     assert job.init is not None
-    return partial(
+    return transfer(
         _weights_in(job.init),
         job.init,
         network=job.network,
@@ -113,11 +113,11 @@ def _found(job: TrainJob, settings: Settings, bands: int) -> Partial:
 
 
 def _weights_in(init: str) -> Mapping[str, Any]:
-    path = donor_path(init)
-    return load(path)[0].state_dict() if donor_card(init) else read_weights(path)
+    path = init_path(init)
+    return load(path)[0].state_dict() if init_card(init) else read_weights(path)
 
 
-def _report(job: TrainJob, found: Partial, bands: int) -> tuple[str, ...]:
+def _report(job: TrainJob, found: Transfer, bands: int) -> tuple[str, ...]:
     total = f"{len(found.weights)} tensors ({found.parameters:,} parameters) taken"
     spread = [f"{key} from {count} bands to {bands}" for key, count in found.spread.items()]
     return (

@@ -23,12 +23,12 @@ from segtasks.storage import object_store
 from segtasks.training import checkpoint, curves
 from segtasks.training.checkpoint import Checkpoint
 from segtasks.training.cpu import on_threads, warn_of_emulation, with_threads
-from segtasks.training.dataset import Material, make_material
+from segtasks.training.dataset import TrainingData, make_training_data
 from segtasks.training.distributed import Ranks, joined
-from segtasks.training.initialise import start_network
+from segtasks.training.initialise import initialise_network
 from segtasks.training.model_writer import write_model
 from segtasks.training.recipes import Settings, settings_of
-from segtasks.training.trainer import OnProgress, Progress, make_course
+from segtasks.training.trainer import OnProgress, Progress, make_trainer
 
 __all__ = ["OnLine", "OnProgress", "Progress", "Result", "train"]
 
@@ -80,7 +80,7 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
 
 def _trained(job: TrainJob, on_progress: OnProgress, on_line: OnLine) -> Result:
     settings = settings_of(job)
-    material = make_material(job, settings)
+    material = make_training_data(job, settings)
     kept = Path(job.checkpoint_file)
     if job.fresh:
         kept.unlink(missing_ok=True)
@@ -96,18 +96,18 @@ def _follow(
     ranks: Ranks,
     job: TrainJob,
     settings: Settings,
-    material: Material,
+    material: TrainingData,
     on_progress: OnProgress = _nothing,
     on_line: OnLine = _nothing,
 ) -> tuple[nn.Module, Checkpoint]:
     """Train, on one of the processes, from the beginning or from the checkpoint."""
     keep_freed()
     kept = checkpoint.read(Path(job.checkpoint_file), material.identity)
-    start = start_network(job, settings, len(material.normalisation.mean))
+    start = initialise_network(job, settings, len(material.normalisation.mean))
     resumed = f"resumed    after iteration {kept.iteration}, {job.checkpoint_file}" if kept else ""
     for line in filter(None, (*settings.lines(job), *start.report, resumed)):
         on_line(line)
-    course = make_course(ranks, job, settings, material, start)
+    course = make_trainer(ranks, job, settings, material, start)
     if kept:
         course.resume(kept)
     state = kept or Checkpoint(material.identity)
@@ -116,7 +116,7 @@ def _follow(
 
 
 def _written(
-    job: TrainJob, settings: Settings, material: Material, module: nn.Module, state: Checkpoint
+    job: TrainJob, settings: Settings, material: TrainingData, module: nn.Module, state: Checkpoint
 ) -> Result:
     """The model file of the best validation, and the curves."""
     best = state.best

@@ -7,12 +7,12 @@ from torch import nn
 
 from segtasks.config.label_sources import Source
 from segtasks.config.train_job import TrainJob
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.networks.card import Card
 from segtasks.networks.model_file import make_card, save
 from segtasks.training.checkpoint import Best
 from segtasks.training.crops import sample_tiles
-from segtasks.training.dataset import Material
+from segtasks.training.dataset import TrainingData
 from segtasks.training.recipes import Settings
 
 
@@ -20,7 +20,7 @@ def write_model(
     job: TrainJob,
     settings: Settings,
     module: nn.Module,
-    material: Material,
+    material: TrainingData,
     best: Best,
 ) -> Card:
     """Write ``job.out``; return the card as written.
@@ -58,7 +58,7 @@ def _provenance(
     return {
         "sources": _listed(job.sources),
         "validation": _listed(job.validation),
-        "init": PurePath(public(job.init)).name if job.init else None,
+        "init": PurePath(redact_url(job.init)).name if job.init else None,
         "note": job.note,
         "seed": job.seed,
         "recipe": settings.recipe,
@@ -79,4 +79,4 @@ def _provenance(
 
 def _listed(sources: tuple[Source, ...]) -> str:
     """Names without folders: a model file travels, and folders are nobody's business."""
-    return ", ".join(PurePath(public(source.origin)).name for source in sources)
+    return ", ".join(PurePath(redact_url(source.origin)).name for source in sources)

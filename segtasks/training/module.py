@@ -14,7 +14,7 @@ from segtasks.networks.architectures.dilated import Dilated
 from segtasks.training.recipes import Settings
 
 
-class Learner(nn.Module):
+class TrainingModule(nn.Module):
     """Gives all the logits that have a loss.
 
     Attributes:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 Key = TypeVar("Key")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
 
 
 @contextmanager
-def made_ahead(
-    make: Callable[[Key], Made], keys: Iterable[Key], depth: int
-) -> Iterator[Iterator[Made]]:
+def prefetch(
+    make: Callable[[Key], Item], keys: Iterable[Key], depth: int
+) -> Iterator[Iterator[Item]]:
     """``make(key)`` for each key, in order; ``depth`` of them wait at most.
 
     What ``make`` raises is raised where its result would have come. Nothing more is made after the
@@ -27,9 +27,9 @@ def made_ahead(
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, make: Callable[[Key], Made], keys: Iterable[Key], depth: int
-) -> Iterator[Made]:
-    waiting: deque[Future[Made]] = deque()
+    pool: ThreadPoolExecutor, make: Callable[[Key], Item], keys: Iterable[Key], depth: int
+) -> Iterator[Item]:
+    waiting: deque[Future[Item]] = deque()
     for key in keys:
         waiting.append(pool.submit(make, key))
         if len(waiting) > depth:

@@ -13,9 +13,9 @@ from segtasks.config.train_job import Policy, TrainJob
 from segtasks.config.train_job import Recipe as RecipeName
 from segtasks.errors import JobError
 from segtasks.networks.card import Card
-from segtasks.networks.network_spec import NetworkEntry, Option
-from segtasks.networks.registry import entry
-from segtasks.training.init_file import donor_card
+from segtasks.networks.network_spec import NetworkSpec, Option
+from segtasks.networks.registry import spec
+from segtasks.training.init_file import init_card
 
 WHOLE_IMAGE_PX = 512
 """Crops where the paper took whole images: PASCAL VOC's have 500 px at most."""
@@ -95,7 +95,7 @@ def settings_of(job: TrainJob) -> Settings:
         ModelError: the network is unknown, or there is no file ``init``.
         JobError: parts of a batch would not be of one size.
     """
-    found, card = entry(job.network), donor_card(job.init) if job.init else None
+    found, card = spec(job.network), init_card(job.init) if job.init else None
     name = job.recipe or _usual(job, card)
     open_fields = {field.name for field in fields(Settings)} & TrainJob.model_fields.keys()
     said = {key: getattr(job, key) for key in open_fields if getattr(job, key) is not None}
@@ -115,7 +115,7 @@ def _usual(job: TrainJob, card: Card | None) -> RecipeName:
     return known.get(own, "paper" if job.init else "scratch")
 
 
-def _paper(found: NetworkEntry) -> dict[str, Any]:
+def _paper(found: NetworkSpec) -> dict[str, Any]:
     recipe = found.recipe
     return {
         "source": recipe.source,
@@ -136,7 +136,7 @@ def _paper(found: NetworkEntry) -> dict[str, Any]:
     }
 
 
-def _scratch(found: NetworkEntry) -> dict[str, Any]:
+def _scratch(found: NetworkSpec) -> dict[str, Any]:
     """Ours; an auxiliary head weighs what its paper says."""
     return {
         **_paper(found),
@@ -156,7 +156,7 @@ def _scratch(found: NetworkEntry) -> dict[str, Any]:
 
 
 def _variant(
-    job: TrainJob, card: Card | None, found: NetworkEntry, name: RecipeName
+    job: TrainJob, card: Card | None, found: NetworkSpec, name: RecipeName
 ) -> dict[str, Option]:
     """Options nobody gave: init's, if it is the same network; else those that train well."""
     if card and card.network == job.network:

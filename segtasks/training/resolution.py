@@ -5,7 +5,7 @@ from fractions import Fraction
 from statistics import median
 
 from segtasks.errors import JobError
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 
 AS_IT_IS = 0.02
@@ -16,7 +16,7 @@ ALIKE = 1.5
 FINEST = 20
 
 
-def magnification(image: Raster, ground_resolution_m: float | None) -> Fraction:
+def magnification(image: RasterHeader, ground_resolution_m: float | None) -> Fraction:
     """Return what an image is scaled by to have pixels of ``ground_resolution_m``.
 
     1 where either is not known, or they are within 2 %.
@@ -36,7 +36,7 @@ def magnification(image: Raster, ground_resolution_m: float | None) -> Fraction:
     return Fraction(1) if abs(scale - 1) <= AS_IT_IS else scale
 
 
-def ground_resolution_m(asked: float | None, images: Sequence[Raster]) -> float | None:
+def ground_resolution_m(asked: float | None, images: Sequence[RasterHeader]) -> float | None:
     """Return the pixels' side a network has learnt from: as ``asked``, or the images' own.
 
     ``None`` where no image knows its own or they are more than 1.5 times apart.

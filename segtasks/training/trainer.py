@@ -17,10 +17,10 @@ from segtasks.evaluation.metrics import Scores
 from segtasks.training import checkpoint
 from segtasks.training.checkpoint import Checkpoint, Step
 from segtasks.training.crops import Cropper
-from segtasks.training.dataset import Material
+from segtasks.training.dataset import TrainingData
 from segtasks.training.distributed import Ranks
-from segtasks.training.initialise import Start
-from segtasks.training.module import Learner
+from segtasks.training.initialise import InitialNetwork
+from segtasks.training.module import TrainingModule
 from segtasks.training.optimisation import Stepper, optimizer_of
 from segtasks.training.recipes import Settings
 from segtasks.training.validation import evaluate_network
@@ -42,7 +42,7 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Course:
+class Trainer:
     """Training of one network.
 
     Attributes:
@@ -57,7 +57,7 @@ class Course:
     ranks: Ranks
     job: TrainJob
     settings: Settings
-    material: Material
+    material: TrainingData
     module: nn.Module
     stepper: Stepper
 
@@ -129,11 +129,11 @@ class Course:
         return Scores(self.ranks.sum(counts).cpu().numpy())
 
 
-def make_course(
-    ranks: Ranks, job: TrainJob, settings: Settings, material: Material, start: Start
-) -> Course:
+def make_trainer(
+    ranks: Ranks, job: TrainJob, settings: Settings, material: TrainingData, start: InitialNetwork
+) -> Trainer:
     """A course from its start."""
-    learner = Learner(start.module, settings)
+    learner = TrainingModule(start.module, settings)
     stepper = Stepper(
         job,
         settings,
@@ -144,4 +144,4 @@ def make_course(
         material.class_weights.to(job.device),
         ranks,
     )
-    return Course(ranks, job, settings, material, start.module, stepper)
+    return Trainer(ranks, job, settings, material, start.module, stepper)

@@ -9,14 +9,14 @@ from pydantic import Field
 
 from flows.segment import segment
 from segtasks.config import form_schema
-from segtasks.config.base import Part
+from segtasks.config.base import ConfigModel
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.crf import PRESETS
 from segtasks.config.job import Job
 from segtasks.config.train_job import TrainJob
 
 
-def properties(model: type[Part], name: str) -> dict[str, Any]:
+def properties(model: type[ConfigModel], name: str) -> dict[str, Any]:
     schema = model.model_json_schema()
     found: dict[str, Any] = {**schema.get("$defs", {}), model.__name__: schema}[name]["properties"]
     return found
@@ -115,7 +115,7 @@ def test_members_of_a_list_can_be_chosen() -> None:
 
 
 def test_four_words_do_not_fit_a_button() -> None:
-    class Many(Part):
+    class Many(ConfigModel):
         kind: int | Literal["a", "b", "c", "d"] = Field(1, description="Some.")
 
     assert [m["title"] for m in properties(Many, "Many")["kind"]["anyOf"]] == ["number", "text"]

@@ -10,7 +10,7 @@ from segtasks.config.job import Job, make_job
 from segtasks.config.loading import read_job_file
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, SourceError
-from segtasks.pipeline.batch import jobs
+from segtasks.pipeline.batch import find_jobs
 from segtasks.planning.fingerprints import digest
 
 PATHS = {"source": "a.tif", "to": "out"}
@@ -123,7 +123,7 @@ def incoming(tmp_path: Path) -> Path:
 
 
 def batch(source: object, to: object) -> list[Job]:
-    return jobs(BatchJob(source=str(source), to=str(to)))
+    return find_jobs(BatchJob(source=str(source), to=str(to)))
 
 
 def test_a_batch_finds_the_rasters_of_a_folder_but_not_its_own_masks(incoming: Path) -> None:

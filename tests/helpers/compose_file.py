@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.checkout import BIN, INFRA, ROOT, documents
+from tests.helpers.checkout import BIN, INFRA, documents
+from tests.helpers.paths import ROOT
 
 HOSTS = ("database", "server", "scheduler", "storage")
 LOOPBACK = {"scheduler": ["--host", "127.0.0.1"]}

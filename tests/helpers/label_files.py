@@ -9,7 +9,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from segtasks.config.legend import ClassEntry
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import raster_reader
 
 NAMES = ("ground", "building", "road")
@@ -40,7 +40,7 @@ def write_raster(path: Path, bands: Array, **profile: Any) -> str:  # noqa: ANN4
     return str(path)
 
 
-def an_image(folder: Path, height: int = 40, width: int = 60, **profile: Any) -> Raster:  # noqa: ANN401
+def an_image(folder: Path, height: int = 40, width: int = 60, **profile: Any) -> RasterHeader:  # noqa: ANN401
     """A grey image to lay labels over."""
     grey = np.full((height, width), 128, np.uint8)
     return raster_reader.describe(write_raster(folder / "image.tif", grey, **profile))

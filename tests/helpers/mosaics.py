@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from segtasks.raster.grid import Grid
 from segtasks.raster.labels import NODATA
 from segtasks.raster.regions.connected_components import Bytes, components
-from segtasks.raster.regions.small_regions import merged, part_of, settle
+from segtasks.raster.regions.small_regions import (
+    border_components_of,
+    merged,
+    resolve_small_regions,
+)
 
 
 def sieved(mask: Bytes, least_px: int, connectedness: int, tile_px: int) -> Bytes:
@@ -17,8 +21,11 @@ def sieved(mask: Bytes, least_px: int, connectedness: int, tile_px: int) -> Byte
     grid = Grid(height, width, tile_px)
     cores = [grid.core(tile) for tile in grid.tiles()]
     found = [components(mask[core.slices], core, grid.width, connectedness) for core in cores]
-    parts = {tile: part_of(each, least_px) for tile, each in zip(grid.tiles(), found, strict=True)}
-    rims = settle(parts, grid, connectedness, least_px)
+    parts = {
+        tile: border_components_of(each, least_px)
+        for tile, each in zip(grid.tiles(), found, strict=True)
+    }
+    rims = resolve_small_regions(parts, grid, connectedness, least_px)
     for core, each, rim in zip(cores, found, rims, strict=True):
         out[core.slices] = merged(each, rim, least_px)
     return out

@@ -235,7 +235,8 @@ def _proxy(base: Path) -> str:
         f"[filter:{name}]\n" + ("" if "use =" in options else f"use = egg:swift#{name}\n") + options
         for name, options in FILTERS.items()
     ]
-    log = f"[filter:log]\npaste.filter_factory = swift_log:factory\npath = {base}/requests.jsonl"
+    factory = "paste.filter_factory = tests.helpers.swift_log:factory"
+    log = f"[filter:log]\n{factory}\npath = {base}/requests.jsonl"
     (base / "requests.jsonl").touch()
     app = "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true"
     return "\n".join([f"[pipeline:main]\npipeline = {PIPELINE}", app, log, *filters]) + "\n"

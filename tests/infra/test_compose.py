@@ -7,8 +7,9 @@ import subprocess
 import pytest
 import yaml
 
-from tests.helpers.checkout import INFRA, ROOT, tool
+from tests.helpers.checkout import INFRA, tool
 from tests.helpers.compose_file import compose
+from tests.helpers.paths import ROOT
 
 FILE = INFRA / "compose.yaml"
 REQUIRED = {"POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"}

@@ -10,7 +10,8 @@ from zipfile import ZipFile
 import pytest
 from docker.utils.build import exclude_paths
 
-from tests.helpers.checkout import INFRA, ROOT, tool
+from tests.helpers.checkout import INFRA, tool
+from tests.helpers.paths import ROOT
 
 DOCKERFILE = INFRA / "Dockerfile"
 SOURCES = ("flows/", "segtasks/")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from segtasks.config.job import make_job
-from segtasks.pipeline.executors import QUEUED, engine
+from segtasks.pipeline.executors import QUEUED, open_executors
 from segtasks.pipeline.run import segment
 from segtasks.planning.plan import Stage
 from segtasks.planning.planner import make_plan
@@ -72,7 +72,7 @@ def test_workers_that_come_later_are_kept_busy_too(
 ) -> None:
     monkeypatch.setattr("segtasks.pipeline.executors.COUNT_SECONDS", 0.0)
     plan = make_plan(make_job(inputs | {"to": str(tmp_path), "compute": on(cluster)}))
-    with engine(plan) as tiles:
+    with open_executors(plan) as tiles:
         before = tiles.in_flight()
         cluster.start("cpu-worker")
         assert tiles.in_flight() == before + (1 + QUEUED) * TILES_IN_FLIGHT

@@ -19,18 +19,18 @@ from segtasks.networks.inference.runtime import (
     forward_probabilities,
     prepare,
 )
-from segtasks.networks.inference.tta import Modes, as_seen
-from segtasks.networks.inference.tta_network import _TURNS, Fused, fused, resize
+from segtasks.networks.inference.tta import TestTimeAugmentation, card_with_tta
+from segtasks.networks.inference.tta_network import _TURNS, TtaNetwork, resize, with_tta
 from tests.helpers.tiling import image, network, tiled, worst
 
 HALF, THIRD_OFF, FIVE = Fraction(1, 2), Fraction(3, 4), Fraction(5, 4)
 SCALES = [HALF, THIRD_OFF, FIVE, Fraction(7, 4), Fraction(2), Fraction(1, 4), Fraction(6, 5)]
 
 
-def with_modes(name: str, modes: Modes, net: nn.Module | None = None) -> Fused:
+def with_modes(name: str, modes: TestTimeAugmentation, net: nn.Module | None = None) -> TtaNetwork:
     found = spec(name)
     plain = network(name).double() if net is None else net
-    return Fused(plain, modes, found.lattice_px, found.mirror_remainder_px)
+    return TtaNetwork(plain, modes, found.lattice_px, found.mirror_remainder_px)
 
 
 def slow_resize(x: Tensor, scale: Fraction, size: tuple[int, int]) -> Tensor:
@@ -94,7 +94,7 @@ def test_turns_are_the_eight_symmetries_and_are_undone() -> None:
     assert [len(_TURNS[angles]) for angles in ("none", "mirror", "flips", "d4")] == [1, 2, 4, 8]
 
 
-def of_each(f: Fused, x: Tensor) -> Tensor:
+def of_each(f: TtaNetwork, x: Tensor) -> Tensor:
     """Logits of all scales and angles (M, K, H, W)."""
     return torch.cat(list(f.answers(x)))
 
@@ -109,7 +109,7 @@ def fused_slowly(fusion: Fusion, logits: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("fusion", ["mean_probabilities", "max_logits", "mean_logits"])
 def test_answers_are_fused_as_defined(fusion: Fusion) -> None:
-    f = with_modes("fcn8s_lean", Modes((Fraction(1), HALF), "flips", fusion))
+    f = with_modes("fcn8s_lean", TestTimeAugmentation((Fraction(1), HALF), "flips", fusion))
     nn.init.normal_(f.module.get_parameter("score_pool3.weight"), std=3.0)
     x = image(64, 96).double()
     with torch.inference_mode():
@@ -127,7 +127,7 @@ class Certain(nn.Module):
 
 
 def test_probabilities_too_small_for_float32_do_no_harm() -> None:
-    f = Fused(Certain(), Modes(angles="d4"), 1, 0)
+    f = TtaNetwork(Certain(), TestTimeAugmentation(angles="d4"), 1, 0)
     found = f(image(6, 6)).softmax(dim=1)
     assert torch.isfinite(found).all()
     assert torch.equal(found.argmax(dim=1), (image(6, 6)[:, 0] < 0).long())
@@ -135,8 +135,8 @@ def test_probabilities_too_small_for_float32_do_no_harm() -> None:
 
 def test_no_modes_leave_the_network_as_it_is() -> None:
     net = prepare(network("linear"))
-    assert fused(net, Modes(), 1, 0) is net
-    assert fused(net, Modes(angles="mirror"), 1, 0) is not net
+    assert with_tta(net, TestTimeAugmentation(), 1, 0) is net
+    assert with_tta(net, TestTimeAugmentation(angles="mirror"), 1, 0) is not net
 
 
 def some_patches(count: int) -> Patches:
@@ -144,17 +144,21 @@ def some_patches(count: int) -> Patches:
 
 
 def test_each_patch_gets_the_same_bytes_in_every_company() -> None:
-    net = fused(prepare(network("largefov"), batch=4), Modes((FIVE, HALF), "d4"), 8, 1)
+    net = with_tta(
+        prepare(network("largefov"), batch=4), TestTimeAugmentation((FIVE, HALF), "d4"), 8, 1
+    )
     together = forward_probabilities(net, some_patches(3))
     alone = [forward_probabilities(net, patch[None])[0] for patch in some_patches(3)]
     assert together.tobytes() == np.stack(alone).tobytes()
 
 
 def test_half_precision_is_added_up_in_float32() -> None:
-    modes = Modes((FIVE, HALF), "mirror")
-    exact = forward_probabilities(fused(prepare(network("largefov")), modes, 8, 1), some_patches(1))
+    modes = TestTimeAugmentation((FIVE, HALF), "mirror")
+    exact = forward_probabilities(
+        with_tta(prepare(network("largefov")), modes, 8, 1), some_patches(1)
+    )
     half = prepare(network("largefov"), precision="bfloat16")
-    near = forward_patches(fused(half, modes, 8, 1), some_patches(1))
+    near = forward_patches(with_tta(half, modes, 8, 1), some_patches(1))
     assert near.dtype == np.float32
     found = torch.from_numpy(near).softmax(dim=1).numpy()
     assert 0 < np.abs(found - exact).max() < 0.05
@@ -182,7 +186,7 @@ def test_tiled_equals_whole_at_the_computed_halo_and_only_there(
     align: int,
     margin: int,
 ) -> None:
-    modes, lattice = Modes(scales, angles), spec(name).lattice_px
+    modes, lattice = TestTimeAugmentation(scales, angles), spec(name).lattice_px
     assert (modes.align_px(lattice), modes.margin_px(halo, lattice, lattice)) == (align, margin)
     f, x = with_modes(name, modes), image(70, 1301).double()
     with torch.inference_mode():
@@ -194,7 +198,7 @@ def test_tiled_equals_whole_at_the_computed_halo_and_only_there(
 
 
 def test_off_the_common_lattice_no_halo_helps() -> None:
-    f, x = with_modes("fcn8s_lean", Modes((THIRD_OFF,))), image(70, 1301).double()
+    f, x = with_modes("fcn8s_lean", TestTimeAugmentation((THIRD_OFF,))), image(70, 1301).double()
     with torch.inference_mode():
         off = worst(tiled(f, x, core=512, halo=512, shift=512 + 32), f(x))
     assert off > 0.01
@@ -229,10 +233,10 @@ def test_a_symmetric_network_answers_alike_at_every_angle(name: str) -> None:
     net = symmetric(network(name).double())
     if name.startswith("segnet"):
         net = without_ties(net)
-    f, x = with_modes(name, Modes(angles="d4"), net), image(94, 125).double()
+    f, x = with_modes(name, TestTimeAugmentation(angles="d4"), net), image(94, 125).double()
     with torch.inference_mode():
         answers = of_each(f, x)
-        off = Fused(net, f.modes, f.frame[0], f.frame[1] + 1)
+        off = TtaNetwork(net, f.modes, f.frame[0], f.frame[1] + 1)
         displaced = of_each(off, x)
     assert worst(answers, answers[:1]) <= 1e-10
     if name != "linear":
@@ -246,7 +250,9 @@ def test_where_no_size_is_symmetric_the_nearest_is_taken(name: str) -> None:
     found = []
     with torch.inference_mode():
         for remainder in range(8):
-            answers = of_each(Fused(net, Modes(angles="flips"), 8, remainder), x)
+            answers = of_each(
+                TtaNetwork(net, TestTimeAugmentation(angles="flips"), 8, remainder), x
+            )
             found.append(worst(answers, answers[:1]))
     assert min(found) > 0.01
     assert found[spec(name).mirror_remainder_px] == min(found)
@@ -258,7 +264,10 @@ ALL_KINDS = ["fcn8s", "fcn8s_lean", "largefov", "pspnet50", "fcn_resnet50"]
 @pytest.mark.parametrize("name", ALL_KINDS)
 def test_turning_the_image_turns_the_d4_average(name: str) -> None:
     side = 2 * spec(name).lattice_px + spec(name).mirror_remainder_px
-    f, x = with_modes(name, Modes(angles="d4")), image(side, 3 * side).double()[..., : side + 32]
+    f, x = (
+        with_modes(name, TestTimeAugmentation(angles="d4")),
+        image(side, 3 * side).double()[..., : side + 32],
+    )
     plain = f.module
     with torch.inference_mode():
         whole, alone = f(x), plain(x)
@@ -283,9 +292,9 @@ def test_memory_is_bounded_before_anything_runs(
     net = network(name, width=1 / 8)
     fold_batch_norm(net)
     plain = forward_bytes_per_px(net, bands=3)
-    modes = Modes(scales, angles)
+    modes = TestTimeAugmentation(scales, angles)
     own: dict[str, Any] = {"network": name, "lattice_px": spec(name).lattice_px}
     own |= {"forward_bytes_per_px": plain, "classes": card.classes + card.classes[:1]}
-    bound = as_seen(modes, card.model_copy(update=own)).forward_bytes_per_px
+    bound = card_with_tta(modes, card.model_copy(update=own)).forward_bytes_per_px
     needed = forward_bytes_per_px(with_modes(name, modes, net), bands=3)
     assert needed <= bound <= 2.5 * needed

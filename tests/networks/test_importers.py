@@ -17,8 +17,8 @@ from segtasks.errors import ModelError
 from segtasks.networks import build, convert, layouts, names, variant_of
 from segtasks.networks.importers import normalisation_of
 from segtasks.networks.importers.key_mapping import reorder
-from segtasks.networks.importers.layouts import networks_of, spelling_of
-from segtasks.networks.importers.unwrap import unwrapped
+from segtasks.networks.importers.layouts import key_mapping_of, networks_of
+from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.weights import shapes_of, skeleton
 from tests.helpers import foreign
 from tests.helpers.formula import check_golden, formula_input, formula_state
@@ -194,7 +194,7 @@ def test_every_key_of_a_layout_finds_its_place(
 )
 def test_no_two_keys_of_ours_have_one_name_in_a_layout(layout: str, network: str) -> None:
     assert network in names()
-    spelling = spelling_of(layout, network)
+    spelling = key_mapping_of(layout, network)
     module = skeleton(network, classes=2, bands=3, width=1.0, variant=spelling.variant)
     ours = shapes_of(module).keys()
     assert len({spelling.theirs(key) for key in ours}) == len(ours)
@@ -305,7 +305,7 @@ def test_wrappers_are_looked_through(path: list[str], prefixes: list[str]) -> No
     wrapped: dict[str, Any] = {"".join(prefixes) + key: value for key, value in plain.items()}
     for name in path:
         wrapped = {name: wrapped, "epoch": 3}
-    assert foreign.same(unwrapped("here", wrapped), plain)
+    assert foreign.same(unwrap("here", wrapped), plain)
 
 
 @given(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6), data=st.data())

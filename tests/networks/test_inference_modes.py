@@ -13,7 +13,7 @@ from segtasks.config.inference import Inference
 from segtasks.config.job import Job, make_job
 from segtasks.errors import JobError, WorkspaceError
 from segtasks.networks import Card, ClassEntry, Normalisation
-from segtasks.networks.inference.tta import Modes, as_seen, modes_of
+from segtasks.networks.inference.tta import TestTimeAugmentation, card_with_tta, tta_of
 from segtasks.planning import cost, summary
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
@@ -85,7 +85,7 @@ LATTICES = [
 def test_patches_start_where_every_scale_has_a_point_of_the_lattice(
     scales: tuple[float, ...], lattice: int, align: int, halo: int, margin: int
 ) -> None:
-    modes = Modes(tuple(Fraction(str(scale)) for scale in scales))
+    modes = TestTimeAugmentation(tuple(Fraction(str(scale)) for scale in scales))
     assert modes.align_px(lattice) == align
     on_all = [o for o in range(1, 2 * align) if all(o * s % lattice == 0 for s in modes.scales)]
     assert on_all == [align]
@@ -109,17 +109,23 @@ def test_pixels_of_another_size_are_met_by_the_nearest_scale(
     pixel_m: float | None, scale: str
 ) -> None:
     learnt = card("fcn8s_lean").model_copy(update={"ground_resolution_m": 0.3})
-    assert modes_of(Inference(), learnt, pixel_m).scales == (Fraction(scale),)
-    assert modes_of(Inference(scales=(1,)), learnt, pixel_m).is_plain
-    assert modes_of(Inference(), card("fcn8s_lean"), pixel_m).is_plain
+    assert tta_of(Inference(), learnt, pixel_m).scales == (Fraction(scale),)
+    assert tta_of(Inference(scales=(1,)), learnt, pixel_m).is_plain
+    assert tta_of(Inference(), card("fcn8s_lean"), pixel_m).is_plain
 
 
 def test_forwards_are_counted() -> None:
     scales = Fraction(1), Fraction(1, 2)
-    assert (Modes(scales).forwards, Modes(scales).forward_factor) == (2, 1.25)
-    assert (Modes(scales, "d4").forwards, Modes(scales, "d4").forward_factor) == (16, 10)
-    assert Modes().is_plain
-    assert not Modes(angles="mirror").is_plain
+    assert (TestTimeAugmentation(scales).forwards, TestTimeAugmentation(scales).forward_factor) == (
+        2,
+        1.25,
+    )
+    assert (
+        TestTimeAugmentation(scales, "d4").forwards,
+        TestTimeAugmentation(scales, "d4").forward_factor,
+    ) == (16, 10)
+    assert TestTimeAugmentation().is_plain
+    assert not TestTimeAugmentation(angles="mirror").is_plain
 
 
 def card(network: str) -> Card:
@@ -147,7 +153,7 @@ def test_networks_without_a_pyramid_are_not_pooled(name: str) -> None:
     with pytest.raises(
         JobError, match=rf"{name} has no pyramid.*mmseg_pspnet50, pspnet101, pspnet50\)$"
     ):
-        modes_of(inference, card(name))
+        tta_of(inference, card(name))
 
 
 @pytest.mark.parametrize(
@@ -162,13 +168,13 @@ def test_networks_without_a_pyramid_are_not_pooled(name: str) -> None:
 def test_pooling_is_refused_where_it_cannot_be(setting: dict[str, Any], match: str) -> None:
     job = make_job({**PATHS, "inference": {"pooling": "raster", **setting}})
     with pytest.raises(JobError, match=match):
-        modes_of(job.inference, card("pspnet50"))
+        tta_of(job.inference, card("pspnet50"))
 
 
 @pytest.mark.parametrize(("name", "halo"), [("pspnet50", 248), ("pspnet101", 520)])
 def test_pooling_gives_a_network_its_local_halo(name: str, halo: int) -> None:
-    assert as_seen(Modes(), card(name)) == card(name)
-    assert as_seen(Modes(pooling="raster"), card(name)).halo_px == halo
+    assert card_with_tta(TestTimeAugmentation(), card(name)) == card(name)
+    assert card_with_tta(TestTimeAugmentation(pooling="raster"), card(name)).halo_px == halo
 
 
 def plan_of(tmp_path: Path, model: str, tiling: dict[str, Any], **inference: object) -> Plan:
@@ -202,7 +208,7 @@ def test_the_plan_says_what_modes_cost(tmp_path: Path) -> None:
     tiling = {"patch_px": 1024, "overlap_px": 512}
     plain = plan_of(tmp_path, "demo", tiling)
     many = plan_of(tmp_path, "demo", tiling, scales=[1.5, 0.5], angles="flips")
-    one, ten = cost.estimate(plain), cost.estimate(many)
+    one, ten = cost.plan_cost(plain), cost.plan_cost(many)
     assert ten.patch_factor == one.patch_factor == one.forward_factor
     assert ten.forward_factor == pytest.approx(4 * (2.25 + 0.25) * one.forward_factor)
     assert summary.figures(many)["gmac"] == pytest.approx(10 * summary.figures(plain)["gmac"], 1e-3)

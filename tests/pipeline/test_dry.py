@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from segtasks.cli.doctor_checks import Check, examined, fault
+from segtasks.cli.doctor_checks import Check, fault, run_checks
 from segtasks.config.job import make_job
 from segtasks.errors import ResourceError
 from segtasks.pipeline.dry_run import dry_run
@@ -44,7 +44,7 @@ def test_timing_some_tiles_leaves_nothing_behind(
     assert 0 < found.low <= found.seconds <= found.high
     assert set(found.stages) == set(made.plan.stages)
     assert all(seconds > 0 for seconds in found.stages.values())
-    small = timing_sample.sample(made.plan, timing_sample.units(made.plan, LEAST_UNITS))
+    small = timing_sample.sample_plan(made.plan, timing_sample.sample_tiles(made.plan, LEAST_UNITS))
     counts = {stage: len(small.selected(stage)) for stage in made.plan.stages}
     assert found.timed_tiles == counts
     assert counts[made.plan.stages[-1]] == LEAST_UNITS
@@ -116,11 +116,11 @@ def test_doctor_names_what_fails_with_its_mend(tmp_path: Path) -> None:
 
 
 def test_doctor_reads_a_store(s3: Any, tmp_path: Path) -> None:  # noqa: ANN401 - ObjectStore
-    (there,) = (c for c in examined(f"{s3.url}/prefix", write=True) if c.name == "url")
+    (there,) = (c for c in run_checks(f"{s3.url}/prefix", write=True) if c.name == "url")
     assert (there.state, there.found) == ("ok", f"{s3.url}/prefix can be written")
-    (gone,) = (c for c in examined("s3://no-such-bucket/x", write=True) if c.name == "url")
+    (gone,) = (c for c in run_checks("s3://no-such-bucket/x", write=True) if c.name == "url")
     assert gone.state == "fail"
-    assert "check that the bucket exists" in gone.mend
+    assert "check that the bucket exists" in gone.remedy
     assert not any(tmp_path.iterdir())
 
 

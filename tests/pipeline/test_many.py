@@ -7,7 +7,7 @@ import pytest
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import Job
 from segtasks.errors import StageError
-from segtasks.pipeline.batch import Row, counts, jobs, require_all, segment_each
+from segtasks.pipeline.batch import Row, counts, find_jobs, require_all, segment_each
 from tests.helpers import job_runs
 
 
@@ -32,5 +32,5 @@ def test_an_unforeseen_error_stops_no_other_image(tmp_path: Path) -> None:
 def test_one_raster_is_a_batch_too(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     photo = job_runs.write_photo(tmp_path / "deep" / "a.tif", 70, 70)
-    (job,) = jobs(BatchJob(source=str(photo), to="out"))
+    (job,) = find_jobs(BatchJob(source=str(photo), to="out"))
     assert (job.source, job.to) == (str(photo), "out/a")

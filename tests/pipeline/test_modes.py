@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from segtasks.config.inference import Inference
 from segtasks.config.job import make_job
 from segtasks.networks import spec
-from segtasks.networks.inference.tta import modes_of
-from segtasks.networks.inference.tta_network import Fused
+from segtasks.networks.inference.tta import tta_of
+from segtasks.networks.inference.tta_network import TtaNetwork
 from segtasks.networks.model_file import load, save
 from segtasks.pipeline.run import Result, segment
 from tests.helpers import job_runs
@@ -101,8 +101,8 @@ def test_an_exact_overlap_is_the_whole_image_seen_in_the_same_modes(
     model, found = model_of(name), spec(name)
 
     def fused(net: nn.Module) -> nn.Module:
-        modes = modes_of(Inference(**inference), load(model)[1])
-        return Fused(net, modes, found.lattice_px, found.mirror_remainder_px)
+        modes = tta_of(Inference(**inference), load(model)[1])
+        return TtaNetwork(net, modes, found.lattice_px, found.mirror_remainder_px)
 
     tiling = {"tile_px": 512, "patch_px": patch_px, "overlap_px": "exact"}
     run(strip, model, tmp_path, tiling=tiling, inference=inference)
@@ -243,6 +243,6 @@ def test_the_mask_says_in_which_modes_it_was_made(
     with rasterio.open(tmp_path / "mask.tif") as mask:
         tag = mask.tags()["SEGTASKS_INFERENCE"]
     assert Inference.model_validate_json(tag) == Inference.model_validate(inference)
-    assert modes_of(Inference(**inference), load(model_of("fcn8s_lean"))[1]).scales[1] == Fraction(
+    assert tta_of(Inference(**inference), load(model_of("fcn8s_lean"))[1]).scales[1] == Fraction(
         1, 2
     )

@@ -138,7 +138,7 @@ def test_no_ring_no_lost_rim_at_any_size_against_the_patch(
     np.testing.assert_array_equal(read_mask(tmp_path / "out/mask.tif"), odd.labels)
 
 
-SHARED = (
+SHARED_RASTERS = (
     "data/m_4709963_se_14_1_20140720.tif",
     "rasterio/RGB.byte.tif",
     "rasterio/RGB2.byte.tif",
@@ -157,7 +157,7 @@ SHARED = (
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", SHARED_RASTERS)
 def test_mask_of_a_real_odd_raster_is_what_rasterio_reads(
     name: str, tmp_path: Path, identity_model: str
 ) -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from segtasks.pipeline.progress_rate import Pace
+from segtasks.pipeline.progress_rate import ProgressRate
 from segtasks.planning.formatting import duration
 
 
-def pace_at(seconds: float, *, first: int, done: int, total: int, px: int = 0) -> Pace:
+def pace_at(seconds: float, *, first: int, done: int, total: int, px: int = 0) -> ProgressRate:
     clock = iter([100.0, 100.0 + seconds])
-    pace = Pace(total=total, first=first, clock=lambda: next(clock))
+    pace = ProgressRate(total=total, first=first, clock=lambda: next(clock))
     pace.tell(done, total, px)
     return pace
 
@@ -36,14 +36,14 @@ def test_pixels_are_of_all_tiles() -> None:
 
 
 def test_waiting_for_the_stage_before_is_not_counted() -> None:
-    pace = Pace(total=4, first=0, clock=iter([0.0, 60.0, 61.0, 64.0]).__next__)
+    pace = ProgressRate(total=4, first=0, clock=iter([0.0, 60.0, 61.0, 64.0]).__next__)
     for done in (0, 1, 2):
         pace.tell(done, 4)
     assert pace.text() == "2 of 4 tiles, 2 s per tile, 4 s left"
 
 
 def test_more_may_turn_out_to_be_done() -> None:
-    pace = Pace(total=4, first=0, clock=iter([0.0, 2.0]).__next__)
+    pace = ProgressRate(total=4, first=0, clock=iter([0.0, 2.0]).__next__)
     pace.tell(4, 8)
     assert pace.text() == "4 of 8 tiles, 2 tiles/s, 2 s left"
 

@@ -17,7 +17,7 @@ from segtasks.config.job import make_job
 from segtasks.errors import DestinationError, ResourceError, StageError, WorkspaceError
 from segtasks.pipeline.run import Result, segment
 from segtasks.raster import confidence
-from segtasks.raster.confidence import FULL
+from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Window
 from segtasks.storage import object_store, workspace
 from tests.helpers import job_runs
@@ -77,7 +77,7 @@ def test_it_is_that_of_the_probabilities(scene: Scene, tmp_path: Path, kind: Any
     run(scene, tmp_path, outputs={"confidence": kind, "probabilities": True}, keep_workspace=True)
     made = band(tmp_path / "confidence.tif").astype(int)
     halves = whole(tmp_path, "probabilities")
-    expected = confidence.quantised(halves, kind).astype(int)
+    expected = confidence.quantise_confidence(halves, kind).astype(int)
     assert (made[:BLANK] == 255).all()
     # The probabilities have since been rounded to 11 bits.
     assert np.abs(made - expected)[BLANK:].max() <= 1
@@ -91,7 +91,7 @@ def test_with_a_crf_it_is_that_of_its_marginals(scene: Scene, tmp_path: Path) ->
     net, crf = (band(tmp_path / name / "confidence.tif")[BLANK:] for name in ("net", "crf"))
     changed = band(tmp_path / "net/mask.tif")[BLANK:] != band(tmp_path / "crf/mask.tif")[BLANK:]
     assert changed.any()
-    assert crf[changed].mean() > net[changed].mean() + FULL / 50
+    assert crf[changed].mean() > net[changed].mean() + MAX_CONFIDENCE / 50
     halved = run(scene, tmp_path / "tiles", CRF, tiling=TILING | {"tile_px": 64})
     assert halved.tiles["predict"] == 24
     assert job_runs.sha(tmp_path / "tiles/confidence.tif") == job_runs.sha(
@@ -136,7 +136,7 @@ def test_confidence_is_a_cog_that_shows_its_value(scene: Scene, tmp_path: Path) 
             mask.shape,
         )
         assert (dataset.dtypes, dataset.nodata) == (("uint8",), 255)
-        assert (dataset.scales, dataset.offsets) == ((1 / FULL,), (0.0,))
+        assert (dataset.scales, dataset.offsets) == ((1 / MAX_CONFIDENCE,), (0.0,))
         assert dataset.descriptions == ("max_probability",)
         data = dataset.read(1)
         np.testing.assert_array_equal(data == 255, mask.read(1) == 255)

@@ -23,10 +23,10 @@ from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import make_job
 from segtasks.errors import DestinationError, SegtasksError, SourceError, StageError, StorageError
 from segtasks.outputs import publish
-from segtasks.pipeline.batch import jobs
+from segtasks.pipeline.batch import find_jobs
 from segtasks.pipeline.run import Result, segment
 from segtasks.pipeline.stages import ingest, predict
-from segtasks.pipeline.workspace_setup import prepare
+from segtasks.pipeline.workspace_setup import prepare_workspace
 from segtasks.planning.planner import make_plan
 from segtasks.raster.grid import Window
 from segtasks.storage import object_store, receipts
@@ -279,7 +279,7 @@ def test_half_done_job_resumes_on_s3_with_the_same_bytes(
     source, to = f"{s3.url}/in/a.tif", f"{s3.url}/out"
     run(source, f"{s3.url}/whole", identity_model)
     plan = make_plan(make_job(values(source, to, identity_model)))
-    prepare(plan)
+    prepare_workspace(plan)
     workspace, (first, second, *_) = plan.job.workspace_url, plan.tiles.tiles()
     for stage, run_tile, tile in (
         ("ingest", ingest.run, first),
@@ -290,7 +290,7 @@ def test_half_done_job_resumes_on_s3_with_the_same_bytes(
     # Data without a receipt, as a killed worker leaves it.
     predict.run(plan, second)
     with pytest.raises(StageError, match="2 of 3 tiles are not done"):
-        publish.run(plan, lambda *_: None)
+        publish.publish(plan, lambda *_: None)
     assert not object_store.exists(f"{to}/mask.tif")
     result = run(source, to, identity_model)
     assert result.tiles_done == {"ingest": 1, "predict": 2}
@@ -368,7 +368,7 @@ def test_batch_finds_rasters_on_s3_but_not_its_own_masks(
         upload(f"{s3.url}/in/{name}", tmp_path)
     batch = BatchJob(source=f"{s3.url}/in/", to=f"{s3.url}/in/masks", model=identity_model)
     upload(f"{s3.url}/in/masks/a/mask.tif", tmp_path)
-    found = {(job.source, job.to) for job in jobs(batch)}
+    found = {(job.source, job.to) for job in find_jobs(batch)}
     assert found == {
         (f"{s3.url}/in/a.tif", f"{s3.url}/in/masks/a"),
         (f"{s3.url}/in/deep/b.TIF", f"{s3.url}/in/masks/deep/b"),

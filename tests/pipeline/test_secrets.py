@@ -11,7 +11,7 @@ from flows.segment import named
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import make_job
 from segtasks.errors import SourceError
-from segtasks.pipeline.batch import jobs
+from segtasks.pipeline.batch import find_jobs
 from segtasks.planning.planner import make_plan
 from segtasks.storage import object_store
 from segtasks.storage.local_copy import local_copy
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_does_not_tell_the_secret(store: str, tmp_path: Path
 def test_a_batch_of_signed_urls_has_folders_without_them(tmp_path: Path) -> None:
     urls = [signed(f"https://host/{name}/a.tif", "x/y.z") for name in ("north", "south")]
     (tmp_path / "list.txt").write_text("\n".join(urls))
-    found = jobs(BatchJob(source=str(tmp_path / "list.txt"), to="out"))
+    found = find_jobs(BatchJob(source=str(tmp_path / "list.txt"), to="out"))
     assert [(job.source, job.to) for job in found] == list(
         zip(urls, ("out/north/a", "out/south/a"), strict=True)
     )

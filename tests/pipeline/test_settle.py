@@ -9,11 +9,11 @@ import rasterio
 from segtasks.config.job import Job, make_job
 from segtasks.errors import ModelError
 from segtasks.networks.inference import autotune
-from segtasks.networks.inference.tuned import Settled
+from segtasks.networks.inference.tuned import TunedInference
 from segtasks.pipeline import network_tuning
 from segtasks.pipeline.run import Result, segment
-from segtasks.pipeline.workspace_setup import prepare, recall, remember
-from segtasks.planning.fingerprints import with_settled
+from segtasks.pipeline.workspace_setup import prepare_workspace, recall_tuning, remember_tuning
+from segtasks.planning.fingerprints import with_tuned
 from segtasks.planning.planner import make_plan
 from tests.helpers import job_runs
 
@@ -79,7 +79,7 @@ def test_auto_does_not_take_a_precision_that_changes_many_labels(
     photo: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast(monkeypatch, ("bfloat16", "packed"))
-    found = network_tuning.run(make_plan(job(photo, model, tmp_path, precision="auto")))
+    found = network_tuning.tune_network(make_plan(job(photo, model, tmp_path, precision="auto")))
     assert found.differing["bfloat16 packed"] > autotune.MOST_DIFFERENT
     assert found.precision == "float32"
 
@@ -89,7 +89,7 @@ def test_auto_takes_the_fastest_that_changes_few(
 ) -> None:
     fast(monkeypatch, ("bfloat16", "plain"))
     plan = make_plan(job(photo, Path(identity_model_of_3), tmp_path, precision="auto", form="auto"))
-    found = network_tuning.run(plan)
+    found = network_tuning.tune_network(plan)
     assert (found.precision, found.form) == ("bfloat16", "plain")
 
 
@@ -100,7 +100,7 @@ def test_a_little_faster_is_not_enough(
     monkeypatch.setattr(
         autotune, "timed", lambda nets, _: {w: 1.0 if w == usual_way else 0.97 for w in nets}
     )
-    found = network_tuning.run(make_plan(job(photo, model, tmp_path, form="auto")))
+    found = network_tuning.tune_network(make_plan(job(photo, model, tmp_path, form="auto")))
     assert found.form == "packed"
 
 
@@ -109,12 +109,12 @@ def test_what_was_settled_is_kept_for_the_restart(
 ) -> None:
     asked = job(photo, model, tmp_path, form="auto")
     plan = make_plan(asked)
-    prepare(plan)
+    prepare_workspace(plan)
     seconds = {"float32 packed": 2.0, "float32 frozen": 1.0}
     differing = dict.fromkeys(seconds, 0.0)
-    known = Settled(form="frozen", samples=1, seconds=seconds, differing=differing)
-    kept = remember(plan, known)
-    assert recall(make_plan(asked)) == kept
+    known = TunedInference(form="frozen", samples=1, seconds=seconds, differing=differing)
+    kept = remember_tuning(plan, known)
+    assert recall_tuning(make_plan(asked)) == kept
     monkeypatch.setattr(network_tuning, "run", lambda _: pytest.fail("measured again"))
     result = segment(asked)
     assert mask_of(result)[1]["SEGTASKS_NETWORK_RUN"] == "float32 frozen"
@@ -124,7 +124,9 @@ def test_forwards_made_in_another_way_are_not_taken_for_its_own(
     photo: Path, model: Path, tmp_path: Path
 ) -> None:
     plan = make_plan(job(photo, model, tmp_path, form="auto"))
-    ways = [with_settled(plan, Settled(form=form)).fingerprints for form in ("frozen", "packed")]
+    ways = [
+        with_tuned(plan, TunedInference(form=form)).fingerprints for form in ("frozen", "packed")
+    ]
     assert ways[0]["predict"] != ways[1]["predict"]
     assert ways[0]["ingest"] == ways[1]["ingest"]
     # The same job is the same job, however it was run.

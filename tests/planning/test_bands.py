@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp
 from segtasks.config.job import make_job
 from segtasks.errors import SourceError
 from segtasks.pipeline.run import Result, segment
-from segtasks.raster.band_names import contradict, names_of
+from segtasks.raster.band_names import band_names_of, names_contradict
 from segtasks.storage import raster_reader
 from tests.helpers import job_runs
 
@@ -125,16 +125,16 @@ def test_a_trained_model_calls_its_bands_as_the_file_does(
 ) -> None:
     source = write(tmp_path / "x.tif", colours[[0, 1, 2, 1]], descriptions=descriptions)
     raster = raster_reader.describe(source)
-    assert names_of(raster, raster.bands) == expected
+    assert band_names_of(raster, raster.bands) == expected
 
 
 def test_three_bands_without_names_are_red_green_blue(
     colours: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:
     raster = raster_reader.describe(write(tmp_path / "x.tif", colours))
-    assert names_of(raster, raster.bands) == ("red", "green", "blue")
+    assert band_names_of(raster, raster.bands) == ("red", "green", "blue")
 
 
 def test_orders_contradict_where_both_name_another_colour() -> None:
-    assert contradict(("Red", "g", "blue"), ("nir", "red", "green"))
-    assert not contradict(("R", "Near-Infrared", "band 3"), ("red", "nir", "blue"))
+    assert names_contradict(("Red", "g", "blue"), ("nir", "red", "green"))
+    assert not names_contradict(("R", "Near-Infrared", "band 3"), ("red", "nir", "blue"))

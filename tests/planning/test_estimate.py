@@ -15,7 +15,7 @@ from segtasks.errors import ResourceError
 from segtasks.planning import cost, resource_check, timing_sample
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
-from segtasks.planning.runtime_estimate import Timed, Timing, Work, estimate, student
+from segtasks.planning.runtime_estimate import Timed, Timing, Work, estimate_runtime, student
 from segtasks.planning.traffic import traffic
 from segtasks.planning.worker import PROCESS_BYTES
 from segtasks.raster.grid import Window
@@ -53,7 +53,7 @@ def test_students_quantile_is_scipys(degrees: int) -> None:
 def test_equal_tiles_leave_scheduling_and_storage_alone_in_doubt() -> None:
     tiles = {"ingest": [timed(10, 0, 1)] * 3, "predict": [timed(100, 8, 2)] * 3}
     work: Any = {"ingest": Work(px=160, tiles=16), "predict": Work(px=1600, tiles=16)}
-    found = estimate(work, timing(tiles, 2))
+    found = estimate_runtime(work, timing(tiles, 2))
     assert found.stages == {"ingest": 16.0, "predict": 160.0}
     # 128 s of computing, 48 s of storage; two processes; one chain of 1 + 10 s at the end.
     assert found.low == pytest.approx(7 + 128 / 2)
@@ -67,21 +67,24 @@ def test_equal_tiles_leave_scheduling_and_storage_alone_in_doubt() -> None:
 
 def test_one_process_has_no_last_tile_to_wait_for() -> None:
     tiles = {"predict": [timed(100, 8)] * 3}
-    found = estimate({"predict": Work(px=500, tiles=5)}, timing(tiles, 1))
+    found = estimate_runtime({"predict": Work(px=500, tiles=5)}, timing(tiles, 1))
     assert found.low == found.seconds == found.high == pytest.approx(7 + 40)
 
 
 def test_more_processes_than_tiles_do_not_help() -> None:
     tiles = {"predict": [timed(100, 8)] * 2}
     work: Any = {"predict": Work(px=200, tiles=2)}
-    assert estimate(work, timing(tiles, 50)).low == estimate(work, timing(tiles, 2)).low
+    assert (
+        estimate_runtime(work, timing(tiles, 50)).low
+        == estimate_runtime(work, timing(tiles, 2)).low
+    )
 
 
 def test_the_slower_pool_counts() -> None:
     tiles: Any = {"predict": [timed(1, 1)] * 2, "refine": [timed(1, 5)] * 2}
     work: Any = {"predict": Work(px=40, tiles=40), "refine": Work(px=40, tiles=40)}
     pools = {"predict": ("GPU", 1), "refine": ("CPU", 10)}
-    assert estimate(work, timing(tiles, 1, pools=pools)).low == pytest.approx(7 + 40)
+    assert estimate_runtime(work, timing(tiles, 1, pools=pools)).low == pytest.approx(7 + 40)
 
 
 def test_the_interval_is_the_ratio_estimators() -> None:
@@ -89,7 +92,7 @@ def test_the_interval_is_the_ratio_estimators() -> None:
     sample = [timed(100, 8), timed(50, 5), timed(100, 11), timed(80, 7)]
     tiles: Any = {"predict": sample}
     work: Any = {"predict": Work(px=3300, tiles=40)}
-    found = estimate(work, timing(tiles, 1))
+    found = estimate_runtime(work, timing(tiles, 1))
     rate = 31 / 330
     residuals = [each.compute_seconds - rate * each.work_px for each in sample]
     deviation = math.sqrt(sum(value**2 for value in residuals) / 3)
@@ -109,7 +112,7 @@ def test_work_is_what_the_stages_touch(
     crf = {"window_px": 320, "halo_px": 50}
     for aoi in (None, f"{left},{bottom},{left + 90},{bottom + 60}"):
         plan = planned(photo, tmp_path, tiling=tiling, aoi=aoi, crf=crf)
-        need = cost.estimate(plan)
+        need = cost.plan_cost(plan)
         for stage in plan.stages:
             each = [cost.tile_px(plan, stage, tile) for tile in plan.selected(stage)]
             assert need.work_px[stage] == pytest.approx(sum(each))
@@ -123,22 +126,22 @@ def test_work_is_what_the_stages_touch(
 @pytest.mark.parametrize("crf", [None, {"window_px": 512, "halo_px": 40}], ids=["plain", "crf"])
 def test_a_sample_is_a_whole_small_run(photo: Path, tmp_path: Path, crf: object) -> None:
     plan = planned(photo, tmp_path, crf=crf)
-    units = timing_sample.units(plan, 3)
+    units = timing_sample.sample_tiles(plan, 3)
     assert len(set(units)) == 3
-    chosen = timing_sample.sample(timing_sample.beside(plan), units)
+    chosen = timing_sample.sample_plan(timing_sample.with_own_workspace(plan), units)
     assert chosen.job.workspace_url != plan.job.workspace_url
     assert list(chosen.selected(chosen.stages[-1])) == sorted(units)
     for tile in units:
         core = plan.mask_grid.core(tile)
         predicted = chosen.selected("predict")
         assert all(each in predicted for each in plan.tiles.touching(core))
-    assert timing_sample.units(plan, 999) == list(plan.selected(plan.stages[-1]))
+    assert timing_sample.sample_tiles(plan, 999) == list(plan.selected(plan.stages[-1]))
 
 
 def test_memory_that_lacks_is_refused_with_what_fits(photo: Path, tmp_path: Path) -> None:
     tiling = {"patch_px": 1024, "overlap_px": 64}
     plan = planned(photo, tmp_path, tiling=tiling | {"tile_px": 2048}, crf=None)
-    limit = (cost.estimate(plan).peak_bytes + PROCESS_BYTES) // 2
+    limit = (cost.plan_cost(plan).peak_bytes + PROCESS_BYTES) // 2
     with pytest.raises(ResourceError, match=r"a worker has .* GiB; use (--.*), or give") as refused:
         resource_check.check_memory(plan, limit)
     words = str(refused.value).partition("; use ")[2].partition(", or give")[0].replace(" and", "")
@@ -170,7 +173,7 @@ def test_what_is_local_crosses_no_network(photo: Path, tmp_path: Path) -> None:
     far = replace(plan, job=plan.job.model_copy(update={"workspace": "s3://bucket/w"}))
     moved = traffic(far)
     # The image once, by halves; each halo, probabilities and mask on top.
-    assert moved.workspace_written == cost.estimate(far).workspace_bytes // 2
+    assert moved.workspace_written == cost.plan_cost(far).workspace_bytes // 2
     assert moved.workspace_read > moved.workspace_written
     assert (moved.source, moved.results) == (0, 0)
 
@@ -180,7 +183,7 @@ def test_results_beside_the_mask_count(photo: Path, tmp_path: Path) -> None:
     alone = planned(photo, tmp_path, crf=None, outputs={"confidence": None})
     more = planned(photo, tmp_path, crf=None, outputs=asked)
     px, classes = more.raster.pixels, len(more.card.classes)
-    stored = [cost.estimate(plan).workspace_bytes for plan in (alone, more)]
+    stored = [cost.plan_cost(plan).workspace_bytes for plan in (alone, more)]
     assert stored[1] - stored[0] == px * (1 + 2 * classes)
     sizes = resource_check.result_bytes(more)
     pictures = {name: size for name, size in sizes.items() if name in ("quicklook", "report")}
@@ -191,7 +194,7 @@ def test_results_beside_the_mask_count(photo: Path, tmp_path: Path) -> None:
     assert traffic(far).results == sum(sizes.values())
     # The CRF reads probabilities whether they are asked for or not.
     kept = [planned(photo, tmp_path, outputs={"probabilities": asked}) for asked in (False, True)]
-    assert len({cost.estimate(plan).workspace_bytes for plan in kept}) == 1
+    assert len({cost.plan_cost(plan).workspace_bytes for plan in kept}) == 1
 
 
 def test_a_tile_costs_all_blocks_it_touches(photo: Path) -> None:

@@ -14,7 +14,7 @@ from segtasks.config.job import Job, make_job
 from segtasks.crf.backends import BACKENDS
 from segtasks.errors import CrfError, JobError
 from segtasks.pipeline.executors import resources
-from segtasks.pipeline.workspace_setup import prepare
+from segtasks.pipeline.workspace_setup import prepare_workspace
 from segtasks.planning import cost, summary
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
@@ -113,7 +113,7 @@ def test_windows_shrink_to_the_memory_of_a_worker(tmp_path: Path) -> None:
     for gib in (2, 4, 8):
         limits = {"worker_memory_gib": gib}
         plan = planned(source, tmp_path / "o", {"preset": "deeplab"}, limits=limits)
-        assert cost.estimate(plan).worker_bytes["refine"] <= gib * 2**30
+        assert cost.plan_cost(plan).worker_bytes["refine"] <= gib * 2**30
         assert plan.mask_grid.core_px % 512 == 0
 
 
@@ -144,7 +144,7 @@ def test_a_begun_workspace_keeps_what_auto_stood_for(
     monkeypatch.setitem(sys.modules, BACKENDS["native"], None)
     begun = planned(photo, tmp_path / "o", {})
     assert begun.crf_backend == "pydensecrf"
-    prepare(begun)
+    prepare_workspace(begun)
     native = type(sys)("native")
     native.marginals = lambda *_: None  # type: ignore[attr-defined] # as if it were built by now
     monkeypatch.setitem(sys.modules, BACKENDS["native"], native)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segtasks.raster import confidence
-from segtasks.raster.confidence import FULL, Kind
+from segtasks.raster.confidence import MAX_CONFIDENCE, Kind
 
 Floats = npt.NDArray[np.float32]
 KINDS: tuple[Kind, ...] = ("max_probability", "margin", "entropy")
@@ -37,17 +37,17 @@ def expected(shares: Floats, kind: Kind) -> npt.NDArray[np.float64]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_byte_is_the_value_to_half_a_step(kind: Kind, classes: int) -> None:
     shares = probabilities(classes, 33, 57)
-    found = confidence.quantised(shares, kind) / FULL
-    np.testing.assert_allclose(found, expected(shares, kind), atol=0.5 / FULL + 1e-5)
+    found = confidence.quantise_confidence(shares, kind) / MAX_CONFIDENCE
+    np.testing.assert_allclose(found, expected(shares, kind), atol=0.5 / MAX_CONFIDENCE + 1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_certain_is_full_and_nothing_is_nodata(kind: Kind) -> None:
     certain = np.zeros((4, 1, 2), np.float32)
     certain[2, 0, 0] = certain[0, 0, 1] = 1
-    assert (confidence.quantised(certain, kind) == FULL).all()
-    even = confidence.quantised(np.full((4, 1, 1), 0.25, np.float32), kind)
-    assert even[0, 0] == (round(FULL / 4) if kind == "max_probability" else 0)
+    assert (confidence.quantise_confidence(certain, kind) == MAX_CONFIDENCE).all()
+    even = confidence.quantise_confidence(np.full((4, 1, 1), 0.25, np.float32), kind)
+    assert even[0, 0] == (round(MAX_CONFIDENCE / 4) if kind == "max_probability" else 0)
 
 
 @given(
@@ -59,12 +59,12 @@ def test_certain_is_full_and_nothing_is_nodata(kind: Kind) -> None:
 def test_a_window_has_the_bytes_of_the_whole(row: int, col: int, size: int, kind: Kind) -> None:
     shares = WHOLE[kind]
     part = np.s_[row : row + size, col : col + size]
-    found = confidence.quantised(SHARES[(slice(None), *part)], kind)
+    found = confidence.quantise_confidence(SHARES[(slice(None), *part)], kind)
     np.testing.assert_array_equal(found, shares[part])
 
 
 SHARES = probabilities(5, 70, 90)
-WHOLE = {kind: confidence.quantised(SHARES, kind) for kind in KINDS}
+WHOLE = {kind: confidence.quantise_confidence(SHARES, kind) for kind in KINDS}
 
 
 @given(

@@ -10,10 +10,10 @@ from rasterio import Affine
 
 from segtasks.networks import pretrained
 from segtasks.networks.card_file import read_card
-from segtasks.networks.inference.tta import Modes
+from segtasks.networks.inference.tta import TestTimeAugmentation
 from segtasks.planning.radiometry import resolution_advice
 from segtasks.raster.header import Affine as Transform
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 
 FAR_NORTH: Transform = (0.5, 0, 1_000_000, 0, -0.5, 9_000_000)
@@ -25,8 +25,8 @@ PLACES: dict[str, tuple[int, Transform]] = {
 }
 
 
-def placed(epsg: int, transform: Transform) -> Raster:
-    return Raster(
+def placed(epsg: int, transform: Transform) -> RasterHeader:
+    return RasterHeader(
         url="a.tif",
         identity="",
         height=600,
@@ -57,12 +57,12 @@ def test_nowhere_has_no_size() -> None:
     assert pixel_side_m(replace(raster, crs_wkt=local)) is None
 
 
-def metres(side: float) -> Raster:
+def metres(side: float) -> RasterHeader:
     return placed(32618, (side, 0, 400_000, 0, -side, 4_500_000))
 
 
-def at(*scales: str) -> Modes:
-    return Modes(scales=tuple(map(Fraction, scales)))
+def at(*scales: str) -> TestTimeAugmentation:
+    return TestTimeAugmentation(scales=tuple(map(Fraction, scales)))
 
 
 def test_other_resolutions_than_the_models_are_told() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from segtasks.errors import JobError
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.patches import Lattice, Stitch
+from segtasks.raster.patches import PatchGrid, Stitch
 
 STITCHES: st.SearchStrategy[Stitch] = st.sampled_from(("crop", "blend"))
 
@@ -15,14 +15,14 @@ CORES = st.sampled_from((3, 8, 17, 40))
 
 
 @st.composite
-def lattices(draw: st.DrawFn) -> Lattice:
+def lattices(draw: st.DrawFn) -> PatchGrid:
     align = draw(st.sampled_from([1, 4, 8]))
     step, margin = draw(st.integers(1, 5)) * align, draw(st.integers(0, 4)) * align
     height, width = draw(st.integers(1, 6 * step)), draw(st.integers(1, 6 * step))
-    return Lattice(height, width, step, margin, draw(STITCHES), align)
+    return PatchGrid(height, width, step, margin, draw(STITCHES), align)
 
 
-def stitched(lattice: Lattice, core: Window, image: np.ndarray) -> np.ndarray:
+def stitched(lattice: PatchGrid, core: Window, image: np.ndarray) -> np.ndarray:
     total = np.zeros(core.shape, np.float64)
     weights = np.zeros(core.shape, np.float64)
     for patch in lattice.touching(core):
@@ -35,7 +35,7 @@ def stitched(lattice: Lattice, core: Window, image: np.ndarray) -> np.ndarray:
 
 
 @given(lattices(), CORES)
-def test_the_identity_gives_the_image_back_tile_by_tile(lattice: Lattice, core_px: int) -> None:
+def test_the_identity_gives_the_image_back_tile_by_tile(lattice: PatchGrid, core_px: int) -> None:
     image = np.random.default_rng(0).random((lattice.height, lattice.width))
     for tile in Grid(lattice.height, lattice.width, core_px).tiles():
         core = Grid(lattice.height, lattice.width, core_px).core(tile)
@@ -43,7 +43,7 @@ def test_the_identity_gives_the_image_back_tile_by_tile(lattice: Lattice, core_p
 
 
 @given(lattices(), CORES)
-def test_a_patch_does_not_depend_on_the_tile(lattice: Lattice, core_px: int) -> None:
+def test_a_patch_does_not_depend_on_the_tile(lattice: PatchGrid, core_px: int) -> None:
     grid = Grid(lattice.height, lattice.width, core_px)
     whole = set(lattice.touching(grid.raster))
     for tile in grid.tiles():
@@ -54,7 +54,7 @@ def test_a_patch_does_not_depend_on_the_tile(lattice: Lattice, core_px: int) -> 
 
 
 @given(lattices())
-def test_patches_start_on_the_network_lattice_and_stay_inside(lattice: Lattice) -> None:
+def test_patches_start_on_the_network_lattice_and_stay_inside(lattice: PatchGrid) -> None:
     for patch in lattice.touching(lattice.cells.raster):
         assert patch.window.row % lattice.align_px == patch.window.col % lattice.align_px == 0
         assert patch.window.intersect(lattice.cells.raster) == patch.window
@@ -62,7 +62,7 @@ def test_patches_start_on_the_network_lattice_and_stay_inside(lattice: Lattice) 
 
 
 @given(lattices())
-def test_whole_cells_have_patches_of_one_size(lattice: Lattice) -> None:
+def test_whole_cells_have_patches_of_one_size(lattice: PatchGrid) -> None:
     side = lattice.patch_px
     for patch in lattice.touching(lattice.cells.raster):
         if patch.cell.shape == (lattice.step_px, lattice.step_px):
@@ -73,7 +73,7 @@ def test_whole_cells_have_patches_of_one_size(lattice: Lattice) -> None:
 
 
 def test_blend_weights_of_overlapping_patches_sum_to_one_inside() -> None:
-    lattice = Lattice(96, 96, 16, 8, "blend", 8)
+    lattice = PatchGrid(96, 96, 16, 8, "blend", 8)
     total = np.zeros((96, 96))
     for patch in lattice.touching(Window(0, 0, 96, 96)):
         total[lattice.kept(patch).slices] += lattice.weight(patch)
@@ -83,8 +83,8 @@ def test_blend_weights_of_overlapping_patches_sum_to_one_inside() -> None:
 @pytest.mark.parametrize("stitch", ["crop", "blend"])
 def test_off_the_lattice_is_refused_with_the_two_nearest(stitch: Stitch) -> None:
     with pytest.raises(JobError, match=r"480 px.*multiple of 32.*use 480 or 512|is 500 px"):
-        Lattice(1000, 1000, 500, 32, stitch, 32)
+        PatchGrid(1000, 1000, 500, 32, stitch, 32)
     with pytest.raises(JobError, match=r"overlap / 2 is 12 px.*use 0 or 32"):
-        Lattice(1000, 1000, 512, 12, stitch, 32)
+        PatchGrid(1000, 1000, 512, 12, stitch, 32)
     with pytest.raises(JobError, match="leaves no step"):
-        Lattice(1000, 1000, 0, 32, stitch, 32)
+        PatchGrid(1000, 1000, 0, 32, stitch, 32)

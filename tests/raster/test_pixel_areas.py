@@ -5,19 +5,19 @@ import pytest
 from pyproj import CRS, Geod, Transformer
 
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.header import Affine, Raster
+from segtasks.raster.header import Affine, RasterHeader
 from segtasks.raster.pixel_area import pixel_areas
 
 H, W = 130, 210
 
 
-def raster(crs: str | None, transform: Affine | None) -> Raster:
+def raster(crs: str | None, transform: Affine | None) -> RasterHeader:
     wkt = CRS.from_user_input(crs).to_wkt() if crs else None
     plain = {"url": "a.tif", "identity": "", "bands": (1,), "dtype": "uint8"}
-    return Raster(height=H, width=W, crs_wkt=wkt, transform=transform, **plain)  # type: ignore[arg-type]
+    return RasterHeader(height=H, width=W, crs_wkt=wkt, transform=transform, **plain)  # type: ignore[arg-type]
 
 
-def outline_area(made: Raster) -> float:
+def outline_area(made: RasterHeader) -> float:
     """Area inside the geodesics between all pixel corners on the raster's rim, m²."""
     cols = [*range(W), *[W] * H, *range(W, 0, -1), *[0] * H]
     rows = [*[0] * W, *range(H), *[H] * W, *range(H, 0, -1)]

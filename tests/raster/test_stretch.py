@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segtasks.config.job import make_job
 from segtasks.errors import JobError
-from segtasks.pipeline.network_input import Pixels, normalised
+from segtasks.pipeline.network_input import Pixels, normalise
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
 from segtasks.raster.grid import Window
@@ -66,7 +66,7 @@ def test_reflectance_becomes_the_picture_the_model_has_learnt_from(tmp_path: Pat
     pixels = Pixels(window, counts[:3], np.ones((256, 256), np.bool_))
     norm = plan.card.normalisation
     mean, std = (np.array(values)[:, None, None] for values in (norm.mean, norm.std))
-    np.testing.assert_allclose(normalised(plan, pixels, window), (expected - mean) / std, atol=1e-5)
+    np.testing.assert_allclose(normalise(plan, pixels, window), (expected - mean) / std, atol=1e-5)
 
 
 def test_what_the_values_are_is_asked_once(tmp_path: Path) -> None:

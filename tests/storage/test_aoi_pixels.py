@@ -17,8 +17,8 @@ from rasterio.transform import Affine, from_origin
 from shapely.geometry import mapping
 
 from segtasks.errors import JobError, SourceError
-from segtasks.raster.grid import Grid, Selection, Tile, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.grid import Grid, Tile, TileSelection, Window
+from segtasks.raster.header import RasterHeader
 from segtasks.storage.aoi import Area, cut, describe, save
 
 UTM, WGS84 = "EPSG:32637", "EPSG:4326"
@@ -31,10 +31,10 @@ STAR = shapely.Polygon(
 
 def raster(
     height: int = 100, width: int = 200, place: Affine = PLACE, crs: str | None = UTM
-) -> Raster:
+) -> RasterHeader:
     wkt = CRS.from_user_input(crs).to_wkt() if crs else None
     where = None if place.is_identity else tuple(place)[:6]
-    return Raster(
+    return RasterHeader(
         url="a.tif",
         identity="1",
         height=height,
@@ -51,11 +51,11 @@ def on_map(shape: Any, place: Affine = PLACE) -> Any:  # noqa: ANN401 - shapely'
     return shapely.transform(shape, lambda at: np.array([place @ tuple(point) for point in at]))
 
 
-def whole(area: Area, like: Raster) -> np.ndarray[Any, Any]:
+def whole(area: Area, like: RasterHeader) -> np.ndarray[Any, Any]:
     return area.inside(Window(0, 0, like.height, like.width))
 
 
-def as_rasterio_masks(shape: Any, like: Raster) -> np.ndarray[Any, Any]:  # noqa: ANN401 - shapely's
+def as_rasterio_masks(shape: Any, like: RasterHeader) -> np.ndarray[Any, Any]:  # noqa: ANN401 - shapely's
     place = Affine(*(like.transform or Affine.identity()))
     mask: np.ndarray[Any, Any] = geometry_mask(
         [mapping(shape)], (like.height, like.width), place, invert=True
@@ -223,12 +223,12 @@ def test_a_selection_holds_the_tiles_it_was_made_of(cores: int, picked: set[int]
     grid = Grid(97, 131, cores)
     every = list(grid.tiles())
     tiles = {every[index % len(every)] for index in picked}
-    made = Selection.of(grid, tiles)
+    made = TileSelection.of(grid, tiles)
     assert list(made) == sorted(tiles)
     assert len(made) == len(tiles)
     assert all((tile in made) == (tile in tiles) for tile in every)
     assert made.pixels == sum(grid.core(tile).pixels for tile in tiles)
-    assert Selection(grid).pixels == 97 * 131
-    assert set(Selection(grid)) == set(every)
+    assert TileSelection(grid).pixels == 97 * 131
+    assert set(TileSelection(grid)) == set(every)
     assert len(made.bits or b"") == -(-len(grid) // 8)
-    assert Tile(0, 0) in Selection(grid)
+    assert Tile(0, 0) in TileSelection(grid)

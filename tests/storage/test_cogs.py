@@ -15,7 +15,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog
 from segtasks.storage.cog import Legend
 
@@ -26,8 +26,8 @@ TAGS = {"SEGTASKS_FINGERPRINT": "ab12", "SEGTASKS_SOURCE": "s3://b/ö.tif"}
 Mask = npt.NDArray[np.uint8]
 
 
-def raster(height: int, width: int) -> Raster:
-    return Raster(
+def raster(height: int, width: int) -> RasterHeader:
+    return RasterHeader(
         url="a.tif",
         identity="1",
         height=height,
@@ -52,7 +52,7 @@ def parts(mask: Mask, core: int = 256) -> Iterator[tuple[Window, Mask]]:
 
 
 def write(path: Path, mask: Mask, legend: Legend = LEGEND) -> Path:
-    with cog.made(str(path), raster(*mask.shape), legend, TAGS, parts(mask)) as made:
+    with cog.write_cog(str(path), raster(*mask.shape), legend, TAGS, parts(mask)) as made:
         made.rename(path)
     return path
 
@@ -123,7 +123,7 @@ def test_parts_that_fail_half_way_leave_no_file(
         raise OSError(5, "Input/output error")
 
     def make() -> None:
-        with cog.made("to/mask.tif", raster(600, 600), LEGEND, TAGS, torn()):
+        with cog.write_cog("to/mask.tif", raster(600, 600), LEGEND, TAGS, torn()):
             pytest.fail("a torn mask was made")
 
     with pytest.raises(ResourceError, match=r"to/mask\.tif: cannot be made .*Input/output error"):
@@ -147,7 +147,7 @@ mask = test_cogs.noise(900, 900)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, -1))
 try:
-    with cog.made("to/mask.tif", test_cogs.raster(900, 900), test_cogs.LEGEND, test_cogs.TAGS,
+    with cog.write_cog("to/mask.tif", test_cogs.raster(900, 900), test_cogs.LEGEND, test_cogs.TAGS,
                    test_cogs.parts(mask)):
         print("made")
 except ResourceError as error:
@@ -198,7 +198,7 @@ from segtasks.storage import cog
 tile = np.repeat(np.repeat(test_cogs.noise(64, 64), 32, 0), 32, 1)
 grid = Grid({side}, {side}, 2048)
 parts = ((grid.core(t), tile) for t in grid.tiles())
-with cog.made("m", test_cogs.raster({side}, {side}), test_cogs.LEGEND, {{}}, parts):
+with cog.write_cog("m", test_cogs.raster({side}, {side}), test_cogs.LEGEND, {{}}, parts):
     pass
 # Not getrusage: its maximum is inherited from the process that started this one.
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

@@ -14,7 +14,7 @@ from rasterio import Affine
 
 from segtasks.raster.grid import Grid, Window
 from segtasks.raster.header import Affine as Transform
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import probability_store
 from segtasks.storage.cog import Legend
 
@@ -28,10 +28,10 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def raster(transform: Transform | None = PLACE, crs: str | None = "EPSG:32637") -> Raster:
+def raster(transform: Transform | None = PLACE, crs: str | None = "EPSG:32637") -> RasterHeader:
     wkt = rasterio.crs.CRS.from_user_input(crs).to_wkt() if crs else None
     header: dict[str, Any] = {"url": "a.tif", "identity": "", "bands": (1,), "dtype": "uint8"}
-    return Raster(height=300, width=200, crs_wkt=wkt, transform=transform, **header)
+    return RasterHeader(height=300, width=200, crs_wkt=wkt, transform=transform, **header)
 
 
 def data() -> npt.NDArray[np.float16]:
@@ -47,7 +47,7 @@ def parts() -> Iterator[tuple[Window, npt.NDArray[np.float16]]]:
         yield core, data()[(..., *core.slices)]
 
 
-def written(folder: Path, placed: Raster) -> str:
+def written(folder: Path, placed: RasterHeader) -> str:
     url = str(folder / "probabilities.zarr")
     probability_store.write(url, placed, LEGEND, SHARD, {"KEY": "ab"}, parts())
     return url

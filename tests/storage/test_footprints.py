@@ -7,16 +7,21 @@ import rasterio.crs
 from pyproj import Geod, Transformer
 from shapely.geometry import shape
 
-from segtasks.raster.header import Affine, GroundControlPoint, Raster
+from segtasks.raster.header import Affine, GroundControlPoint, RasterHeader
 from segtasks.storage.geolocation import bounds, crs_code, footprint
 
 UTM_60: Affine = (1000, 0, 7e5, 0, -1000, 6e6)
 
 
-def placed(crs: str | None, transform: Affine | None, side: int = 300, **fields: Any) -> Raster:  # noqa: ANN401 - any of a raster's
+def placed(
+    crs: str | None,
+    transform: Affine | None,
+    side: int = 300,
+    **fields: Any,  # noqa: ANN401 - any of a raster's
+) -> RasterHeader:
     wkt = rasterio.crs.CRS.from_user_input(crs).to_wkt() if crs else None
     header = {"url": "a.tif", "identity": "", "bands": (1,), "dtype": "uint8"} | fields
-    return Raster(height=side, width=side, crs_wkt=wkt, transform=transform, **header)
+    return RasterHeader(height=side, width=side, crs_wkt=wkt, transform=transform, **header)
 
 
 @pytest.mark.parametrize(

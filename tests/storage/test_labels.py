@@ -15,7 +15,7 @@ from rasterio.warp import calculate_default_transform, reproject
 from segtasks.config.legend import ClassEntry, LabelRules
 from segtasks.errors import JobError, SegtasksError, SourceError
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import raster_reader
 from segtasks.storage.align import extent
 from segtasks.storage.label_reader import Labels, open_labels
@@ -37,11 +37,11 @@ DUBAI = SHARED / "data" / "dubai"
 DUBAI_COLORS = ("#3C1098", "#8429F6", "#6EC1E4", "#FEDD3A", "#E2A929")
 
 
-def whole(labels: Labels, like: Raster) -> Array:
+def whole(labels: Labels, like: RasterHeader) -> Array:
     return labels.read(extent(like))
 
 
-def in_windows(labels: Labels, like: Raster, side_px: int) -> Array:
+def in_windows(labels: Labels, like: RasterHeader, side_px: int) -> Array:
     out = np.zeros((like.height, like.width), np.uint8)
     grid = Grid(like.height, like.width, side_px)
     for tile in grid.tiles():

@@ -19,12 +19,12 @@ from shapely.geometry import LineString, box, shape
 from segtasks.config.legend import ClassEntry, LabelRules
 from segtasks.errors import JobError, SegtasksError, SourceError
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.storage import object_store, raster_reader
 from segtasks.storage.align import extent
 from segtasks.storage.label_reader import Labels, open_labels
 from tests.helpers.label_files import LEGEND, NAMES, PLACE, UTM, Array, an_image, random_ids
-from tests.helpers.sources import SHARED
+from tests.helpers.paths import SHARED
 
 BY_NAME = LabelRules(label_column="kind")
 TWO = LEGEND[:2]
@@ -55,7 +55,7 @@ def blobs(count: int = 60) -> Any:  # noqa: ANN401 - a GeoDataFrame
     return geopandas.GeoDataFrame({"kind": kinds}, geometry=discs, crs=UTM)
 
 
-def in_one_piece(frame: Any, like: Raster, ids: list[int], **options: Any) -> Array:  # noqa: ANN401
+def in_one_piece(frame: Any, like: RasterHeader, ids: list[int], **options: Any) -> Array:  # noqa: ANN401
     burnt: Array = rasterize(
         zip(frame.geometry, ids, strict=True),
         out_shape=(like.height, like.width),
@@ -66,7 +66,7 @@ def in_one_piece(frame: Any, like: Raster, ids: list[int], **options: Any) -> Ar
     return burnt
 
 
-def in_windows(labels: Labels, like: Raster, side_px: int = 17) -> Array:
+def in_windows(labels: Labels, like: RasterHeader, side_px: int = 17) -> Array:
     out = np.zeros((like.height, like.width), np.uint8)
     grid = Grid(like.height, like.width, side_px)
     for tile in grid.tiles():

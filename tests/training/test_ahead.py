@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from segtasks.training.prefetch import made_ahead
+from segtasks.training.prefetch import prefetch
 
 
 def test_results_come_in_order() -> None:
-    with made_ahead(lambda i: i * i, range(20), 3) as made:
+    with prefetch(lambda i: i * i, range(20), 3) as made:
         assert list(made) == [i * i for i in range(20)]
 
 
@@ -20,7 +20,7 @@ def test_they_are_made_elsewhere_and_before_they_are_asked_for() -> None:
         threads.append(threading.get_ident())
         return i
 
-    with made_ahead(make, range(10), 2) as made:
+    with prefetch(make, range(10), 2) as made:
         next(made)
         deadline = time.monotonic() + 5
         while len(threads) < 3 and time.monotonic() < deadline:
@@ -35,7 +35,7 @@ def test_a_failure_comes_where_its_result_would_have() -> None:
             raise ValueError("two")
         return i
 
-    with made_ahead(make, range(5), 2) as made:
+    with prefetch(make, range(5), 2) as made:
         assert [next(made), next(made)] == [0, 1]
         with pytest.raises(ValueError, match="two"):
             next(made)

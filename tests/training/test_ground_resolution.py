@@ -13,8 +13,8 @@ from segtasks.config.label_sources import PairSource
 from segtasks.config.train_job import Augmentation, TrainJob
 from segtasks.errors import JobError
 from segtasks.networks import Normalisation
-from segtasks.networks.inference.tta import Modes
-from segtasks.networks.inference.tta_network import Fused
+from segtasks.networks.inference.tta import TestTimeAugmentation
+from segtasks.networks.inference.tta_network import TtaNetwork
 from segtasks.networks.model_file import load
 from segtasks.planning.planner import make_plan
 from segtasks.storage import raster_reader
@@ -81,11 +81,11 @@ def test_validation_sees_what_inference_sees(jobs: Jobs, ramp: PairSource) -> No
     module = load(job.out)[0]
     normalisation = card.normalisation
     modes = make_plan(make_job({"source": ramp.image, "to": "out", "model": job.out})).modes
-    assert modes == Modes((Fraction(1, 2),))
+    assert modes == TestTimeAugmentation((Fraction(1, 2),))
     as_it_is, _ = pair_at(jobs, ramp, None)
     seen = evaluate_network(module, [pair], normalisation, classes=3, window_px=32)
     by_modes = evaluate_network(
-        Fused(module, modes, 1, 0), [as_it_is], normalisation, classes=3, window_px=64
+        TtaNetwork(module, modes, 1, 0), [as_it_is], normalisation, classes=3, window_px=64
     )
     np.testing.assert_array_equal(seen.counts, by_modes.counts)
 

@@ -15,7 +15,7 @@ from segtasks.config.label_sources import PairSource
 from segtasks.config.legend import ClassEntry
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, ModelError
-from segtasks.networks.importers.transfer import Partial, partial, spread_bands
+from segtasks.networks.importers.transfer import Transfer, spread_bands, transfer
 from segtasks.networks.model_file import load
 from segtasks.networks.registry import build
 from segtasks.training.loop import train
@@ -47,8 +47,8 @@ def resnet50() -> Weights:
     return foreign.random_state(shapes | {"fc.weight": (10, 128), "fc.bias": (10,)})
 
 
-def fitted(theirs: Weights, network: str, bands: int = 3, **variant: Any) -> Partial:  # noqa: ANN401
-    return partial(
+def fitted(theirs: Weights, network: str, bands: int = 3, **variant: Any) -> Transfer:  # noqa: ANN401
+    return transfer(
         theirs, "w.pth", network=network, width=WIDTH, variant=variant, classes=5, bands=bands
     )
 

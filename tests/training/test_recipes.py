@@ -8,7 +8,7 @@ import pytest
 
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, ModelError
-from segtasks.networks.registry import entry, names
+from segtasks.networks.registry import names, spec
 from segtasks.training.loop import train
 from segtasks.training.recipes import settings_of
 
@@ -47,7 +47,7 @@ def test_paper_is_what_the_paper_did(jobs: Jobs, row: tuple[Any, ...]) -> None:
 def test_every_network_has_both(jobs: Jobs, network: str) -> None:
     paper = settings_of(jobs(**OPEN, network=network, recipe="paper"))
     scratch = settings_of(jobs(**OPEN, network=network))
-    assert paper.source == entry(network).recipe.source
+    assert paper.source == spec(network).recipe.source
     assert (scratch.recipe, scratch.optimizer, scratch.learning_rate) == ("scratch", "adamw", 2e-3)
     assert (scratch.weight_decay, scratch.head_factor, scratch.loss_scales) == (0.01, 1, (1,))
 

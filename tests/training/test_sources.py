@@ -18,7 +18,7 @@ from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, StorageError
 from segtasks.storage import object_store
 from segtasks.storage.manifests import find_pairs, splits_of
-from tests.helpers.sources import SHARED
+from tests.helpers.paths import SHARED
 
 DUBAI = SHARED / "data" / "dubai"
 ROWS = [("a.tif", "m/a.png", "train"), ("b.tif", "m/b.png", "val"), ("c.tif", "m/c.png", "train")]

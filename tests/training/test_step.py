@@ -13,7 +13,7 @@ from segtasks.errors import JobError, ModelError
 from segtasks.networks.registry import build
 from segtasks.training.crops import Crop
 from segtasks.training.distributed import Ranks
-from segtasks.training.module import Learner
+from segtasks.training.module import TrainingModule
 from segtasks.training.optimisation import RATE_FACTOR, Stepper, optimizer_of
 from segtasks.training.recipes import settings_of
 
@@ -32,7 +32,7 @@ def batch(side: int = 24, count: int = 4) -> Crop:
 
 def stepper(job: TrainJob, module: nn.Module, new: Iterable[str] = ()) -> Stepper:
     settings = settings_of(job)
-    learner = Learner(module, settings)
+    learner = TrainingModule(module, settings)
     optimizer = optimizer_of(settings, module, new)
     enabled = job.precision == "float16"
     scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=2.0**40)
@@ -119,7 +119,7 @@ def test_deeplab_has_a_loss_at_each_scale_and_for_the_maximum(jobs: Jobs) -> Non
     job = jobs(network="deeplabv2_resnet101", recipe="paper", width=0.02)
     torch.manual_seed(0)
     module = build("deeplabv2_resnet101", classes=6, width=0.02).eval()
-    learner = Learner(module, settings_of(job))
+    learner = TrainingModule(module, settings_of(job))
     images = torch.randn(1, 3, 65, 65)
     whole, three_quarters, half, fused = learner(images)
     assert list(learner.loss_weights) == [1] * 4

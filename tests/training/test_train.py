@@ -20,7 +20,7 @@ from segtasks.errors import JobError, ModelError, SegtasksError, SourceError
 from segtasks.networks.model_file import load
 from segtasks.raster.grid import Window
 from segtasks.storage.manifests import find_pairs
-from segtasks.training.crops import turned
+from segtasks.training.crops import flip_or_rotate
 from segtasks.training.image_pairs import band_moments, class_pixels, open_pairs
 from segtasks.training.loop import Progress, train
 from segtasks.training.losses import loss_of
@@ -140,7 +140,7 @@ def test_turning_moves_labels_with_their_pixels() -> None:
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(100):
-        image, after = turned((labels[None].float(), labels), Augmentation(), rng)
+        image, after = flip_or_rotate((labels[None].float(), labels), Augmentation(), rng)
         assert torch.equal(image[0].long(), after)
         seen.add((*after.shape, *after.flatten().tolist()))
     assert len(seen) == 8

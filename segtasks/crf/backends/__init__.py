@@ -36,7 +36,7 @@ BACKENDS = {
     "exact": "segtasks.crf.backends.exact",
 }
 """Imported when first asked for: each needs another library."""
-MENDS = {
+HINTS = {
     "native": "build segtasks with a C++ compiler",
     "pydensecrf": "pip install 'pydensecrf2>=1.1' (Python 3.11 or 3.12, g++ needed)",
     "torch": "pip install torch",
@@ -89,7 +89,7 @@ def _is_installed(backend: str) -> bool:
     except ImportError as error:
         logger.warning(
             "CRF backend %s cannot be loaded (%s): %s; auto takes the next",
-            *(backend, error, MENDS[backend]),
+            *(backend, error, HINTS[backend]),
         )
         return False
     return True
@@ -100,7 +100,7 @@ def _loaded(backend: str) -> Backend:
         found: Backend = import_module(BACKENDS[backend]).marginals
     except ImportError as error:
         raise CrfError(
-            f"CRF backend {backend} cannot be loaded ({error}): {MENDS[backend]}, or use auto"
+            f"CRF backend {backend} cannot be loaded ({error}): {HINTS[backend]}, or use auto"
         ) from error
     return found
 

@@ -15,7 +15,7 @@ from segtasks.crf.native._field import ffi, lib
 from segtasks.errors import CrfError
 
 MOST_DIMENSIONS = 16
-MEND = "enlarge pos_xy_std, bi_xy_std or bi_rgb_std"
+HINT = "enlarge pos_xy_std, bi_xy_std or bi_rgb_std"
 
 
 def marginals(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Float32:
@@ -81,6 +81,6 @@ def _check(status: int) -> None:
     if status == lib.SEGTASKS_NO_MEMORY:
         raise MemoryError("no memory for this CRF window: use smaller windows or fewer at once")
     if status == lib.SEGTASKS_BAD_FEATURES:
-        raise CrfError(f"CRF features are not finite or beyond 2^20 lattice cells: {MEND}")
+        raise CrfError(f"CRF features are not finite or beyond 2^20 lattice cells: {HINT}")
     if status == lib.SEGTASKS_TOO_LARGE:
-        raise CrfError(f"CRF lattice needs over 2^30 vertices: make windows smaller, or {MEND}")
+        raise CrfError(f"CRF lattice needs over 2^30 vertices: make windows smaller, or {HINT}")

@@ -47,7 +47,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Advice:
+class Recommendation:
     """What the held-out windows say of a setting: to take it, or that none is to be taken.
 
     Attributes:
@@ -94,7 +94,7 @@ class Advice:
         return f"; for {FIGURES[gaining[0]]} give --objective {gaining[0]}" if gaining else ""
 
 
-def advise(made: Tuning) -> Advice:
+def recommend(made: Tuning) -> Recommendation:
     """Take the first setting that gains; of none the one that seems to gain most is told of."""
     objective = made.job.objective
     rows = [row for row in made.rows[1:] if row.held_out]
@@ -105,7 +105,7 @@ def advise(made: Tuning) -> Advice:
     aside: list[Objective] = [key for key in ("mean_iou", "boundary_f") if key != objective]
     others = {key: _gain(rows[told], made.rows[0], key) for key in aside}
     found = {objective: gains[told], **others}
-    return Advice(rows[told].name, objective, len(made.held_out), found)
+    return Recommendation(rows[told].name, objective, len(made.held_out), found)
 
 
 def _gain(row: Row, without: Row, objective: Objective) -> Gain:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segtasks.config.crf import PRESETS
-from segtasks.evaluation.crf_tuning.recommendation import Advice, Gain, advise
+from segtasks.evaluation.crf_tuning.recommendation import Gain, Recommendation, recommend
 from segtasks.evaluation.crf_tuning.sample_windows import Place
 from segtasks.evaluation.crf_tuning.trial import Measured
 from segtasks.evaluation.crf_tuning.tune import Row, Tuning
@@ -21,7 +21,7 @@ Figures = dict[str, Any]
 
 def figures(made: Tuning) -> Figures:
     """Everything that is known, by name; rows in the order they were tried."""
-    advice = advise(made)
+    advice = recommend(made)
     return {
         "advice": advice.text,
         "take": advice.takes,
@@ -39,7 +39,7 @@ def figures(made: Tuning) -> Figures:
     }
 
 
-def crf(made: Tuning, advice: Advice) -> Figures | None:
+def crf(made: Tuning, advice: Recommendation) -> Figures | None:
     """The part `crf` of a job that follows the advice."""
     taken = [row for row in made.rows if advice.takes and row.name == advice.setting]
     return _parameters(taken[0]) if taken else None

@@ -12,18 +12,18 @@ from segtasks.crf import CrfParameters, is_certain, refine
 from segtasks.crf.backends.kernel import Float32
 from segtasks.evaluation.boundary import Boundary
 from segtasks.evaluation.boundary import halo_px as boundary_halo_px
-from segtasks.evaluation.counts import Judged
+from segtasks.evaluation.counts import MaskCounts
 from segtasks.evaluation.crf_tuning.sample_windows import LabelledWindow
 from segtasks.evaluation.metrics import IGNORE, Counts, Floats, mean_iou
 from segtasks.raster import labels
 from segtasks.raster.stretch import MAX_8BIT
 
-Outcome = tuple[Judged, float]
+Outcome = tuple[MaskCounts, float]
 """Counts of a window, and the CRF's seconds of one core."""
 
 
 @dataclass(frozen=True)
-class Judge:
+class Scorer:
     """How a window is refined and counted."""
 
     backend: str
@@ -41,12 +41,12 @@ class Judge:
     def __call__(self, window: LabelledWindow, setting: CrfParameters | None) -> Outcome:
         """Count the core of a window that is no larger than the setting's halo asks for."""
         started = time.process_time()
-        mask = labels.most_likely(self._marginals(window, setting))
+        mask = labels.argmax_labels(self._marginals(window, setting))
         seconds = time.process_time() - started
         mask = np.where(window.labels == IGNORE, np.uint8(IGNORE), mask)
         classes = len(window.probabilities)
         return (
-            Judged.of(mask, window.labels, window.inner, classes, self.tolerance_px),
+            MaskCounts.of(mask, window.labels, window.inner, classes, self.tolerance_px),
             seconds if setting else 0.0,
         )
 
@@ -70,7 +70,7 @@ class Judge:
 class Measured:
     """Counts of several windows."""
 
-    windows: Sequence[Judged]
+    windows: Sequence[MaskCounts]
     seconds: float
 
     @classmethod

@@ -21,7 +21,7 @@ from segtasks.evaluation.crf_tuning.search import (
     require_searchable,
     search,
 )
-from segtasks.evaluation.crf_tuning.trial import Judge, Measured, Outcome
+from segtasks.evaluation.crf_tuning.trial import Measured, Outcome, Scorer
 
 WITHOUT = "no CRF"
 OnProgress = Callable[[str, int, int], None]
@@ -49,7 +49,7 @@ class Tuning:
 
     job: TuneJob
     legend: Sequence[ClassEntry]
-    judge: Judge
+    judge: Scorer
     tuning: Sequence[Place]
     held_out: Sequence[Place]
     rows: list[Row] = field(default_factory=list)
@@ -71,7 +71,7 @@ def tune(job: TuneJob, on_progress: OnProgress = lambda *_: None) -> Tuning:
         ResourceError: a process was killed.
     """
     require_searchable(job)
-    judge = Judge(backends.resolve(job.backend), job.tolerance_px)
+    judge = Scorer(backends.resolve(job.backend), job.tolerance_px)
     opened, legend = open_workspaces(job)
     places = sample(job, opened)
     tuning, held_out = ([places[i] for i in part] for part in split(len(places), job.seed))
@@ -119,7 +119,7 @@ def _hold_out(made: Tuning, judging: Judging, on_progress: OnProgress) -> None:
 
 
 @contextmanager
-def _judging(job: TuneJob, judge: Judge) -> Iterator[Judging]:
+def _judging(job: TuneJob, judge: Scorer) -> Iterator[Judging]:
     """Judge windows, in several processes where the job wants them."""
     if job.workers == 1:
         yield lambda asked: [judge(judge.cropped(*each), each[1]) for each in asked]
@@ -128,7 +128,7 @@ def _judging(job: TuneJob, judge: Judge) -> Iterator[Judging]:
         yield partial(_judged_in, pool, judge)
 
 
-def _judged_in(pool: ProcessPoolExecutor, judge: Judge, asked: Sequence[Asked]) -> list[Outcome]:
+def _judged_in(pool: ProcessPoolExecutor, judge: Scorer, asked: Sequence[Asked]) -> list[Outcome]:
     jobs = [pool.submit(judge, judge.cropped(*each), each[1]) for each in asked]
     try:
         return [job.result() for job in jobs]

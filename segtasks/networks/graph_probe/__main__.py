@@ -19,7 +19,7 @@ from segtasks.networks.graph_probe.alignment import lattice_px
 from segtasks.networks.graph_probe.halo import graph_halo_px
 from segtasks.networks.graph_probe.input_sizes import Sizes, find_sizes
 from segtasks.networks.graph_probe.memory import bytes_per_px, resident_bytes
-from segtasks.networks.graph_probe.trial_forward import Trial
+from segtasks.networks.graph_probe.trial_forward import TrialForward
 from segtasks.networks.graphs.session import open_graph
 
 _CONTRASTS = (1.0, 0.3, 0.03)
@@ -42,7 +42,7 @@ def probe(path: str, form: Form, fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     engine = open_graph(path, form, torch.device("cpu"))
     stated = fields["graph"]
-    trial = Trial(
+    trial = TrialForward(
         path,
         engine,
         fields["bands"],
@@ -64,7 +64,7 @@ def probe(path: str, form: Form, fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_bands(trial: Trial) -> None:
+def _check_bands(trial: TrialForward) -> None:
     bands = trial.engine.shape[1]
     if bands not in (None, len(trial.bands)):
         names = ", ".join(trial.bands)
@@ -74,7 +74,7 @@ def _check_bands(trial: Trial) -> None:
         )
 
 
-def _gives(trial: Trial, side: int) -> Gives:
+def _gives(trial: TrialForward, side: int) -> Gives:
     """Probabilities when they are none less than 0 and add up to 1, whatever the image."""
     found = set()
     for seed, contrast in enumerate(_CONTRASTS):
@@ -90,7 +90,7 @@ def _gives(trial: Trial, side: int) -> Gives:
     return "probabilities" if found == {True} else "logits"
 
 
-def _graph(trial: Trial, sizes: Sizes, gives: Gives) -> dict[str, Any]:
+def _graph(trial: TrialForward, sizes: Sizes, gives: Gives) -> dict[str, Any]:
     """Fields of `Graph`."""
     return {
         "gives": gives,
@@ -101,7 +101,7 @@ def _graph(trial: Trial, sizes: Sizes, gives: Gives) -> dict[str, Any]:
     }
 
 
-def _takes_two(trial: Trial, sizes: Sizes) -> bool:
+def _takes_two(trial: TrialForward, sizes: Sizes) -> bool:
     if trial.engine.shape[0] is not None:
         return False
     side = sizes.patch_px or max(sizes.least_px, _PAIR_PX)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from segtasks.networks.card import Gives
-from segtasks.networks.graph_probe.trial_forward import Trial
+from segtasks.networks.graph_probe.trial_forward import TrialForward
 
 LARGEST_PX = 64
 _WINDOW_PX = 64
@@ -21,7 +21,7 @@ _UNCLEAR = 0.05
 """Of a standard deviation: off their lattice the networks of the line differ by 0.07 to 1.4."""
 
 
-def lattice_px(trial: Trial, gives: Gives, *, side: int, stride: int) -> int:
+def lattice_px(trial: TrialForward, gives: Gives, *, side: int, stride: int) -> int:
     """The least shift that shifts the maps and changes nothing else.
 
     Args:

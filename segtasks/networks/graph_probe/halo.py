@@ -4,7 +4,7 @@ import torch
 
 from segtasks.networks.analysis.receptive_field import effective_halo_px
 from segtasks.networks.card import Gives
-from segtasks.networks.graph_probe.trial_forward import Trial, evidence_of
+from segtasks.networks.graph_probe.trial_forward import TrialForward, evidence_of
 from segtasks.networks.inference.graph_net import sized, two_classes
 
 _SHARE = 0.01
@@ -13,7 +13,7 @@ _SLIGHT = 0.1
 _BLOCK_PX = 8
 
 
-def graph_halo_px(trial: Trial, gives: Gives, *, side: int, unit: int) -> int:
+def graph_halo_px(trial: TrialForward, gives: Gives, *, side: int, unit: int) -> int:
     """Half-width that holds 99 % of what decides a label in the middle of noise.
 
     Args:
@@ -30,7 +30,7 @@ def graph_halo_px(trial: Trial, gives: Gives, *, side: int, unit: int) -> int:
     return _by_change(trial, gives, side, unit)
 
 
-def _by_gradient(trial: Trial, gives: Gives, side: int) -> int:
+def _by_gradient(trial: TrialForward, gives: Gives, side: int) -> int:
     """Half-width of 99 % of the squared gradient of the centre's largest logit."""
 
     def evidence(x: torch.Tensor) -> torch.Tensor:
@@ -40,7 +40,7 @@ def _by_gradient(trial: Trial, gives: Gives, side: int) -> int:
     return effective_halo_px(evidence, trial.image(side, side))
 
 
-def _by_change(trial: Trial, gives: Gives, side: int, unit: int) -> int:
+def _by_change(trial: TrialForward, gives: Gives, side: int, unit: int) -> int:
     """Half-width beyond which other noise makes 1 % of the squared change that it makes in all.
 
     Of a slight change that is the squared gradient, summed over what was changed.
@@ -60,7 +60,7 @@ def _by_change(trial: Trial, gives: Gives, side: int, unit: int) -> int:
 class _Pair:
     """Noise, and the same with a little of another."""
 
-    def __init__(self, trial: Trial, gives: Gives, side: int, seed: int) -> None:
+    def __init__(self, trial: TrialForward, gives: Gives, side: int, seed: int) -> None:
         self._trial, self._gives = trial, gives
         self._image = trial.image(side, side, seed=seed)
         other = trial.image(side, side, seed=_PAIRS + seed)

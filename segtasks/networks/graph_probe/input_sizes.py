@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from segtasks.errors import ModelError
-from segtasks.networks.graph_probe.trial_forward import Trial
+from segtasks.networks.graph_probe.trial_forward import TrialForward
 
 _TRIED = (256, 512, 224, 1024, 640, 384, 320, 448, 480, 768, 513, 473, 713, 128, 64)
 _LARGEST_STEP_PX, _DOUBLED = 64, 7
@@ -29,7 +29,7 @@ class Sizes:
     stride: int
 
 
-def find_sizes(trial: Trial, stated_px: int | None) -> Sizes:
+def find_sizes(trial: TrialForward, stated_px: int | None) -> Sizes:
     """Try sizes until it is clear.
 
     Args:
@@ -48,7 +48,7 @@ def find_sizes(trial: Trial, stated_px: int | None) -> Sizes:
     return Sizes(large, None, multiple, _least(trial, multiple, side), stride)
 
 
-def _fixed(trial: Trial) -> int | None:
+def _fixed(trial: TrialForward) -> int | None:
     """The side that the file itself states."""
     height, width = trial.engine.shape[2:]
     if height != width:
@@ -57,7 +57,7 @@ def _fixed(trial: Trial) -> int | None:
     return height
 
 
-def _first(trial: Trial, sides: tuple[int, ...]) -> tuple[int, int]:
+def _first(trial: TrialForward, sides: tuple[int, ...]) -> tuple[int, int]:
     """The first side that works, with its stride."""
     reasons = []
     for side in sides:
@@ -74,26 +74,26 @@ def _first(trial: Trial, sides: tuple[int, ...]) -> tuple[int, int]:
     )
 
 
-def _multiple(trial: Trial, side: int, stride: int) -> int | None:
+def _multiple(trial: TrialForward, side: int, stride: int) -> int | None:
     """The least step between sides; ``None`` when no other side works."""
     steps = [stride * 2**doubled for doubled in range(_DOUBLED)]
     known = [step for step in steps if step <= max(_LARGEST_STEP_PX, stride) and side % step == 0]
     return next((step for step in known if _works(trial, side, step, stride)), None)
 
 
-def _works(trial: Trial, side: int, step: int, stride: int) -> bool:
+def _works(trial: TrialForward, side: int, step: int, stride: int) -> bool:
     """Whether other sides work too, and height and width may differ."""
     return _takes(trial, side + step, side, stride) and _takes(trial, side, side + step, stride)
 
 
-def _takes(trial: Trial, height: int, width: int, stride: int) -> bool:
+def _takes(trial: TrialForward, height: int, width: int, stride: int) -> bool:
     try:
         return trial.stride(height, width) == stride
     except RuntimeError:
         return False
 
 
-def _least(trial: Trial, multiple: int, side: int) -> int:
+def _least(trial: TrialForward, multiple: int, side: int) -> int:
     """The smallest side that works, doubled until one does."""
     least = multiple
     while least < side:

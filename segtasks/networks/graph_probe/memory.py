@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from segtasks.networks.graph_probe.trial_forward import Trial
+from segtasks.networks.graph_probe.trial_forward import TrialForward
 
 _STATUS = Path("/proc/self/status")
 _FLOAT_BYTES = 4
@@ -17,7 +17,7 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def bytes_per_px(trial: Trial, side: int, resident: int) -> int:
+def bytes_per_px(trial: TrialForward, side: int, resident: int) -> int:
     """Peak bytes per pixel of one forward, scratch memory included, rounded up.
 
     It comes out a little different each time; steps of the square root of 2 hide that, so that the

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segtasks.errors import ModelError
 from segtasks.networks.card import Gives, Normalisation
-from segtasks.networks.graphs.session import Engine
+from segtasks.networks.graphs.session import GraphSession
 from segtasks.networks.inference.graph_net import sized, two_classes
 
 FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
@@ -17,7 +17,7 @@ _FAINTEST = 1e-30
 
 
 @dataclass
-class Trial:
+class TrialForward:
     """A graph with the input it is used to.
 
     Attributes:
@@ -30,7 +30,7 @@ class Trial:
     """
 
     path: str
-    engine: Engine
+    engine: GraphSession
     bands: Sequence[str]
     classes: int
     normalisation: Normalisation

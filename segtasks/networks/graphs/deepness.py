@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from segtasks.config.legend import legend
+from segtasks.config.legend import default_legend
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card
 from segtasks.raster.band_names import RGB
@@ -40,7 +40,7 @@ def fields_of(where: str, metadata: Mapping[str, str], bands: int | None) -> dic
     fields: dict[str, Any] = {"provenance": noted}
     for key in _NAMES:
         if key in found:
-            fields["classes"] = legend(_names(where, key, found[key]))
+            fields["classes"] = default_legend(_names(where, key, found[key]))
             break
     if "resolution" in found:
         fields["ground_resolution_m"] = _number(where, "resolution", found["resolution"]) / 100

@@ -14,7 +14,7 @@ from segtasks.networks.graphs.torchscript import open_torchscript
 Shape = tuple[int | None, int | None, int | None, int | None]
 
 
-class Engine(Protocol):
+class GraphSession(Protocol):
     """A graph in memory.
 
     Attributes:
@@ -35,13 +35,13 @@ class Engine(Protocol):
         """
 
 
-def open_graph(path: str, form: Form, device: torch.device) -> Engine:
+def open_graph(path: str, form: Form, device: torch.device) -> GraphSession:
     """A local graph, ready to run.
 
     Raises:
         ModelError: it cannot be read, does not take one image, or what runs it is not installed.
     """
-    opened: Engine
+    opened: GraphSession
     if form == "torchscript":
         opened = open_torchscript(path, device)
     elif form == "exported":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from segtasks.config.legend import legend
+from segtasks.config.legend import default_legend
 from segtasks.errors import ModelError
 from segtasks.networks.card import METADATA_KEY, Form
 from segtasks.networks.graphs import deepness
@@ -76,7 +76,7 @@ def parsed(where: str | Path, text: str) -> Fields:
         raise ModelError(f'{where}: not a card; write an object, {{"classes": [...], ...}}')
     classes = fields.get("classes")
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
-        fields["classes"] = legend(classes)
+        fields["classes"] = default_legend(classes)
     return {key: value for key, value in fields.items() if value is not None}
 
 

@@ -9,7 +9,7 @@ from segtasks.networks.network_spec import Option
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from segtasks.networks.importers.convert import Backbone
+    from segtasks.networks.importers.converter import Backbone
 
 __all__ = ["convert", "convert_backbone", "layouts", "normalisation_of", "variant_of"]
 
@@ -40,9 +40,9 @@ def convert(
         ModelError: unknown layout, network or option; a key is missing, left over, misshapen or
             holds values that are not finite.
     """
-    from segtasks.networks.importers import convert  # noqa: PLC0415 - torch, which listing need not
+    from segtasks.networks.importers import converter  # noqa: PLC0415 - torch, which listing need not
 
-    return convert.convert(state_dict, layout, network, width, variant).weights
+    return converter.convert(state_dict, layout, network, width, variant).weights
 
 
 def convert_backbone(
@@ -65,6 +65,6 @@ def convert_backbone(
     Raises:
         ModelError: as `convert`; a backbone's key is missing or misshapen.
     """
-    from segtasks.networks.importers import convert  # noqa: PLC0415 - torch, which listing need not
+    from segtasks.networks.importers import converter  # noqa: PLC0415 - torch, which listing need not
 
-    return convert.convert_backbone(state_dict, layout, network, width, variant)
+    return converter.convert_backbone(state_dict, layout, network, width, variant)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from segtasks.networks.importers import caffe_blobs, resnet_names
-from segtasks.networks.importers.key_mapping import Concat, Rename, Spelling
+from segtasks.networks.importers.key_mapping import Concat, KeyMapping, Rename
 from segtasks.networks.network_spec import InputConvention
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def _dilation(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     }
 
 
-_FCN = Spelling(prepare=_fcn)
-_SEGNET = Spelling(prepare=caffe_blobs.segnet, renames=((r"\.bn\.", "_bn."),), batch_norm_eps=0.0)
-_DEEPLAB = Spelling(prepare=_deeplab)
-_DILATION = Spelling(prepare=_dilation)
-_DEEPLAB_RESNET = Spelling(
+_FCN = KeyMapping(prepare=_fcn)
+_SEGNET = KeyMapping(prepare=caffe_blobs.segnet, renames=((r"\.bn\.", "_bn."),), batch_norm_eps=0.0)
+_DEEPLAB = KeyMapping(prepare=_deeplab)
+_DILATION = KeyMapping(prepare=_dilation)
+_DEEPLAB_RESNET = KeyMapping(
     prepare=_deeplab,
     renames=(*resnet_names.caffe(101), (r"^aspp\.", "fc1_c")),
 )
@@ -75,17 +75,17 @@ _PSPNET_NAMES: tuple[Rename, ...] = (
 )
 _MAP = "layer4.2.conv3.weight"
 _GRIDS = tuple(f"ppm.convs.{i}.weight" for i in range(4))
-_PSPNET = Spelling(
+_PSPNET = KeyMapping(
     prepare=caffe_blobs.named,
     renames=_PSPNET_NAMES,
     concats=(Concat("main.conv.weight", theirs=(_MAP, *_GRIDS[::-1]), ours=(_MAP, *_GRIDS)),),
     inputs=InputConvention("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
 )
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "caffe": {
         **dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), _FCN),
-        "fcn8s_lean": Spelling(prepare=_fcn, unused=(r"upscore.*",)),
+        "fcn8s_lean": KeyMapping(prepare=_fcn, unused=(r"upscore.*",)),
         **dict.fromkeys(("segnet", "segnet_basic"), _SEGNET),
         **dict.fromkeys(
             ("dilation_frontend", "dilation7", "dilation8", "dilation8_large", "dilation10"),

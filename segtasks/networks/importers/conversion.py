@@ -10,7 +10,7 @@ from functools import cached_property
 
 from torch import Tensor, nn
 
-from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.network_spec import Option
 from segtasks.networks.weights import shapes_of, skeleton
 
@@ -20,7 +20,7 @@ KERNEL = 4
 
 
 @dataclass(frozen=True)
-class Case:
+class Conversion:
     """One conversion.
 
     Attributes:
@@ -32,7 +32,7 @@ class Case:
     network: str
     width: float
     variant: Mapping[str, Option]
-    spelling: Spelling
+    key_mapping: KeyMapping
     theirs: Mapping[str, Tensor]
 
     def ours(self, *, classes: int, bands: int) -> nn.Module:
@@ -64,11 +64,11 @@ class Case:
 
     def offers(self, key: str) -> bool:
         """Whether they have a tensor for our key."""
-        return self.spelling.theirs(key) in self.theirs
+        return self.key_mapping.theirs(key) in self.theirs
 
     def tensor(self, key: str) -> Tensor:
         """Their tensor for our key."""
-        return self.theirs[self.spelling.theirs(key)]
+        return self.theirs[self.key_mapping.theirs(key)]
 
 
 def _following(two: nn.Module, three: nn.Module, *, axis: int) -> list[str]:

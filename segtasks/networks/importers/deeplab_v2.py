@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping
 
 _PARTS = {"conv1": "reduce", "conv2": "conv3x3", "conv3": "increase", "shortcut": "shortcut"}
 
@@ -15,7 +15,7 @@ def _block(found: re.Match[str]) -> str:
     return f"layer{stage}.block{block}.{_PARTS[found[3]]}"
 
 
-_KAZUTO = Spelling(
+_KAZUTO = KeyMapping(
     renames=(
         (r"^((?:conv1|layer).*)(?<!\.bn)\.weight$", r"\1.conv.weight"),
         (r"^conv1\.", "layer1.conv1."),
@@ -23,11 +23,11 @@ _KAZUTO = Spelling(
         (r"^aspp\.", "aspp.c"),
     )
 )
-_ISHT7 = Spelling(
+_ISHT7 = KeyMapping(
     renames=(*resnet_names.TORCHVISION, (r"^aspp\.", "layer5.conv2d_list.")),
 )
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "kazuto": {"deeplabv2_resnet101": _KAZUTO},
     "isht7": {"deeplabv2_resnet101": _ISHT7},
 }

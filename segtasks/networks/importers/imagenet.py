@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from segtasks.networks.importers import caffe_blobs, resnet_names
-from segtasks.networks.importers.key_mapping import Rename, Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping, Rename
 from segtasks.networks.network_spec import InputConvention
 
 _RGB = InputConvention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -59,10 +59,12 @@ _VGG_NAMES: tuple[Rename, ...] = (
 )
 
 
-def _torchvision() -> dict[str, Spelling]:
+def _torchvision() -> dict[str, KeyMapping]:
     """vgg16 and resnet50, 101, 152: red, green, blue."""
-    vgg = Spelling(renames=_VGG_NAMES, inputs=_RGB, backbone=_CONVS)
-    trunk = Spelling(renames=(_ALSO_SMALL, *resnet_names.TORCHVISION), inputs=_RGB, backbone=_TRUNK)
+    vgg = KeyMapping(renames=_VGG_NAMES, inputs=_RGB, backbone=_CONVS)
+    trunk = KeyMapping(
+        renames=(_ALSO_SMALL, *resnet_names.TORCHVISION), inputs=_RGB, backbone=_TRUNK
+    )
     return {
         **dict.fromkeys(_VGG, vgg),
         **dict.fromkeys(_VGG_WITH_FC, replace(vgg, backbone=_CONVS_AND_FC)),
@@ -70,9 +72,9 @@ def _torchvision() -> dict[str, Spelling]:
     }
 
 
-def _caffe() -> dict[str, Spelling]:
+def _caffe() -> dict[str, KeyMapping]:
     """VGG_ILSVRC_16_layers and ResNet-50, 101, 152: blue, green, red."""
-    vgg = Spelling(prepare=caffe_blobs.named, inputs=_BGR, backbone=_CONVS)
+    vgg = KeyMapping(prepare=caffe_blobs.named, inputs=_BGR, backbone=_CONVS)
     return {
         **dict.fromkeys(_VGG, vgg),
         **dict.fromkeys(_VGG_WITH_FC, replace(vgg, backbone=_CONVS_AND_FC)),
@@ -83,7 +85,7 @@ def _caffe() -> dict[str, Spelling]:
     }
 
 
-BACKBONES: Mapping[str, Mapping[str, Spelling]] = {
+BACKBONES: Mapping[str, Mapping[str, KeyMapping]] = {
     "torchvision": _torchvision(),
     "caffe": _caffe(),
 }

@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from segtasks.config.import_job import ImportJob
 from segtasks.errors import DestinationError, ModelError
 from segtasks.networks.card import Card, Normalisation
-from segtasks.networks.importers.convert import convert
+from segtasks.networks.importers.converter import convert
 from segtasks.networks.importers.layouts import normalisation_of, variant_of
 from segtasks.networks.importers.read_weights import read_weights
 from segtasks.networks.model_file import make_card, save

@@ -38,7 +38,7 @@ class Concat:
 
 
 @dataclass(frozen=True)
-class Spelling:
+class KeyMapping:
     """One network in one layout.
 
     Attributes:

@@ -15,12 +15,12 @@ from segtasks.networks.importers import (
     torchvision,
     wkentaro,
 )
-from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.network_spec import Option
-from segtasks.networks.registry import entry
+from segtasks.networks.registry import spec
 
 _FAMILIES = (caffe, deeplab_v2, mmseg, refinenet, semseg, smp, torchvision, wkentaro)
-_LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+_LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     name: spellings for family in _FAMILIES for name, spellings in family.LAYOUTS.items()
 }
 _BACKBONES = imagenet.BACKBONES
@@ -36,7 +36,7 @@ def networks_of(layout: str) -> tuple[str, ...]:
     return tuple(sorted(_LAYOUTS[layout]))
 
 
-def spelling_of(layout: str, network: str) -> Spelling:
+def key_mapping_of(layout: str, network: str) -> KeyMapping:
     """How a layout spells a whole network.
 
     Raises:
@@ -45,7 +45,7 @@ def spelling_of(layout: str, network: str) -> Spelling:
     return _found(_LAYOUTS, layout, network, "weights of")
 
 
-def backbone_of(layout: str, network: str) -> Spelling:
+def backbone_of(layout: str, network: str) -> KeyMapping:
     """How a layout spells the ImageNet backbone of a network.
 
     Raises:
@@ -60,7 +60,7 @@ def variant_of(*, layout: str, network: str) -> dict[str, Option]:
     Raises:
         ModelError: as `spelling_of`.
     """
-    return dict(spelling_of(layout, network).variant)
+    return dict(key_mapping_of(layout, network).variant)
 
 
 def normalisation_of(*, layout: str, network: str) -> Normalisation:
@@ -69,7 +69,7 @@ def normalisation_of(*, layout: str, network: str) -> Normalisation:
     Raises:
         ModelError: as `spelling_of`.
     """
-    inputs = spelling_of(layout, network).inputs or entry(network).inputs
+    inputs = key_mapping_of(layout, network).inputs or spec(network).inputs
     step = -1 if inputs.channels == "BGR" else 1
     unit = 255 / inputs.range_max
     mean, std = (tuple(unit * x for x in values[::step]) for values in (inputs.mean, inputs.std))
@@ -77,12 +77,12 @@ def normalisation_of(*, layout: str, network: str) -> Normalisation:
 
 
 def _found(
-    table: Mapping[str, Mapping[str, Spelling]], layout: str, network: str, what: str
-) -> Spelling:
+    table: Mapping[str, Mapping[str, KeyMapping]], layout: str, network: str, what: str
+) -> KeyMapping:
     """One spelling, or what there is instead."""
     if layout not in table:
         raise ModelError(f"layout {layout!r} is unknown; choose one of {', '.join(sorted(table))}")
-    entry(network)
+    spec(network)
     if network not in table[layout]:
         known = ", ".join(sorted(table[layout]))
         raise ModelError(f"layout {layout} holds no {what} {network}; it holds {known}")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from segtasks.errors import ModelError
-from segtasks.networks.importers.conversion import KERNEL, Case, Weights
+from segtasks.networks.importers.conversion import KERNEL, Conversion, Weights
 from segtasks.networks.weights import listed
 
 _MATRIX = 2
@@ -12,37 +12,37 @@ _MATRIX = 2
 _MEND = "is it a checkpoint of this layout and network?"
 
 
-def check_missing(case: Case, keys: Iterable[str]) -> None:
+def check_missing(case: Conversion, keys: Iterable[str]) -> None:
     """They have a tensor for each of our ``keys``.
 
     Raises:
         ModelError: with the first that is missing, as they name it.
     """
-    if missing := sorted(case.spelling.theirs(key) for key in keys if not case.offers(key)):
+    if missing := sorted(case.key_mapping.theirs(key) for key in keys if not case.offers(key)):
         raise ModelError(f"{case.where}: {listed(missing)} missing; {_MEND}")
 
 
-def check_left_over(case: Case, keys: Iterable[str]) -> None:
+def check_left_over(case: Conversion, keys: Iterable[str]) -> None:
     """None of theirs is left when each of our ``keys`` has taken its own.
 
     Raises:
         ModelError: with the first that is left over.
     """
-    if extra := [key for key in left_over(case, keys) if not case.spelling.ignores(key)]:
+    if extra := [key for key in left_over(case, keys) if not case.key_mapping.ignores(key)]:
         raise ModelError(f"{case.where}: {listed(extra)} left over; {_MEND}")
 
 
-def left_over(case: Case, keys: Iterable[str]) -> list[str]:
+def left_over(case: Conversion, keys: Iterable[str]) -> list[str]:
     """Their keys that none of our ``keys`` takes, sorted."""
-    return sorted(case.theirs.keys() - {case.spelling.theirs(key) for key in keys})
+    return sorted(case.theirs.keys() - {case.key_mapping.theirs(key) for key in keys})
 
 
-def count(case: Case, kernels: Sequence[str], *, axis: int) -> int:
+def count(case: Conversion, kernels: Sequence[str], *, axis: int) -> int:
     """Their number of classes or bands, read off the first kernel that has it and is theirs."""
     return case.tensor(next(key for key in kernels if case.offers(key))).shape[axis]
 
 
-def fitted(case: Case, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
+def fitted(case: Conversion, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
     """Their tensors by our keys, in our shapes; those they lack are left out.
 
     Raises:
@@ -53,7 +53,7 @@ def fitted(case: Case, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
         tensor, shape = case.tensor(key), shapes[key]
         if not fits(tensor.shape, shape):
             raise ModelError(
-                f"{case.where}: key {case.spelling.theirs(key)!r} is {tuple(tensor.shape)}, the "
+                f"{case.where}: key {case.key_mapping.theirs(key)!r} is {tuple(tensor.shape)}, the "
                 f"network needs {shape}; are network, width {case.width:g} and options right?"
             )
         weights[key] = tensor.reshape(shape)

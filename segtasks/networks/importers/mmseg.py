@@ -7,7 +7,7 @@ other branches, zoom) no tensor shows: they are networks of their own in the reg
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.key_mapping import Rename, Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping, Rename
 
 
 def _module(ours: str, theirs: str) -> tuple[Rename, ...]:
@@ -18,9 +18,9 @@ def _module(ours: str, theirs: str) -> tuple[Rename, ...]:
     )
 
 
-def _spelling(bottleneck: str, *parts: tuple[Rename, ...]) -> Spelling:
+def _spelling(bottleneck: str, *parts: tuple[Rename, ...]) -> KeyMapping:
     """A network whose last 3x3 they call ``bottleneck``, by the parts of its head before that."""
-    return Spelling(
+    return KeyMapping(
         renames=(
             *resnet_names.deep_stem("stem"),
             resnet_names.under("backbone"),
@@ -42,7 +42,7 @@ _DEEPLAB_V3 = _spelling(
     _module(r"context\.mean", "decode_head.image_pool.1"),
 )
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "mmseg": {
         **dict.fromkeys(("mmseg_pspnet50", "mmseg_pspnet101"), _PSPNET),
         **dict.fromkeys(("mmseg_fcn_resnet50", "mmseg_fcn_resnet101"), _FCN),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.key_mapping import Rename, Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping, Rename
 from segtasks.networks.network_spec import InputConvention
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def _kernel(value: "Tensor") -> "Tensor":
     return whole.permute(3, 2, 0, 1)
 
 
-def _drsleep() -> dict[str, Spelling]:
+def _drsleep() -> dict[str, KeyMapping]:
     """Bilinear between blocks, corners on corners."""
-    spelling = Spelling(
+    spelling = KeyMapping(
         renames=(*resnet_names.TORCHVISION, *_DRSLEEP),
         variant={"upsampling": "align_corners"},
         # As in the same author's light-weight and multi-task programs; our facts do not say.
@@ -93,10 +93,10 @@ def _drsleep() -> dict[str, Spelling]:
     return dict.fromkeys(_DEPTHS, spelling)
 
 
-def _matconvnet(heads: tuple[Rename, ...], *, pool_first: bool) -> dict[str, Spelling]:
+def _matconvnet(heads: tuple[Rename, ...], *, pool_first: bool) -> dict[str, KeyMapping]:
     """As published: bicubic between blocks."""
     return {
-        name: Spelling(
+        name: KeyMapping(
             renames=(*resnet_names.caffe(depth, affine="bn"), *heads),
             variant={"pool_first": pool_first, "upsampling": "bicubic"},
             # Their standard deviations have it inside.
@@ -107,7 +107,7 @@ def _matconvnet(heads: tuple[Rename, ...], *, pool_first: bool) -> dict[str, Spe
     }
 
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "drsleep": _drsleep(),
     "matconvnet": _matconvnet(_MATLAB, pool_first=True),
     "matconvnet_improved": _matconvnet(_IMPROVED, pool_first=False),

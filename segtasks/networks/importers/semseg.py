@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.importers.resnet_names import head
 
-_PSPNET = Spelling(
+_PSPNET = KeyMapping(
     renames=(
         *resnet_names.deep_stem("layer0"),
         (r"^ppm\.convs\.(\d)\.bn\.", r"ppm.features.\1.2."),
@@ -17,6 +17,6 @@ _PSPNET = Spelling(
     unused=(r"aux\..*",),
 )
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "semseg": dict.fromkeys(("pspnet50", "pspnet101"), _PSPNET),
 }

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from segtasks.networks.importers import resnet_names
-from segtasks.networks.importers.key_mapping import Rename, Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping, Rename
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _TRUNK: tuple[Rename, ...] = (*resnet_names.TORCHVISION, resnet_names.under("encoder"))
 
-_PSPNET = Spelling(
+_PSPNET = KeyMapping(
     renames=(
         *_TRUNK,
         (r"^ppm\.convs\.(\d)\.bn\.", r"decoder.psp.blocks.\1.pool.1.1."),
@@ -39,7 +39,7 @@ def _of_0_6(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     }
 
 
-_DEEPLAB_V3 = Spelling(
+_DEEPLAB_V3 = KeyMapping(
     renames=(
         *_TRUNK,
         *resnet_names.aspp("decoder.aspp"),
@@ -50,7 +50,7 @@ _DEEPLAB_V3 = Spelling(
     prepare=_of_0_6,
 )
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "smp": {
         "smp_pspnet50": _PSPNET,
         **dict.fromkeys(("smp_deeplabv3_resnet50", "smp_deeplabv3_resnet101"), _DEEPLAB_V3),

@@ -2,26 +2,26 @@
 
 from torch import Tensor, nn
 
-from segtasks.networks.importers.conversion import Case, Weights
+from segtasks.networks.importers.conversion import Conversion, Weights
 from segtasks.networks.importers.key_mapping import Concat, reorder
-from segtasks.networks.registry import entry
+from segtasks.networks.registry import spec
 
 _COLOURS = 3
 """Only of three bands the order is known: BGR is reversed, anything else is left alone."""
 
 
-def translate(case: Case, module: nn.Module, weights: Weights) -> None:
+def translate(case: Conversion, module: nn.Module, weights: Weights) -> None:
     """Bands to RGB, joined maps into our order, variances to our epsilon; in place."""
-    inputs = case.spelling.inputs or entry(case.network).inputs
+    inputs = case.key_mapping.inputs or spec(case.network).inputs
     for key in filter(weights.__contains__, case.firsts):
         if inputs.channels == "BGR" and weights[key].shape[1] == _COLOURS:
             weights[key] = weights[key].flip(1)
-    for concat in case.spelling.concats:
+    for concat in case.key_mapping.concats:
         weights[concat.key] = _rejoined(concat, weights)
     for name, layer in module.named_modules():
         key = f"{name}.running_var"
         if isinstance(layer, nn.BatchNorm2d) and key in weights:
-            weights[key] = weights[key] + (case.spelling.batch_norm_eps - layer.eps)
+            weights[key] = weights[key] + (case.key_mapping.batch_norm_eps - layer.eps)
 
 
 def _rejoined(concat: Concat, weights: Weights) -> Tensor:

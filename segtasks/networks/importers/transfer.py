@@ -15,26 +15,26 @@ import torch
 from torch import Tensor, nn
 
 from segtasks.errors import ModelError
-from segtasks.networks.importers.conversion import Case, Weights
-from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.importers.conversion import Conversion, Weights
+from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.importers.layouts import backbone_of
 from segtasks.networks.importers.matching import fits
 from segtasks.networks.importers.tensor_transforms import translate
-from segtasks.networks.importers.unwrap import unwrapped
+from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.network_spec import InputConvention, Option
-from segtasks.networks.registry import entry
+from segtasks.networks.registry import spec
 from segtasks.networks.weights import shapes_of
 
 _BACKBONES = ("fcn8s_lean", "segnet", "refinenet50", "refinenet101", "refinenet152")
 """One network for each way in which the layouts spell a backbone."""
-_OWN = Spelling(inputs=InputConvention("RGB", 1.0, (0.0,), (1.0,)))
+_OWN = KeyMapping(inputs=InputConvention("RGB", 1.0, (0.0,), (1.0,)))
 _IMAGENET_STD = (58.395, 57.12, 57.375)
 """Of red, green, blue in 0 ... 255."""
 _COLOURS = 3
 
 
 @dataclass(frozen=True)
-class Partial:
+class Transfer:
     """What was found.
 
     Attributes:
@@ -55,7 +55,7 @@ class Partial:
         return sum(tensor.numel() for tensor in self.weights.values())
 
 
-def partial(
+def transfer(
     theirs: Mapping[str, Tensor],
     where: str,
     *,
@@ -64,7 +64,7 @@ def partial(
     variant: Mapping[str, Option],
     classes: int,
     bands: int,
-) -> Partial:
+) -> Transfer:
     """The part of ``theirs`` that fits, under the spelling that makes most of it fit.
 
     Frozen kernels are left to the network. Kernels on the image for another number of bands are
@@ -74,9 +74,9 @@ def partial(
     Raises:
         ModelError: there are no tensors, one is not finite, or nothing fits.
     """
-    tensors = unwrapped(where, theirs)
+    tensors = unwrap(where, theirs)
     cases = [
-        Case(where, network, width, variant, spelling, prepared)
+        Conversion(where, network, width, variant, spelling, prepared)
         for spelling, prepared in _readings(tensors)
     ]
     module = cases[0].ours(classes=classes, bands=bands)
@@ -103,7 +103,7 @@ def spread_bands(kernel: Tensor, bands: int) -> Tensor:
     return torch.cat([kernel[:, :kept], mean], dim=1) * (count / bands)
 
 
-def _readings(tensors: Mapping[str, Tensor]) -> Iterator[tuple[Spelling, Mapping[str, Tensor]]]:
+def _readings(tensors: Mapping[str, Tensor]) -> Iterator[tuple[KeyMapping, Mapping[str, Tensor]]]:
     """The ways in which the tensors may be spelt."""
     yield _OWN, tensors
     for layout in ("torchvision", "caffe"):
@@ -115,7 +115,7 @@ def _readings(tensors: Mapping[str, Tensor]) -> Iterator[tuple[Spelling, Mapping
                 continue
 
 
-def _matched(case: Case, module: nn.Module) -> Partial:
+def _matched(case: Conversion, module: nn.Module) -> Transfer:
     shapes = shapes_of(module)
     taken = {key: case.tensor(key) for key in filter(case.offers, shapes)}
     spread = {
@@ -129,9 +129,9 @@ def _matched(case: Case, module: nn.Module) -> Partial:
     for key in spread:
         weights[key] = spread_bands(weights[key], shapes[key][1])
     weights = {key: tensor.reshape(shapes[key]) for key, tensor in weights.items()}
-    used = {case.spelling.theirs(key) for key in weights}
+    used = {case.key_mapping.theirs(key) for key in weights}
     new = tuple(key for key in shapes if key not in weights and key not in case.frozen)
-    return Partial(weights, tuple(sorted(case.theirs.keys() - used)), new, spread)
+    return Transfer(weights, tuple(sorted(case.theirs.keys() - used)), new, spread)
 
 
 def _other_bands(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
@@ -142,10 +142,10 @@ def _without(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:1] + shape[2:]
 
 
-def _translate(case: Case, module: nn.Module, weights: Weights) -> None:
+def _translate(case: Conversion, module: nn.Module, weights: Weights) -> None:
     """As the importers; kernels that saw raw - mean to normalised bands."""
     translate(case, module, weights)
-    inputs = case.spelling.inputs or entry(case.network).inputs
+    inputs = case.key_mapping.inputs or spec(case.network).inputs
     for key in filter(weights.__contains__, case.firsts):
         if inputs.std == (1.0,) * _COLOURS and weights[key].shape[1] == _COLOURS:
             weights[key] = weights[key] * torch.tensor(_IMAGENET_STD)[:, None, None]

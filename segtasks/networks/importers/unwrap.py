@@ -13,7 +13,7 @@ _PREFIXES = ("module.", "Scale.", "base.")
 _COUNTER = "num_batches_tracked"
 
 
-def unwrapped(where: str, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
+def unwrap(where: str, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint, float32, by keys without prefixes and without counters.
 
     Args:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from segtasks.networks.importers.key_mapping import Spelling
+from segtasks.networks.importers.key_mapping import KeyMapping
 
-LAYOUTS: Mapping[str, Mapping[str, Spelling]] = {
+LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
     "wkentaro": {
-        **dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), Spelling()),
+        **dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), KeyMapping()),
         # The lean form has no deconvolutions.
-        "fcn8s_lean": Spelling(unused=(r"upscore.*",)),
+        "fcn8s_lean": KeyMapping(unused=(r"upscore.*",)),
     }
 }

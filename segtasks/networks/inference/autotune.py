@@ -10,16 +10,16 @@ from segtasks.config.inference import Form, Inference, Precision
 from segtasks.networks.inference.forms import forms_on, timed
 from segtasks.networks.inference.onednn import can_pack
 from segtasks.networks.inference.runtime import DTYPES, Patches, Runtime, forward_patches, prepare
-from segtasks.networks.inference.tuned import LEAST_GAIN, Settled, name_of
+from segtasks.networks.inference.tuned import LEAST_GAIN, TunedInference, name_of
 from segtasks.networks.model_file import load
 
-Way = tuple[Precision, Form]
-USUAL_WAY: Way = ("float32", "packed")
+Candidate = tuple[Precision, Form]
+USUAL_WAY: Candidate = ("float32", "packed")
 MOST_DIFFERENT = 0.001
 """Share of labels that ``precision: auto`` may change."""
 
 
-def measure(path: str, asked: Inference, samples: list[Patches]) -> Settled:
+def autotune(path: str, asked: Inference, samples: list[Patches]) -> TunedInference:
     """Time what ``asked`` leaves open; the fastest way that changes no more labels than it may.
 
     Args:
@@ -33,7 +33,7 @@ def measure(path: str, asked: Inference, samples: list[Patches]) -> Settled:
     differing = _differing(nets, samples)
     allowed = (way for way in nets if _is_allowed(asked, way, differing[way]))
     precision, form = min(allowed, key=lambda way: _rank(seconds, way))
-    return Settled(
+    return TunedInference(
         precision=precision,
         form=form,
         samples=len(samples),
@@ -42,7 +42,7 @@ def measure(path: str, asked: Inference, samples: list[Patches]) -> Settled:
     )
 
 
-def _candidates(path: str, asked: Inference) -> Iterator[tuple[Way, Runtime]]:
+def _candidates(path: str, asked: Inference) -> Iterator[tuple[Candidate, Runtime]]:
     """What may be taken, and the usual way to compare it with."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module, _ = load(path)
@@ -60,7 +60,7 @@ def _available(device: str) -> tuple[Precision, ...]:
     return ("float32", *(half for half in halves if can_pack(DTYPES[half])))
 
 
-def _differing(nets: Mapping[Way, Runtime], samples: list[Patches]) -> dict[Way, float]:
+def _differing(nets: Mapping[Candidate, Runtime], samples: list[Patches]) -> dict[Candidate, float]:
     """Share of labels unlike the usual way's."""
     labels = {
         way: [forward_patches(net, sample[None])[0].argmax(axis=0) for sample in samples]
@@ -77,7 +77,7 @@ def _differing(nets: Mapping[Way, Runtime], samples: list[Patches]) -> dict[Way,
     }
 
 
-def _is_allowed(asked: Inference, way: Way, differing: float) -> bool:
+def _is_allowed(asked: Inference, way: Candidate, differing: float) -> bool:
     """Whether the job leaves this way open."""
     precision, form = way
     if asked.form not in ("auto", form):
@@ -87,6 +87,6 @@ def _is_allowed(asked: Inference, way: Way, differing: float) -> bool:
     )
 
 
-def _rank(seconds: Mapping[Way, float], way: Way) -> float:
+def _rank(seconds: Mapping[Candidate, float], way: Candidate) -> float:
     """Seconds, with a lead for the usual way."""
     return seconds[way] / LEAST_GAIN if way == USUAL_WAY else seconds[way]

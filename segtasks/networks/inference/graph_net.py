@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from segtasks.networks.card import Gives, Graph
-from segtasks.networks.graphs.session import Engine
+from segtasks.networks.graphs.session import GraphSession
 from segtasks.networks.inference.runtime import repeatable
 
 
@@ -19,7 +19,7 @@ from segtasks.networks.inference.runtime import repeatable
 class GraphNet:
     """See `runtime.Net`."""
 
-    engine: Engine
+    engine: GraphSession
     graph: Graph
     batch: int
 

@@ -12,13 +12,13 @@ from segtasks.networks.graphs.graph_card import file_sha256
 from segtasks.networks.graphs.session import open_graph
 from segtasks.networks.inference.graph_net import GraphNet
 from segtasks.networks.inference.runtime import Net, Runtime, prepare
-from segtasks.networks.inference.tta import Modes, declared
-from segtasks.networks.inference.tta_network import fused
+from segtasks.networks.inference.tta import TestTimeAugmentation, declared
+from segtasks.networks.inference.tta_network import with_tta
 from segtasks.networks.model_file import load
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class RunOptions:
     """How a network is run: see `runtime.prepare`."""
 
     precision: Precision = "float32"
@@ -27,7 +27,12 @@ class How:
 
 
 @lru_cache(maxsize=2)
-def network(path: str, weights_sha256: str, how: How, modes: Modes = Modes()) -> Runtime:  # noqa: B008 frozen
+def network(
+    path: str,
+    weights_sha256: str,
+    how: RunOptions,
+    modes: TestTimeAugmentation = TestTimeAugmentation(),  # noqa: B008 - frozen
+) -> Runtime:
     """The network of a local model file, ready on this process's device, with its modes.
 
     One thread per process on a CPU: two processes of one thread are as fast as one of two, and
@@ -41,7 +46,7 @@ def network(path: str, weights_sha256: str, how: How, modes: Modes = Modes()) ->
     _require_same(path, card.weights_sha256, weights_sha256)
     net = prepare(module, device=_device(), precision=how.precision, batch=how.batch, form=how.form)
     found = declared(card)
-    return fused(net, modes, card.lattice_px, found.mirror_remainder_px if found else 0)
+    return with_tta(net, modes, card.lattice_px, found.mirror_remainder_px if found else 0)
 
 
 @lru_cache(maxsize=2)

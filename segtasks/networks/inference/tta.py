@@ -15,10 +15,10 @@ from typing import Any
 from segtasks.config.inference import STEPS, Angles, Fusion, Inference, Pooling
 from segtasks.errors import JobError
 from segtasks.networks.card import Card
-from segtasks.networks.network_spec import NetworkEntry
-from segtasks.networks.registry import entry, names
+from segtasks.networks.network_spec import NetworkSpec
+from segtasks.networks.registry import names, spec
 
-TURNS = {"none": 1, "mirror": 2, "flips": 4, "d4": 8}
+SYMMETRIES = {"none": 1, "mirror": 2, "flips": 4, "d4": 8}
 TAKEN_APART = ("packed", "plain")
 FLOAT_BYTES = 4
 GROUND_SCALES = tuple(map(Fraction, ("1/4", "1/2", "3/4", "1", "3/2", "2", "3", "4")))
@@ -27,7 +27,7 @@ at random scales, and of small denominators, which keep the lattice of patches f
 
 
 @dataclass(frozen=True, slots=True)
-class Modes:
+class TestTimeAugmentation:
     """What a job asks for.
 
     Attributes:
@@ -50,12 +50,12 @@ class Modes:
     @property
     def forwards(self) -> int:
         """Forwards of each patch."""
-        return len(self.scales) * TURNS[self.angles]
+        return len(self.scales) * SYMMETRIES[self.angles]
 
     @property
     def forward_factor(self) -> float:
         """Pixels through the network per pixel of a patch."""
-        return float(TURNS[self.angles] * sum(scale**2 for scale in self.scales))
+        return float(SYMMETRIES[self.angles] * sum(scale**2 for scale in self.scales))
 
     def align_px(self, lattice_px: int) -> int:
         """What patches start on multiples of."""
@@ -75,14 +75,14 @@ class Modes:
         return -(-widest // align) * align
 
 
-def modes_of(inference: Inference, card: Card, pixel_m: float | None = None) -> Modes:
+def tta_of(inference: Inference, card: Card, pixel_m: float | None = None) -> TestTimeAugmentation:
     """What a job asks of a network, of a raster whose pixels are ``pixel_m`` wide.
 
     Raises:
         JobError: pooling over the raster where it has no meaning.
     """
     scales = _scales_of(inference, card, pixel_m)
-    modes = Modes(scales, inference.angles, inference.fusion, inference.pooling)
+    modes = TestTimeAugmentation(scales, inference.angles, inference.fusion, inference.pooling)
     if card.graph is not None:
         _require_as_it_is(modes, inference, card)
     if modes.pooling == "raster":
@@ -102,7 +102,7 @@ def _scales_of(inference: Inference, card: Card, pixel_m: float | None) -> tuple
     return (min(GROUND_SCALES, key=lambda scale: abs(log(scale) - ratio)),)
 
 
-def _require_as_it_is(modes: Modes, inference: Inference, card: Card) -> None:
+def _require_as_it_is(modes: TestTimeAugmentation, inference: Inference, card: Card) -> None:
     """A foreign graph is run as it was written."""
     plain = modes.is_plain and modes.pooling == "patch"
     if plain and inference.precision == "float32" and inference.form == "packed":
@@ -122,16 +122,16 @@ def _source_px(halo_px: int, unit_px: int, scale: Fraction) -> int:
     return ceil(halo_px / scale) + (scale > 1)
 
 
-def declared(card: Card) -> NetworkEntry | None:
+def declared(card: Card) -> NetworkSpec | None:
     """The registry's entry of a card's network, where it has one."""
-    return entry(card.network) if card.network in names() else None
+    return spec(card.network) if card.network in names() else None
 
 
-def _require_pooled(modes: Modes, inference: Inference, card: Card) -> None:
+def _require_pooled(modes: TestTimeAugmentation, inference: Inference, card: Card) -> None:
     """Refuse a network that cannot be taken apart, and more than one scale and angle."""
     found = declared(card)
     if found is None or found.pooled_halo_px is None:
-        able = [name for name in names() if entry(name).pooled_halo_px is not None]
+        able = [name for name in names() if spec(name).pooled_halo_px is not None]
         raise JobError(
             f"pooling raster: {card.network} has no pyramid that could be pooled over a raster; "
             f"use pooling patch (networks that can: {', '.join(able)})"
@@ -148,7 +148,7 @@ def _require_pooled(modes: Modes, inference: Inference, card: Card) -> None:
         )
 
 
-def as_seen(modes: Modes, card: Card) -> Card:
+def card_with_tta(modes: TestTimeAugmentation, card: Card) -> Card:
     """The card of the network together with its modes: lattice, halos and memory of both."""
     changed: dict[str, Any] = {}
     found = declared(card)
@@ -159,7 +159,7 @@ def as_seen(modes: Modes, card: Card) -> Card:
     return card.model_copy(update=changed)
 
 
-def _fused(modes: Modes, card: Card) -> dict[str, Any]:
+def _fused(modes: TestTimeAugmentation, card: Card) -> dict[str, Any]:
     """What scales and angles change."""
     lattice, exact, seam = card.lattice_px, card.halo_px, card.seam_halo_px
     return {
@@ -171,7 +171,7 @@ def _fused(modes: Modes, card: Card) -> dict[str, Any]:
     }
 
 
-def _bytes_per_px(modes: Modes, card: Card) -> int:
+def _bytes_per_px(modes: TestTimeAugmentation, card: Card) -> int:
     """Peak of one forward at the largest scale, the sum so far and what is being added to it."""
     classes, area = len(card.classes), max(modes.scales) ** 2
     # Input and logits are there twice while they are turned.

@@ -19,18 +19,20 @@ from torch import Tensor, nn
 from segtasks.config.inference import Angles, Fusion
 from segtasks.networks.architectures.layers import pad_to
 from segtasks.networks.inference.runtime import Runtime
-from segtasks.networks.inference.tta import Modes
+from segtasks.networks.inference.tta import TestTimeAugmentation
 
 
-def fused(net: Runtime, modes: Modes, lattice_px: int, mirror_remainder_px: int) -> Runtime:
+def with_tta(
+    net: Runtime, modes: TestTimeAugmentation, lattice_px: int, mirror_remainder_px: int
+) -> Runtime:
     """The runtime of the network with its modes; the network's own where there are none."""
     if modes.is_plain:
         return net
-    module = Fused(net.module, modes, lattice_px, mirror_remainder_px, layout=net.layout)
+    module = TtaNetwork(net.module, modes, lattice_px, mirror_remainder_px, layout=net.layout)
     return replace(net, module=module)
 
 
-class Fused(nn.Module):
+class TtaNetwork(nn.Module):
     """Any network with modes.
 
     Args:
@@ -46,7 +48,7 @@ class Fused(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        modes: Modes,
+        modes: TestTimeAugmentation,
         lattice_px: int,
         mirror_remainder_px: int,
         *,
@@ -112,7 +114,7 @@ def _at_least_float32(logits: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Symmetry:
     """One of the square's eight symmetries: transposed or not, then flipped along ``dims``."""
 
     is_transposed: bool
@@ -131,8 +133,8 @@ class Turn:
         return x.flip(self.dims) if self.dims else x
 
 
-_FLIPS = tuple(Turn(is_transposed=False, dims=dims) for dims in ((), (3,), (2,), (2, 3)))
-_TURNS: Mapping[Angles, tuple[Turn, ...]] = {
+_FLIPS = tuple(Symmetry(is_transposed=False, dims=dims) for dims in ((), (3,), (2,), (2, 3)))
+_TURNS: Mapping[Angles, tuple[Symmetry, ...]] = {
     "none": _FLIPS[:1],
     "mirror": _FLIPS[:2],
     "flips": _FLIPS,

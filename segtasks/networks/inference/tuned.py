@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from segtasks.config.inference import Form, Inference, Precision
 
-USUAL = "float32 packed"
+DEFAULT = "float32 packed"
 LEAST_GAIN = 1.05
 """Another way must be this much faster than the usual one to be taken: clocks are noisy."""
 
@@ -14,7 +14,7 @@ def name_of(precision: Precision, form: Form) -> str:
     return f"{precision} {form}"
 
 
-class Settled(BaseModel):
+class TunedInference(BaseModel):
     """Precision and form of all forwards of a job.
 
     Attributes:
@@ -35,16 +35,16 @@ class Settled(BaseModel):
     def line(self) -> str:
         """For people."""
         name = name_of(self.precision, self.form)
-        gain, share = self.seconds[USUAL] / self.seconds[name], 100 * self.differing[name]
+        gain, share = self.seconds[DEFAULT] / self.seconds[name], 100 * self.differing[name]
         return (
-            f"{name}: {gain:.2f} times the speed of {USUAL}, {share:.3f} % of "
+            f"{name}: {gain:.2f} times the speed of {DEFAULT}, {share:.3f} % of "
             f"labels differ from it ({self.samples} samples)"
         )
 
 
-def as_asked(inference: Inference) -> Settled:
+def as_asked(inference: Inference) -> TunedInference:
     """What needs no measuring; the usual way where the job leaves it open."""
-    return Settled(
+    return TunedInference(
         precision="float32" if inference.precision == "auto" else inference.precision,
         form="packed" if inference.form == "auto" else inference.form,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Option, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Option, Recipe
 
 _MODULE = "segtasks.networks.architectures.deeplab_v1"
 _OPTIONS: Mapping[str, Option] = {"batch_norm": False, "dropout": 0.5}
@@ -19,7 +19,7 @@ _RECIPE = Recipe(
     head_factor=10.0,
     bias_factor=2.0,
 )
-_LARGEFOV = NetworkEntry(
+_LARGEFOV = NetworkSpec(
     builder=f"{_MODULE}:LargeFOV",
     lattice_px=8,
     output_stride=8,
@@ -32,7 +32,7 @@ _LARGEFOV = NetworkEntry(
     options=_OPTIONS,
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "deeplab_v1": replace(
         _LARGEFOV,
         builder=f"{_MODULE}:DeepLab",

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Option, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Option, Recipe
 
 _VGG_OPTIONS: Mapping[str, Option] = {"batch_norm": False, "dropout": 0.5}
-_RESNET = NetworkEntry(
+_RESNET = NetworkSpec(
     builder="segtasks.networks.architectures.deeplab_v2_resnet:DeepLabV2ResNet",
     lattice_px=8,
     output_stride=8,
@@ -43,7 +43,7 @@ _ASPP_L = replace(
     fixed={"rates": (6, 12, 18, 24)},
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "deeplabv2_resnet101": _RESNET,
     "aspp_l": _ASPP_L,
     "aspp_s": replace(_ASPP_L, fixed={"rates": (2, 4, 8, 12)}),

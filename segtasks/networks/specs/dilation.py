@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Option, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Option, Recipe
 
 _MODULE = "segtasks.networks.architectures.dilation"
 _OPTIONS: Mapping[str, Option] = {"batch_norm": False, "dropout": 0.5}
@@ -25,7 +25,7 @@ _LARGE = replace(
 )
 _URBAN = replace(_VOC, learning_rate=1e-4, momentum=0.99, crop_px=628, batch=8, iterations=None)
 
-_FRONTEND = NetworkEntry(
+_FRONTEND = NetworkSpec(
     builder=f"{_MODULE}:DilationFrontend",
     lattice_px=8,
     output_stride=8,
@@ -38,7 +38,7 @@ _FRONTEND = NetworkEntry(
     options=_OPTIONS,
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "dilation_frontend": _FRONTEND,
     "dilation8_large": replace(_FRONTEND, builder=f"{_MODULE}:DilationLarge", recipe=_LARGE),
     "dilation8": replace(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Option, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Option, Recipe
 
 _CAFFE = InputConvention("BGR", 255.0, (104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0))
 _OPTIONS: Mapping[str, Option] = {"batch_norm": False, "dropout": 0.5}
@@ -19,7 +19,7 @@ _RECIPE = Recipe(
     bias_factor=2.0,
 )
 
-_FCN32S = NetworkEntry(
+_FCN32S = NetworkSpec(
     builder="segtasks.networks.architectures.fcn:FCN32s",
     lattice_px=32,
     output_stride=32,
@@ -34,7 +34,7 @@ _FCN32S = NetworkEntry(
     mirrored_px=26,
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "fcn32s": _FCN32S,
     "fcn16s": replace(
         _FCN32S,

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Recipe
 
-ENTRIES: Mapping[str, NetworkEntry] = {
-    "linear": NetworkEntry(
+SPECS: Mapping[str, NetworkSpec] = {
+    "linear": NetworkSpec(
         builder="segtasks.networks.architectures.linear:Linear",
         lattice_px=1,
         output_stride=1,

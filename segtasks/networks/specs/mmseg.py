@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import NetworkEntry
+from segtasks.networks.network_spec import NetworkSpec
 from segtasks.networks.specs import pspnet
 
-_PSPNET50 = pspnet.ENTRIES["mmseg_pspnet50"]
+_PSPNET50 = pspnet.SPECS["mmseg_pspnet50"]
 _FCN50 = replace(
     _PSPNET50,
     builder="segtasks.networks.architectures.mmseg:MmsegNet",
@@ -25,7 +25,7 @@ _FCN50 = replace(
 )
 _DEEPLAB50 = replace(_FCN50, stitch="blend", fixed={"depth": 50, "head": "deeplab_v3"})
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "mmseg_fcn_resnet50": _FCN50,
     "mmseg_fcn_resnet101": replace(_FCN50, fixed={"depth": 101, "head": "fcn"}),
     "mmseg_deeplabv3_resnet50": _DEEPLAB50,

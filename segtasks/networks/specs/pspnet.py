@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Recipe
 
 _SEMSEG = InputConvention("RGB", 255.0, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-_PSPNET50 = NetworkEntry(
+_PSPNET50 = NetworkSpec(
     builder="segtasks.networks.architectures.pspnet:PSPNet",
     lattice_px=8,
     output_stride=8,
@@ -39,7 +39,7 @@ _MMSEG50 = replace(
     pooled_halo_px=232,
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "pspnet50": _PSPNET50,
     "pspnet101": replace(_PSPNET50, fixed={"depth": 101}, pooled_halo_px=520),
     "caffe_pspnet50": replace(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Recipe
 
-_REFINENET50 = NetworkEntry(
+_REFINENET50 = NetworkSpec(
     builder="segtasks.networks.architectures.refinenet:RefineNet",
     lattice_px=32,
     output_stride=4,
@@ -36,7 +36,7 @@ _TWO_SCALES50 = replace(
     options={"chained_pools": 4, "pool_first": True, "upsampling": "bicubic"},
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "refinenet50": _REFINENET50,
     "refinenet101": replace(_REFINENET50, fixed={"depth": 101}),
     "refinenet152": replace(_REFINENET50, fixed={"depth": 152}),

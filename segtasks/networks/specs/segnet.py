@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Recipe
 
-_SEGNET = NetworkEntry(
+_SEGNET = NetworkSpec(
     builder="segtasks.networks.architectures.segnet:SegNet",
     lattice_px=32,
     output_stride=1,
@@ -27,7 +27,7 @@ _SEGNET = NetworkEntry(
     options={"bayesian": False},
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "segnet": _SEGNET,
     "segnet_basic": replace(
         _SEGNET,

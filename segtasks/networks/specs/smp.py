@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry
+from segtasks.networks.network_spec import InputConvention, NetworkSpec
 from segtasks.networks.specs import pspnet, torchvision
 
 _MODULE = "segtasks.networks.architectures.smp"
-_PAPER = pspnet.ENTRIES["pspnet50"]
+_PAPER = pspnet.SPECS["pspnet50"]
 _PSPNET50 = replace(
     _PAPER,
     builder=f"{_MODULE}:SmpPSPNet",
@@ -22,14 +22,14 @@ _DEEPLAB50 = replace(
     _PSPNET50,
     builder=f"{_MODULE}:SmpDeepLabV3",
     recipe=replace(
-        torchvision.ENTRIES["deeplabv3_resnet50"].recipe,
+        torchvision.SPECS["deeplabv3_resnet50"].recipe,
         auxiliary_weight=0.0,
         source="none published; torchvision's of DeepLab v3",
     ),
     options={"dropout": 0.5},
 )
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "smp_pspnet50": _PSPNET50,
     "smp_deeplabv3_resnet50": _DEEPLAB50,
     "smp_deeplabv3_resnet101": replace(_DEEPLAB50, fixed={"depth": 101}),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from segtasks.networks.network_spec import InputConvention, NetworkEntry, Recipe
+from segtasks.networks.network_spec import InputConvention, NetworkSpec, Recipe
 
-_FCN50 = NetworkEntry(
+_FCN50 = NetworkSpec(
     builder="segtasks.networks.architectures.torchvision:TorchvisionNet",
     lattice_px=8,
     output_stride=8,
@@ -30,7 +30,7 @@ _FCN50 = NetworkEntry(
 )
 _DEEPLAB50 = replace(_FCN50, stitch="blend", fixed={"depth": 50, "head": "deeplab_v3"})
 
-ENTRIES: Mapping[str, NetworkEntry] = {
+SPECS: Mapping[str, NetworkSpec] = {
     "fcn_resnet50": _FCN50,
     "fcn_resnet101": replace(_FCN50, fixed={"depth": 101, "head": "fcn"}),
     "deeplabv3_resnet50": _DEEPLAB50,

@@ -2,12 +2,12 @@
 
 from segtasks.outputs.report.seams import Border
 from segtasks.outputs.report.timings import Timings
-from segtasks.planning.cost import estimate
+from segtasks.planning.cost import plan_cost
 from segtasks.planning.plan import Plan
 
 OFTEN = 1.5
 """Pixels forwarded per pixel kept, from which on a smaller halo is worth a thought."""
-MENDS = {
+HINTS = {
     "patches": "a larger --overlap-px",
     "CRF windows": "a larger --crf-halo-px (strict)",
 }
@@ -42,7 +42,7 @@ def _help(name: str, plan: Plan) -> str:
 
 
 def _network_help(plan: Plan) -> str:
-    factor = estimate(plan).forward_factor
+    factor = plan_cost(plan).forward_factor
     often = (
         f" Each pixel is forwarded {factor:.1f} times: fewer scales or angles or a smaller "
         "--overlap-px costs less."
@@ -60,5 +60,5 @@ def verdict(border: Border) -> str:
         return f"too few borders to tell ({border.stretches} stretches of 128 px)"
     if not border.is_seen:
         return "no seam found"
-    mends = " or ".join(mend for kind, mend in MENDS.items() if kind in border.kind)
+    mends = " or ".join(mend for kind, mend in HINTS.items() if kind in border.kind)
     return f"a seam; {mends} makes it smaller" if mends else "a seam"

@@ -10,13 +10,13 @@ from segtasks.raster.grid import Window
 from segtasks.raster.labels import NODATA
 from segtasks.storage.cog import ReadMask
 
-STRETCH_PX = 128
+SAMPLE_PX = 128
 NEAR_PX, FAR_PX, FAR_STEPS = 8, 24, 2
 MOST_STRETCHES, SEED = 1000, 1977
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class BorderSample:
     """A piece of a border: between lines ``at`` - 1 and ``at`` of ``axis`` (0: rows).
 
     Along the other axis from ``start`` on, ``length`` pixels.
@@ -38,7 +38,7 @@ class Stretch:
 class Counts:
     """Pairs and differing pairs across a stretch, and beside it."""
 
-    stretch: Stretch
+    stretch: BorderSample
     pairs: int
     differing: int
     pairs_beside: int
@@ -56,7 +56,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class ReferenceLines:
     """Which lines a border is compared with.
 
     Attributes:
@@ -82,7 +82,9 @@ class Beside:
         return found
 
 
-def counted(raster: Window, step_px: int, beside: Beside, read: ReadMask) -> list[Counts]:
+def count_differences(
+    raster: Window, step_px: int, beside: ReferenceLines, read: ReadMask
+) -> list[Counts]:
     """Of the sampled stretches those with a pair across and beside, in the order of their lines."""
     rng = np.random.default_rng(SEED)
     total = sum(_lines(raster, axis, step_px) * _pieces(raster, axis) for axis in (0, 1))
@@ -99,19 +101,19 @@ def _lines(raster: Window, axis: int, step_px: int) -> int:
 
 def _pieces(raster: Window, axis: int) -> int:
     """Stretches of a border."""
-    return ceil(raster.shape[1 - axis] / STRETCH_PX)
+    return ceil(raster.shape[1 - axis] / SAMPLE_PX)
 
 
-def _stretch(raster: Window, step_px: int, index: int) -> Stretch:
+def _stretch(raster: Window, step_px: int, index: int) -> BorderSample:
     """The stretch of this number: never listed, a large raster has millions."""
     of_rows = _lines(raster, 0, step_px) * _pieces(raster, 0)
     axis, rest = (0, index) if index < of_rows else (1, index - of_rows)
     line, piece = divmod(rest, _pieces(raster, axis))
-    start, along = piece * STRETCH_PX, raster.shape[1 - axis]
-    return Stretch(axis, (line + 1) * step_px, start, min(STRETCH_PX, along - start))
+    start, along = piece * SAMPLE_PX, raster.shape[1 - axis]
+    return BorderSample(axis, (line + 1) * step_px, start, min(SAMPLE_PX, along - start))
 
 
-def _count(stretch: Stretch, raster: Window, beside: Beside, read: ReadMask) -> Counts:
+def _count(stretch: BorderSample, raster: Window, beside: ReferenceLines, read: ReadMask) -> Counts:
     window = stretch.window(beside.far_px + 1, raster)
     ids = read(window) if stretch.axis == 0 else read(window).T
     first = window.row if stretch.axis == 0 else window.col

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from segtasks.config.legend import ClassEntry
 from segtasks.raster.grid import Grid, Window
-from segtasks.raster.header import Raster
+from segtasks.raster.header import RasterHeader
 from segtasks.raster.labels import NODATA
 from segtasks.raster.pixel_area import PixelAreas, pixel_areas
 from segtasks.storage.cog import ReadMask
@@ -39,7 +39,7 @@ class Areas:
     valid_m2: float | None
 
 
-def measure(raster: Raster, legend: Sequence[ClassEntry], read: ReadMask) -> Areas:
+def measure_areas(raster: RasterHeader, legend: Sequence[ClassEntry], read: ReadMask) -> Areas:
     """Areas of a mask's classes, within 0.1 % of the sum of its pixels' true areas."""
     ground = pixel_areas(raster)
     pixels, m2 = np.zeros(IDS, np.int64), np.zeros(IDS)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from textwrap import shorten
 
-from segtasks.errors import public, without_secrets
+from segtasks.errors import redact_text, redact_url
 from segtasks.outputs.provenance import area_name
 from segtasks.outputs.report import advice, class_areas, seams, settings
 from segtasks.outputs.report.class_areas import Areas
 from segtasks.outputs.report.seams import Border, Seams
 from segtasks.outputs.report.settings import Rows, Setting
-from segtasks.outputs.report.timings import Timings, timings
+from segtasks.outputs.report.timings import Timings, measure_timings
 from segtasks.planning.plan import Plan
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import receipts
@@ -89,16 +89,16 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         urls: results that lie beside the page, by name.
         seconds: what making the results took.
     """
-    found = seams.check(plan.tiles.raster, steps(plan), plan.seen.lattice_px, mask)
-    taken = timings(_reports(plan), seconds)
+    found = seams.check_seams(plan.tiles.raster, steps(plan), plan.seen.lattice_px, mask)
+    taken = measure_timings(_reports(plan), seconds)
     named, labelled = area_name(plan), plan.selected(plan.mask_stage)
     return Facts(
-        title=PurePosixPath(public(plan.job.source)).name,
+        title=PurePosixPath(redact_url(plan.job.source)).name,
         height=plan.raster.height,
         width=plan.raster.width,
         side_m=pixel_side_m(plan.raster),
         area=shorten(named, LONGEST, placeholder=" …") if named else None,
-        areas=class_areas.measure(plan.raster, plan.card.classes, mask),
+        areas=class_areas.measure_areas(plan.raster, plan.card.classes, mask),
         seams=found,
         seam_rows=tuple(SeamRow(border=b, verdict=advice.verdict(b)) for b in found.borders),
         timings=taken,
@@ -110,7 +110,7 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         model=settings.model(plan),
         training=settings.training(plan),
         provenance=_provenance(plan),
-        warnings=tuple(map(without_secrets, plan.warnings)),
+        warnings=tuple(map(redact_text, plan.warnings)),
         files=_files(plan, urls),
     )
 

@@ -37,7 +37,7 @@ def page(
         colormap: RGBA by class id.
         started: when the results were begun, by `time.perf_counter`.
     """
-    with cog.opened(files["mask"]) as mask:
+    with cog.open_masks(files["mask"]) as mask:
         found = contents.collect(plan, mask, urls, time.perf_counter() - started)
         drawn = _overviews(plan, files, colormap) | _worst(plan, found, mask, colormap)
     values = {each.name: getattr(found, each.name) for each in fields(found)}
@@ -51,11 +51,11 @@ def _overviews(plan: Plan, files: Mapping[str, Path], colormap: Colormap) -> dic
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
     shown = {name: cog.read_small(str(path), small.shape)[0] for name, path in files.items()}
     drawn = {
-        "image": pictures.photo(image, shown["mask"] != NODATA),
-        "mask": pictures.class_map(shown["mask"], colormap),
+        "image": pictures.photo_picture(image, shown["mask"] != NODATA),
+        "mask": pictures.class_picture(shown["mask"], colormap),
     }
     if "confidence" in shown:
-        drawn["confidence"] = pictures.heat(shown["confidence"])
+        drawn["confidence"] = pictures.confidence_picture(shown["confidence"])
     return drawn
 
 
@@ -67,6 +67,6 @@ def _worst(plan: Plan, found: Facts, mask: ReadMask, colormap: Colormap) -> dict
     ids = mask(window)
     image = workspace.read(plan.job.workspace_url, "image", window)
     return {
-        "seam_image": pictures.photo(image, ids != NODATA),
-        "seam_mask": pictures.class_map(ids, colormap),
+        "seam_image": pictures.photo_picture(image, ids != NODATA),
+        "seam_mask": pictures.class_picture(ids, colormap),
     }

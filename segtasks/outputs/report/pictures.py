@@ -11,18 +11,18 @@ from PIL import Image
 from segtasks.outputs.quicklook import NODATA, Rgba, visible
 
 WEBP = {"format": "WEBP", "quality": 80, "method": 4}
-FULL = 254
+MAX_UINT8 = 254
 RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Of confidence, from 0 to 1: viridis (van der Walt and Smith 2015), for any eye."""
 Bytes = npt.NDArray[np.uint8]
 
 
-def photo(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> bytes:
+def photo_picture(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> bytes:
     """WebP of ``image`` (C, h, w), transparent where it is not ``valid`` (h, w)."""
     return _webp(visible(image, valid), valid)
 
 
-def class_map(mask: Bytes, colormap: Mapping[int, Rgba]) -> bytes:
+def class_picture(mask: Bytes, colormap: Mapping[int, Rgba]) -> bytes:
     """PNG of ``mask`` (h, w) with a palette; nodata is transparent."""
     picture = Image.fromarray(mask, mode="P")
     table = np.zeros((256, 4), np.uint8)
@@ -32,12 +32,12 @@ def class_map(mask: Bytes, colormap: Mapping[int, Rgba]) -> bytes:
     return _saved(picture, format="PNG", optimize=True, transparency=table[:, 3].tobytes())
 
 
-def heat(confidence: Bytes) -> bytes:
+def confidence_picture(confidence: Bytes) -> bytes:
     """WebP of ``confidence`` (h, w), 0 … 254 for 0 … 1, by `RAMP`; 255 is transparent."""
     anchors = np.array([list(bytes.fromhex(color[1:])) for color in RAMP], float)
     at, places = np.linspace(0, 1, 256), np.linspace(0, 1, len(RAMP))
     table = np.stack([np.interp(at, places, channel) for channel in anchors.T], axis=1)
-    scaled = np.minimum(confidence.astype(np.uint16) * 255 // FULL, 255)
+    scaled = np.minimum(confidence.astype(np.uint16) * 255 // MAX_UINT8, 255)
     return _webp(table.round().astype(np.uint8)[scaled], confidence != NODATA)
 
 

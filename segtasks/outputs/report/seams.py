@@ -25,11 +25,16 @@ from math import sqrt
 
 import numpy as np
 
-from segtasks.outputs.report.border_samples import Beside, Counts, Stretch, counted
+from segtasks.outputs.report.border_samples import (
+    BorderSample,
+    Counts,
+    ReferenceLines,
+    count_differences,
+)
 from segtasks.raster.grid import Window
 from segtasks.storage.cog import ReadMask
 
-LEAST_STRETCHES = 30
+LEAST_SAMPLES = 30
 """With fewer there is no interval: a normal one would be too narrow."""
 TWO_SIDED_95 = 1.96
 CROP_PX = 256
@@ -95,10 +100,12 @@ class Seams:
     worst: Worst | None
 
 
-def check(raster: Window, steps: Steps, phase_px: int, read: ReadMask) -> Seams:
+def check_seams(raster: Window, steps: Steps, phase_px: int, read: ReadMask) -> Seams:
     """Sample the borders of a mask: ``steps`` by kind, all of them multiples of ``phase_px``."""
-    beside = Beside(phase_px=phase_px, strides=tuple({*steps.values()}))
-    found = {kind: counted(raster, step_px, beside, read) for kind, step_px in steps.items()}
+    beside = ReferenceLines(phase_px=phase_px, strides=tuple({*steps.values()}))
+    found = {
+        kind: count_differences(raster, step_px, beside, read) for kind, step_px in steps.items()
+    }
     borders = tuple(_border(kind, steps[kind], counts) for kind, counts in found.items() if counts)
     return Seams(borders=borders, worst=_worst(raster, found))
 
@@ -111,7 +118,7 @@ def _worst(raster: Window, found: Mapping[str, list[Counts]]) -> Worst | None:
     return Worst(kind=kind, counts=counts, crop=_crop(counts.stretch, raster))
 
 
-def _crop(stretch: Stretch, raster: Window) -> Window:
+def _crop(stretch: BorderSample, raster: Window) -> Window:
     """The square around a stretch, moved inside the raster."""
     middle = stretch.start + stretch.length // 2
     row, col = (stretch.at, middle) if stretch.axis == 0 else (middle, stretch.at)
@@ -131,7 +138,7 @@ def _border(kind: str, step_px: int, counts: list[Counts]) -> Border:
     rate, beside = y.sum() / n.sum(), c.sum() / m.sum()
     residuals = (y - rate * n) / n.sum() - (c - beside * m) / m.sum()
     count, interval = len(counts), None
-    if count >= LEAST_STRETCHES:
+    if count >= LEAST_SAMPLES:
         half = TWO_SIDED_95 * sqrt(count / (count - 1) * float(residuals @ residuals))
         interval = (float(rate - beside - half), float(rate - beside + half))
     return Border(

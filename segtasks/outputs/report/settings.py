@@ -9,7 +9,7 @@ from typing import Any
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from segtasks.errors import public
+from segtasks.errors import redact_url
 from segtasks.planning import summary
 from segtasks.planning.plan import Plan
 from segtasks.raster.pixel_area import pixel_side_m
@@ -65,8 +65,8 @@ def _used(plan: Plan) -> dict[str, str]:
         "tiling.overlap_px": 2 * lattice.margin_px,
         "tiling.stitch": lattice.stitch,
         "inference.scales": [float(scale) for scale in plan.modes.scales],
-        "inference.precision": plan.settled.precision,
-        "inference.form": plan.settled.form,
+        "inference.precision": plan.tuned.precision,
+        "inference.form": plan.tuned.form,
         "crf.backend": plan.crf_backend,
         "crf.window_px": windows and windows.core_px,
         "crf.halo_px": plan.crf_halo_px,
@@ -89,7 +89,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any setting
 def spoken(plan: Plan) -> Rows:
     """The plan in words, as `segtasks plan` says it."""
     rows = summary.rows(plan)
-    settled = (("network run", plan.settled.line),) if plan.settled.samples else ()
+    settled = (("network run", plan.tuned.line),) if plan.tuned.samples else ()
     return (*((name, rows[name]) for name in SPOKEN), *settled)
 
 
@@ -98,7 +98,7 @@ def model(plan: Plan) -> Rows:
     card = plan.card
     resolution, parameters = card.ground_resolution_m, card.parameters
     rows = {
-        "file": public(plan.job.model),
+        "file": redact_url(plan.job.model),
         "network": card.network if card.width == 1 else f"{card.network}, width {card.width:g}",
         "variant": ", ".join(f"{name} {_text(value)}" for name, value in card.variant.items()),
         "classes": ", ".join(entry.name for entry in card.classes),
@@ -115,14 +115,14 @@ def model(plan: Plan) -> Rows:
 def training(plan: Plan) -> Rows:
     """How the model was made, as its card says."""
     made = plan.card.provenance
-    return tuple((name.replace("_", " "), public(_text(value))) for name, value in made.items())
+    return tuple((name.replace("_", " "), redact_url(_text(value))) for name, value in made.items())
 
 
 def source(plan: Plan) -> Rows:
     """The source raster."""
     raster, side = plan.raster, pixel_side_m(plan.raster)
     return (
-        ("url", public(plan.job.source)),
+        ("url", redact_url(plan.job.source)),
         ("size", f"{raster.width:,} x {raster.height:,} px (columns x rows), {raster.dtype}"),
         ("bands used", _text(plan.bands)),
         ("CRS", _crs_name(raster.crs_wkt)),

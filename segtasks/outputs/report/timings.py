@@ -54,7 +54,7 @@ class Timings:
         return max(self.held, key=lambda name: self.held[name])
 
 
-def timings(reports: Reports, publishing_seconds: float) -> Timings:
+def measure_timings(reports: Reports, publishing_seconds: float) -> Timings:
     """Of all receipts by stage, in the order of the route."""
     stages = tuple(_stage(name, receipts) for name, receipts in reports.items())
     everything = [receipt for receipts in reports.values() for receipt in receipts]

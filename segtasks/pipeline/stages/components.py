@@ -9,7 +9,7 @@ from segtasks.planning.plan import Plan
 from segtasks.raster.grid import Tile
 from segtasks.raster.labels import NODATA
 from segtasks.raster.regions.connected_components import components
-from segtasks.raster.regions.small_regions import part_of
+from segtasks.raster.regions.small_regions import border_components_of
 from segtasks.storage import tile_tables, workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
@@ -20,7 +20,9 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     mask = workspace.read(plan.job.workspace_url, "mask", core)
     read_seconds = time.perf_counter() - started
     width, how = plan.tiles.width, plan.connectedness
-    done = compute_slot.compute(lambda: part_of(components(mask, core, width, how), plan.sieve_px))
+    done = compute_slot.compute(
+        lambda: border_components_of(components(mask, core, width, how), plan.sieve_px)
+    )
     writing = time.perf_counter()
     table = done.result.table()
     tile_tables.write(plan.job.workspace_url, plan.fingerprints["components"], tile, table)

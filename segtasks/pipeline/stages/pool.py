@@ -42,6 +42,6 @@ def _share(plan: Plan, patch: Patch, pixels: network_input.Pixels) -> Patches:
     """(D, bins)."""
     net = sharing(network_input.network_of(plan), patch.window, patch.cell, plan.tiles.raster)
     found: Patches = forward_patches(
-        net, network_input.normalised(plan, pixels, patch.window)[None]
+        net, network_input.normalise(plan, pixels, patch.window)[None]
     )[0]
     return found

@@ -16,7 +16,7 @@ from segtasks.networks.card import Gives
 from segtasks.networks.inference.raster_pooling import heading
 from segtasks.networks.inference.runtime import Net, forward_patches, forward_probabilities
 from segtasks.pipeline import compute_slot, network_input
-from segtasks.pipeline.network_input import Pixels, net_of, network_of, normalised
+from segtasks.pipeline.network_input import Pixels, net_of, network_of, normalise
 from segtasks.planning.plan import Plan
 from segtasks.raster import confidence, labels
 from segtasks.raster.grid import Tile, Window
@@ -92,12 +92,12 @@ def _take(plan: Plan, maps: Floats, out: Arrays, *, gives: Gives) -> None:
     """Make all arrays of maps (K, h, w)."""
     if "mask" in out:
         # Of the logits themselves: after a softmax two that differ in the last bit may be equal.
-        out["mask"][:] = labels.most_likely(maps)
+        out["mask"][:] = labels.argmax_labels(maps)
     if set(out) == {"mask"}:
         return
     probabilities = confidence.softmax(maps) if gives == "logits" else maps
     if plan.confidence and "confidence" in out:
-        out["confidence"][:] = confidence.quantised(probabilities, plan.confidence)
+        out["confidence"][:] = confidence.quantise_confidence(probabilities, plan.confidence)
     if "probabilities" in out:
         out["probabilities"][:] = probabilities
 
@@ -131,7 +131,7 @@ def _forward(plan: Plan, work: Work, forward: Forward) -> Iterator[tuple[Patch, 
     """Every needed patch with its maps (K, h, w), in the lattice's order."""
     for _, same in groupby(_needed(plan, work), key=lambda patch: patch.window.shape):
         while patches := list(islice(same, plan.batch)):
-            stack = np.stack([normalised(plan, work.pixels, patch.window) for patch in patches])
+            stack = np.stack([normalise(plan, work.pixels, patch.window) for patch in patches])
             yield from zip(patches, forward(_network(plan, patches[0]), stack), strict=True)
 
 

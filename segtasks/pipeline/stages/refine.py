@@ -31,12 +31,12 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     read_seconds = time.perf_counter() - started
     made = compute_slot.compute(lambda: _marginals(plan, core, window, probabilities, valid))
     writing = time.perf_counter()
-    mask = labels.most_likely(made.result)
+    mask = labels.argmax_labels(made.result)
     kept = aoi.cut(valid[core.within(window)], url, plan.aoi, core)
     mask[~kept] = labels.NODATA
     workspace.write(url, "mask", core, mask)
     if plan.confidence:
-        sure = confidence.quantised(made.result, plan.confidence)
+        sure = confidence.quantise_confidence(made.result, plan.confidence)
         sure[~kept] = confidence.NODATA
         workspace.write(url, "confidence", core, sure)
     return Receipt(

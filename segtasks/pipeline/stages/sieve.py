@@ -14,7 +14,12 @@ from segtasks.planning.plan import Plan
 from segtasks.raster import labels
 from segtasks.raster.grid import Tile
 from segtasks.raster.regions.connected_components import Bytes, components
-from segtasks.raster.regions.small_regions import Part, Rim, merged, settle
+from segtasks.raster.regions.small_regions import (
+    BorderComponents,
+    Rim,
+    merged,
+    resolve_small_regions,
+)
 from segtasks.storage import tile_tables, workspace
 from segtasks.storage.receipts import Receipt, worker_name
 
@@ -59,7 +64,10 @@ def _rim(plan: Plan, tile: Tile) -> Rim:
 def _settle_all(plan: Plan) -> None:
     url, prints = plan.job.workspace_url, plan.fingerprints
     made = plan.selected("components")
-    parts = {each: Part.of(tile_tables.read(url, prints["components"], each)) for each in made}
-    rims = settle(parts, plan.tiles, plan.connectedness, plan.sieve_px)
+    parts = {
+        each: BorderComponents.of(tile_tables.read(url, prints["components"], each))
+        for each in made
+    }
+    rims = resolve_small_regions(parts, plan.tiles, plan.connectedness, plan.sieve_px)
     for each, rim in zip(parts, rims, strict=True):
         tile_tables.write(url, prints["sieve"], each, {"sizes": rim.sizes, "fates": rim.fates})

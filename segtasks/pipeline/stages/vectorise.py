@@ -14,7 +14,7 @@ from segtasks.raster.grid import Tile, Window
 from segtasks.raster.pixel_area import pixel_areas
 from segtasks.raster.regions.connected_components import Bytes, Components, Ints, components
 from segtasks.raster.regions.outlines import Paths, trace, turnings
-from segtasks.raster.regions.stitch import Pieces, split
+from segtasks.raster.regions.stitch import Fragments, split
 from segtasks.storage import tile_tables
 from segtasks.storage.receipts import Receipt, worker_name
 from segtasks.storage.vector_writer import Columns
@@ -25,7 +25,10 @@ Floats = npt.NDArray[np.float64]
 def run(plan: Plan, tile: Tile) -> Receipt:
     """Do one core: polygons of what lies inside, outlines of what other tiles go on with."""
     started, core = time.perf_counter(), plan.tiles.core(tile)
-    mask, confidence = polygon_layer.padded(plan, core), polygon_layer.confidence_of(plan, core)
+    mask, confidence = (
+        polygon_layer.padded_mask(plan, core),
+        polygon_layer.confidence_of(plan, core),
+    )
     read_seconds = time.perf_counter() - started
     done = compute_slot.compute(lambda: _table(plan, core, mask, confidence))
     writing, inner = time.perf_counter(), mask[1:-1, 1:-1]
@@ -52,7 +55,7 @@ def _table(plan: Plan, core: Window, mask: Bytes, confidence: Bytes | None) -> C
     inside = _pieces(found, paths, amounts, np.flatnonzero(shown & ~on_rim))
     across = _pieces(found, paths, amounts, np.flatnonzero(shown & on_rim))
     turning = turnings(mask)[0]
-    own = polygon_layer.table_of(
+    own = polygon_layer.polygon_table(
         plan, split(inside), lambda row, col: bool(turning[row - core.row, col - core.col])
     )
     return {**own, **across.table()}
@@ -68,7 +71,7 @@ def _amounts(plan: Plan, core: Window, found: Components, confidence: Bytes | No
     return np.stack([np.bincount(ids, each[is_data], count) for each in weights], axis=1)
 
 
-def _pieces(found: Components, paths: Paths, amounts: Floats, chosen: Ints) -> Pieces:
+def _pieces(found: Components, paths: Paths, amounts: Floats, chosen: Ints) -> Fragments:
     """Some of the components with their outlines."""
     index = np.full(len(found.classes) + 1, -1, np.int64)
     index[chosen] = np.arange(len(chosen))
@@ -76,7 +79,7 @@ def _pieces(found: Components, paths: Paths, amounts: Floats, chosen: Ints) -> P
     own = np.flatnonzero(owners >= 0)
     lines = (found.ids[0], found.ids[-1], found.ids[:, 0], found.ids[:, -1])
     top, bottom, left, right = (index[line] for line in lines)
-    return Pieces(
+    return Fragments(
         found.classes[chosen],
         found.sizes[chosen],
         amounts[chosen],

@@ -40,7 +40,7 @@ STAYS = NODATA
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BorderComponents:
     """What other tiles must know of one tile's components.
 
     Attributes:
@@ -80,7 +80,7 @@ class Rim:
     fates: Bytes
 
 
-def part_of(found: Components, least_px: int) -> Part:
+def border_components_of(found: Components, least_px: int) -> BorderComponents:
     """The part of a tile's components that other tiles must know."""
     on_rim = found.on_rim()
     ways = found.contacts.both_ways()
@@ -96,13 +96,13 @@ def part_of(found: Components, least_px: int) -> Part:
     index[order] = np.arange(len(order))
     lines = (found.ids[0], found.ids[-1], found.ids[:, 0], found.ids[:, -1])
     top, bottom, left, right = (index[line] for line in lines)
-    return Part(
+    return BorderComponents(
         found.classes[order], found.sizes[order], kept.renamed(index), (top, bottom, left, right)
     )
 
 
-def settle(
-    tiles: Mapping[Tile, Part], grid: Grid, connectedness: int, least_px: int
+def resolve_small_regions(
+    tiles: Mapping[Tile, BorderComponents], grid: Grid, connectedness: int, least_px: int
 ) -> Iterator[Rim]:
     """What becomes of the components of each tile's part, in the order of ``tiles``.
 
@@ -182,7 +182,7 @@ def _reached(on_rim: npt.NDArray[np.bool_], best: Contacts) -> npt.NDArray[np.bo
 
 
 def _seams(
-    tiles: Mapping[Tile, tuple[Part, Any]], grid: Grid, connectedness: int
+    tiles: Mapping[Tile, tuple[BorderComponents, Any]], grid: Grid, connectedness: int
 ) -> Iterator[Contacts]:
     """The contacts across tile borders: along each row of tiles, then between two rows."""
     rows, cols = grid.shape
@@ -199,7 +199,9 @@ def _seams(
             yield contacts(strip, row * grid.core_px - 1, 0, grid.width, connectedness)
 
 
-def _line(tiles: Mapping[Tile, tuple[Part, Any]], grid: Grid, row: int, side: int) -> Ints:
+def _line(
+    tiles: Mapping[Tile, tuple[BorderComponents, Any]], grid: Grid, row: int, side: int
+) -> Ints:
     """The top or bottom edges of a row of tiles, `NONE` where there is no tile."""
     line = np.full(grid.width, NONE, np.int64)
     for col in range(grid.shape[1]):
@@ -208,7 +210,7 @@ def _line(tiles: Mapping[Tile, tuple[Part, Any]], grid: Grid, row: int, side: in
     return line
 
 
-def _edge(tile: tuple[Part, Any], side: int) -> Ints:
+def _edge(tile: tuple[BorderComponents, Any], side: int) -> Ints:
     part, start = tile
     edge = part.edges[side]
     return np.where(edge == NONE, NONE, edge + start)

@@ -20,7 +20,7 @@ Line = list[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class Fragments:
     """What of a tile's pieces touches its rim.
 
     Attributes:
@@ -50,7 +50,7 @@ class Pieces:
         return own | {"owners": self.owners} | self.paths.table() | edges
 
     @classmethod
-    def of(cls, table: dict[str, npt.NDArray[Any]]) -> "Pieces":
+    def of(cls, table: dict[str, npt.NDArray[Any]]) -> "Fragments":
         """The pieces of which ``table`` was made."""
         top, bottom, left, right = (table[f"edge{side}"] for side in range(4))
         paths = Paths(**{name: table[name] for name in Paths.__slots__})
@@ -59,7 +59,7 @@ class Pieces:
 
 
 @dataclass(slots=True)
-class Piece:
+class PartialRegion:
     """One piece of the mask: class id, pixels, sums over them, and its outlines."""
 
     class_id: int
@@ -69,7 +69,7 @@ class Piece:
     chains: dict[int, tuple[int, Ring]] = field(default_factory=dict)
     junctions: set[Vertex] = field(default_factory=set)
 
-    def take(self, other: "Piece") -> None:
+    def take(self, other: "PartialRegion") -> None:
         """Become one with a piece of the same class."""
         self.pixels += other.pixels
         self.amounts = self.amounts + other.amounts
@@ -90,18 +90,18 @@ class Piece:
         return found
 
 
-class Joiner:
+class Stitcher:
     """Takes tiles row by row; gives what is finished."""
 
     def __init__(self) -> None:
-        self._pieces: dict[int, Piece] = {}
+        self._pieces: dict[int, PartialRegion] = {}
         self._parents: dict[int, int] = {}
         self._count = 0
         self._right: dict[int, Line] = {}
         self._above: dict[int, Line] = {}
         self._below: dict[int, Line] = {}
 
-    def add(self, col: int, pieces: Pieces) -> None:
+    def add(self, col: int, pieces: Fragments) -> None:
         """The next tile of the row, in column ``col`` of tiles; one left out is nodata."""
         base = self._count
         self._count += len(pieces.classes)
@@ -113,7 +113,7 @@ class Joiner:
         self._join(self._above.get(col, []), top)
         self._right, self._below[col] = {col: right}, bottom
 
-    def finished(self, *, last: bool) -> Iterator[Piece]:
+    def finished(self, *, last: bool) -> Iterator[PartialRegion]:
         """The row is done: what does not go on below, or all that is left after the last row."""
         self._above = {col: [*map(self._root, line)] for col, line in self._below.items()}
         on = set() if last else {root for line in self._above.values() for root in line}
@@ -152,11 +152,11 @@ def _line(edge: Ints, base: int) -> Line:
     return line
 
 
-def split(pieces: Pieces) -> list[Piece]:
+def split(pieces: Fragments) -> list[PartialRegion]:
     """The pieces of a tile, each with its own paths."""
     paths = pieces.paths
     found = [
-        Piece(int(class_id), int(pixels), amounts)
+        PartialRegion(int(class_id), int(pixels), amounts)
         for class_id, pixels, amounts in zip(
             pieces.classes, pieces.pixels, pieces.amounts, strict=True
         )

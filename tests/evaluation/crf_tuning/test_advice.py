@@ -8,9 +8,14 @@ from segtasks.config.loading import validated
 from segtasks.config.tuning_job import Objective, TuneJob
 from segtasks.crf import CrfParameters
 from segtasks.evaluation.bootstrap import REPLICATES, SEED
-from segtasks.evaluation.counts import Judged
-from segtasks.evaluation.crf_tuning.recommendation import Advice, Gain, advise, gain_interval
-from segtasks.evaluation.crf_tuning.trial import Judge, Measured
+from segtasks.evaluation.counts import MaskCounts
+from segtasks.evaluation.crf_tuning.recommendation import (
+    Gain,
+    Recommendation,
+    gain_interval,
+    recommend,
+)
+from segtasks.evaluation.crf_tuning.trial import Measured, Scorer
 from segtasks.evaluation.crf_tuning.tune import Row, Tuning
 from segtasks.evaluation.metrics import Scores
 
@@ -20,7 +25,7 @@ Counts = NDArray[np.int64]
 def measured(confusions: Counts, matched: float = 0.5) -> Measured:
     """Windows of two classes; a share of 100 outline pixels of each is matched."""
     counts = np.tile([[100], [int(100 * matched)]], (2, 2))
-    return Measured([Judged(each, counts) for each in confusions], seconds=0.0)
+    return Measured([MaskCounts(each, counts) for each in confusions], seconds=0.0)
 
 
 def windows(right: Counts) -> Counts:
@@ -33,10 +38,10 @@ SHARES = np.random.default_rng(4).integers(300, 400, 20) * 2
 WITHOUT = windows(SHARES)
 
 
-def advice(confusions: Counts, without: Counts = WITHOUT) -> Advice:
+def advice(confusions: Counts, without: Counts = WITHOUT) -> Recommendation:
     one, other = measured(confusions), measured(without)
     gain = Gain(one.mean_iou - other.mean_iou, gain_interval(one, other, "mean_iou"))
-    return Advice("aerial", "mean_iou", len(without), {"mean_iou": gain})
+    return Recommendation("aerial", "mean_iou", len(without), {"mean_iou": gain})
 
 
 def test_a_gain_everywhere_is_taken() -> None:
@@ -77,13 +82,13 @@ def test_outlines_that_gain_are_told_where_mean_iou_does_not() -> None:
         "mean_iou": Gain(0.009, (-0.001, 0.02)),
         "boundary_f": Gain(0.098, (0.075, 0.122)),
     }
-    found = Advice("tpe 1", "mean_iou", 64, gains)
+    found = Recommendation("tpe 1", "mean_iou", 64, gains)
     assert found.text == (
         "leave the CRF off: no setting gains mean IoU beyond chance (best tpe 1: points of mean "
         "IoU +0.9 (-0.1 … +2.0), boundary F +9.8 (+7.5 … +12.2) on 64 held-out windows); for "
         "boundary F give --objective boundary_f"
     )
-    assert Advice("tpe 1", "boundary_f", 64, gains).text.startswith("take tpe 1: points of")
+    assert Recommendation("tpe 1", "boundary_f", 64, gains).text.startswith("take tpe 1: points of")
 
 
 def test_few_windows_have_no_interval_and_are_not_believed() -> None:
@@ -121,23 +126,23 @@ def tuning_of(**gains: tuple[int, int]) -> Tuning:
     for name, gain in gains.items():
         one, two = (measured(windows(SHARES + px)) for px in gain)
         made.append(Row(name, CrfParameters(), one, two))
-    return Tuning(job, [], Judge("auto", 3), [], [], made)
+    return Tuning(job, [], Scorer("auto", 3), [], [], made)
 
 
 def test_the_best_of_the_tuning_windows_is_asked_first() -> None:
     made = tuning_of(preset=(10, 60), tpe=(40, 40))
     assert made.best.name == "tpe"
-    assert advise(made).setting == "tpe"
+    assert recommend(made).setting == "tpe"
 
 
 def test_a_preset_is_taken_where_the_best_fits_its_own_windows_alone() -> None:
     made = tuning_of(preset=(10, 30), tpe=(90, -30))
     assert made.best.name == "tpe"
-    assert (advise(made).setting, advise(made).takes) == ("preset", True)
+    assert (recommend(made).setting, recommend(made).takes) == ("preset", True)
 
 
 def test_where_all_lose_the_least_loss_is_told() -> None:
-    found = advise(tuning_of(preset=(-10, -20), tpe=(-6, -40)))
+    found = recommend(tuning_of(preset=(-10, -20), tpe=(-6, -40)))
     assert (found.setting, found.takes) == ("preset", False)
     assert found.gain.value < 0
     assert set(found.gains) == {"mean_iou", "boundary_f"}

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from segtasks.config.evaluation_job import EvaluationJob
 from segtasks.config.loading import validated
 from segtasks.crf import CrfParameters, backends, preset
-from segtasks.evaluation.counts import Judged
+from segtasks.evaluation.counts import MaskCounts
 from segtasks.evaluation.crf_tuning.sample_windows import open_workspaces
-from segtasks.evaluation.crf_tuning.trial import Judge
+from segtasks.evaluation.crf_tuning.trial import Scorer
 from segtasks.evaluation.crf_tuning.tune import WITHOUT, Row, Tuning, tune
 from segtasks.evaluation.scoring import evaluate
 from segtasks.raster.grid import Window
 from tests.helpers.kept import HEIGHT, SIDE, WIDTH, Kept
 
 
-def evaluated(mask: Path, kept: Kept) -> Judged:
+def evaluated(mask: Path, kept: Kept) -> MaskCounts:
     pair = {"mask": str(mask), "labels": str(kept.labels)}
     return evaluate(validated(EvaluationJob, {"pairs": [pair]})).tally.mask
 
@@ -59,7 +59,7 @@ def test_the_first_row_is_a_run_without_crf(kept: Kept, made: Tuning, tmp_path: 
 def as_one_window(kept: Kept, mask: Path, setting: CrfParameters) -> None:
     """The raster as one window is counted as the mask of a run is."""
     opened, _ = open_workspaces(kept.job())
-    judge = Judge(backends.resolve("auto"), tolerance_px=3)
+    judge = Scorer(backends.resolve("auto"), tolerance_px=3)
     whole = opened[0].read(Window(0, 0, HEIGHT, WIDTH), halo_px=100)
     judged, seconds = judge(judge.cropped(whole, setting), setting)
     expected = evaluated(mask, kept)

@@ -6,18 +6,18 @@ from pyproj import CRS
 
 from segtasks.config.legend import ClassEntry
 from segtasks.outputs.report import class_areas
-from segtasks.outputs.report.class_areas import measure
+from segtasks.outputs.report.class_areas import measure_areas
 from segtasks.raster.grid import Window
-from segtasks.raster.header import Affine, Raster
+from segtasks.raster.header import Affine, RasterHeader
 from segtasks.raster.pixel_area import pixel_areas
 
 LEGEND = [ClassEntry(id=i, name=f"c{i}", color="#123456") for i in range(3)]
 
 
-def raster(crs: str | None, transform: Affine, side: int) -> Raster:
+def raster(crs: str | None, transform: Affine, side: int) -> RasterHeader:
     wkt = CRS.from_user_input(crs).to_wkt() if crs else None
     plain = {"url": "a.tif", "identity": "", "bands": (1,), "dtype": "uint8"}
-    return Raster(height=side, width=side, crs_wkt=wkt, transform=transform, **plain)  # type: ignore[arg-type]
+    return RasterHeader(height=side, width=side, crs_wkt=wkt, transform=transform, **plain)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_areas_are_the_sums_of_the_pixels_own(
     mask = np.random.default_rng(0).integers(0, 3, (600, 600)).astype(np.uint8)
     mask[:200] = np.where(mask[:200] == 2, 2, 1)
     mask[100:150, 300:] = 255
-    found = measure(made, LEGEND, lambda window: mask[window.slices])
+    found = measure_areas(made, LEGEND, lambda window: mask[window.slices])
     ground = pixel_areas(made)
     assert ground is not None
     each = ground.read(Window(0, 0, 600, 600))
@@ -52,7 +52,7 @@ def test_areas_are_the_sums_of_the_pixels_own(
 
 def test_a_raster_that_lies_nowhere_has_pixels_only() -> None:
     mask = np.ones((600, 600), np.uint8)
-    found = measure(raster(None, (1, 0, 0, 0, 1, 0), 600), LEGEND, lambda w: mask[w.slices])
+    found = measure_areas(raster(None, (1, 0, 0, 0, 1, 0), 600), LEGEND, lambda w: mask[w.slices])
     assert [area.m2 for area in found.classes] == [None] * 3
     assert [area.share for area in found.classes] == [0, 1, 0]
     assert found.valid_m2 is None
@@ -61,6 +61,6 @@ def test_a_raster_that_lies_nowhere_has_pixels_only() -> None:
 def test_nothing_but_nodata() -> None:
     mask = np.full((600, 600), 255, np.uint8)
     made = raster("EPSG:32640", (0.3, 0, 330000, 0, -0.3, 2790000), 600)
-    found = measure(made, LEGEND, lambda window: mask[window.slices])
+    found = measure_areas(made, LEGEND, lambda window: mask[window.slices])
     assert (found.nodata_share, found.valid_m2) == (1.0, 0.0)
     assert {area.share for area in found.classes} == {0.0}

@@ -19,7 +19,7 @@ from segtasks.outputs.publish import legend
 from segtasks.outputs.report.page import page
 from segtasks.outputs.report.rendering import area, area_unit, options, percent, scale_bar, seconds
 from segtasks.pipeline.run import segment
-from segtasks.pipeline.workspace_setup import recall
+from segtasks.pipeline.workspace_setup import recall_tuning
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
 from segtasks.planning.products import result_urls
@@ -28,7 +28,7 @@ from tests.helpers.report_run import Run
 
 
 def plan_of(run: Run) -> Plan:
-    return recall(make_plan(run.job))
+    return recall_tuning(make_plan(run.job))
 
 
 def text(html: str) -> str:

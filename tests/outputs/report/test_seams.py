@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from segtasks.outputs.report import border_samples, seams
-from segtasks.outputs.report.seams import Seams, check
+from segtasks.outputs.report.seams import Seams, check_seams
 from segtasks.raster.grid import Window
 
 Mask = npt.NDArray[np.uint8]
@@ -22,7 +22,7 @@ def blobs(rng: np.random.Generator, height: int, width: int) -> Mask:
 
 def checked(mask: Mask, phase: int = 1, **steps: int) -> Seams:
     raster = Window(0, 0, *mask.shape)
-    return check(raster, steps, phase, lambda window: mask[window.slices])
+    return check_seams(raster, steps, phase, lambda window: mask[window.slices])
 
 
 def shares(mask: Mask, step: int, phase: int, others: set[int]) -> tuple[float, float, int]:
@@ -113,13 +113,13 @@ def test_a_large_raster_is_sampled_and_the_sample_is_always_the_same() -> None:
         rows, cols = np.ogrid[window.slices]
         return np.asarray((rows // 37 + cols // 53) % 3, np.uint8)
 
-    first = check(raster, {"patches": 64}, 1, read)
+    first = check_seams(raster, {"patches": 64}, 1, read)
     assert len(asked) == border_samples.MOST_STRETCHES
     assert max(window.pixels for window in asked) <= 128 * 50
     assert first.borders[0].stretches == len(asked) == len(set(asked))
     rows = sum(window.width == 128 for window in asked)
     assert 400 < rows < 600  # both directions in proportion to their length
-    assert check(raster, {"patches": 64}, 1, read) == first
+    assert check_seams(raster, {"patches": 64}, 1, read) == first
 
 
 @given(st.integers(2, 700), st.integers(2, 700), st.integers(1, 200), st.data())

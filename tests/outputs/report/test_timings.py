@@ -2,7 +2,7 @@
 
 import pytest
 
-from segtasks.outputs.report.timings import timings
+from segtasks.outputs.report.timings import measure_timings
 from segtasks.storage.receipts import Receipt
 
 
@@ -25,7 +25,9 @@ def test_wall_time_is_the_union_of_tiles_without_pauses() -> None:
         # Killed here, resumed an hour later.
         receipt("predict", 4000, read=0, wait=0, compute=5, write=5),
     ]
-    found = timings({"ingest": [receipt("ingest", 98, read=1, write=1)], "predict": tiles}, 7)
+    found = measure_timings(
+        {"ingest": [receipt("ingest", 98, read=1, write=1)], "predict": tiles}, 7
+    )
     assert (found.elapsed, found.runs, found.workers) == (34 + 10, 2, 2)
     assert found.total == 51
     assert found.stages[1].seconds == {"read": 3, "wait": 3, "compute": 35, "write": 6}
@@ -46,11 +48,11 @@ def test_what_takes_longest_holds_the_run_up(slow: dict[str, dict[str, float]], 
     taken = {"read": 1.0, "compute": 6.0, "write": 1.0}
     stages = ("ingest", "pool", "predict", "refine")
     reports = {name: [receipt(name, 0, 1, **(taken | slow.get(name, {})))] for name in stages}
-    assert timings(reports, 2).bound == bound
+    assert measure_timings(reports, 2).bound == bound
 
 
 def test_workers_share_a_stage_but_one_process_makes_the_results() -> None:
     tiles = [receipt("predict", 0, number=n, compute=10) for n in range(4)]
-    found = timings({"predict": tiles}, 12)
+    found = measure_timings({"predict": tiles}, 12)
     assert found.held == {"read": 0, "network": 10, "CRF": 0, "write": 12}
     assert found.bound == "write"

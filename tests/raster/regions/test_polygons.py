@@ -18,17 +18,17 @@ from segtasks.raster.labels import NODATA
 from segtasks.raster.regions.connected_components import Bytes, components
 from segtasks.raster.regions.outlines import trace, turnings
 from segtasks.raster.regions.simplify import simple_rings, simplified, without_straight
-from segtasks.raster.regions.stitch import Joiner, Piece, split
+from segtasks.raster.regions.stitch import PartialRegion, Stitcher, split
 from segtasks.training.synthetic import scene_window
 from tests.helpers.mosaics import blobs, masks
-from tests.helpers.sources import SHARED
+from tests.helpers.paths import SHARED
 
 Drawn = list[tuple[int, shapely.Polygon]]
 
 
-def pieces(mask: Bytes, tile_px: int) -> Iterator[Piece]:
+def pieces(mask: Bytes, tile_px: int) -> Iterator[PartialRegion]:
     """Whole pieces of a mask, traced by tiles and joined."""
-    (height, width), joiner = mask.shape, Joiner()
+    (height, width), joiner = mask.shape, Stitcher()
     grid = Grid(height, width, tile_px)
     wide, drawn = np.pad(mask, 1, constant_values=NODATA), np.arange(256) < NODATA
     for tile in grid.tiles():
@@ -170,7 +170,7 @@ def test_a_hole_across_four_tiles_and_pieces_that_touch_at_corners() -> None:
 
 def test_only_what_goes_on_is_held() -> None:
     mask = blobs(400, 100, seed=8, grain=2)
-    grid, joiner = Grid(400, 100, 50), Joiner()
+    grid, joiner = Grid(400, 100, 50), Stitcher()
     wide, shown = np.pad(mask, 1, constant_values=NODATA), np.arange(256) < NODATA
     done = 0
     for tile in grid.tiles():

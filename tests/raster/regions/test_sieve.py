@@ -10,7 +10,7 @@ from scipy.ndimage import label
 from segtasks.raster.grid import Window
 from segtasks.raster.labels import NODATA
 from segtasks.raster.regions.connected_components import Bytes, components
-from segtasks.raster.regions.small_regions import part_of
+from segtasks.raster.regions.small_regions import border_components_of
 from tests.helpers.mosaics import blobs, by_hand, masks, sieved
 
 
@@ -69,7 +69,7 @@ def test_one_component_through_all_tiles_and_chains_across_them() -> None:
 def test_the_table_does_not_hold_what_is_inside() -> None:
     mask = blobs(400, 400, seed=5, grain=2)
     found = components(mask, Window(0, 0, 400, 400), 400)
-    part = part_of(found, 40)
+    part = border_components_of(found, 40)
     on_rim = int(found.on_rim().sum())
     assert len(found.classes) > 4000
     assert on_rim <= len(part.classes) < 2 * on_rim

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segtasks.networks.importers.conversion import Case, Weights
-from segtasks.networks.importers.key_mapping import Spelling
-from segtasks.networks.importers.layouts import backbone_of, spelling_of
+from segtasks.networks.importers.conversion import Conversion, Weights
+from segtasks.networks.importers.key_mapping import KeyMapping
+from segtasks.networks.importers.layouts import backbone_of, key_mapping_of
 from segtasks.networks.importers.matching import (
     check_left_over,
     check_missing,
@@ -24,7 +24,7 @@ from segtasks.networks.importers.matching import (
     left_over,
 )
 from segtasks.networks.importers.tensor_transforms import translate
-from segtasks.networks.importers.unwrap import unwrapped
+from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.network_spec import Option
 from segtasks.networks.registry import build
 from segtasks.networks.weights import shapes_of
@@ -69,7 +69,7 @@ def convert(
     variant: Mapping[str, Option],
 ) -> Converted:
     """See `segtasks.networks.importers.convert`."""
-    spelling = spelling_of(layout, network)
+    spelling = key_mapping_of(layout, network)
     options = {**spelling.variant, **variant}
     case = _case(state_dict, f"{layout} {network}", network, width, options, spelling)
     keys = shapes_of(case.probe).keys()
@@ -108,16 +108,16 @@ def _case(
     network: str,
     width: float,
     variant: Mapping[str, Option],
-    spelling: Spelling,
-) -> Case:
+    spelling: KeyMapping,
+) -> Conversion:
     """Their tensors, brought into torch's shapes, and all that is known of them."""
-    theirs: Mapping[str, Tensor] = unwrapped(where, state_dict)
+    theirs: Mapping[str, Tensor] = unwrap(where, state_dict)
     if spelling.prepare:
         theirs = spelling.prepare(theirs)
-    return Case(where, network, width, variant, spelling, theirs)
+    return Conversion(where, network, width, variant, spelling, theirs)
 
 
-def _kernels(case: Case, keys: set[str], *, classes: int, bands: int) -> Weights:
+def _kernels(case: Conversion, keys: set[str], *, classes: int, bands: int) -> Weights:
     """Frozen kernels as the network makes them."""
     if not keys:
         return {}
