@@ -36,9 +36,9 @@ def prepare_workspace(plan: Plan) -> None:
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
         differing = _differing(manifest, plan)
-        if differing and not _only_made_anew(plan, manifest, differing):
+        if differing and not _is_repeatable(plan, manifest, differing):
             raise WorkspaceError(
-                f"{url}: was begun with another source, model or settings (differs from "
+                f"{url}: was created with another source, model or settings (differs from "
                 f"{differing[0]} on); give --fresh to discard it, or another --workspace"
             )
         if differing:
@@ -112,11 +112,11 @@ def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
     return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
 
 
-def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
-    """Whether what inference makes is kept: for another CRF, sieve, polygons, confidence or area.
+def _is_repeatable(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
+    """Return whether what inference made is kept: only the stages after it or the area differ.
 
-    Where inference is unfinished, other settings of these are rather a slip; another area needs
-    other tiles.
+    Where inference is unfinished, other settings of the later stages are taken for a mistake.
+    Another area needs other tiles of all stages.
     """
     if not set(differing) <= REPEATABLE:
         return False

@@ -26,7 +26,7 @@ MOST_WASTE = 0.5
 BUDGET_BYTES = 6 * 2**30
 """A constant and not the machine's memory, so that the mask does not depend on the machine."""
 BACKEND = "crf_backend"
-"""Key in the workspace's manifest: what auto stood for when it was begun."""
+"""Key in the manifest of a workspace: the backend that auto stood for when it was created."""
 
 
 def crf_plan(job: Job, raster: RasterHeader, card: Card, bands: Sequence[int]) -> CrfPlan | None:

@@ -33,7 +33,7 @@ from segtasks.storage import aoi, empty_tiles, local_copy, raster_reader, vector
 
 THUMBNAIL_PX = 1536
 WHOLE_READ = (
-    "the network averages over the whole raster, so all of it is read, whatever the area; "
+    "the network averages over the whole raster, so all of it is read despite the area; "
     "--pooling patch reads the area alone"
 )
 
@@ -132,7 +132,7 @@ def _has_data(plan: Plan, window: Window, empty: TileSelection) -> bool:
 
 
 def local_model(model: str) -> Path:
-    """The local file of a model, given by name, path or url; beside a graph its sidecar card."""
+    """Return the local file of a model given by name, path or URL, with the card of a graph."""
     url = pretrained.resolve(model)
     path = local_copy.local_copy(url)
     if form_of(path) is not None:

@@ -86,8 +86,13 @@ def _percentiles(raster: RasterHeader, bands: tuple[int, ...]) -> Stretch:
 
 def light_advice(job: Job, raster: RasterHeader, card: Card) -> list[str]:
     """Ask for --gamma where values may be proportional to light: the values do not show it."""
-    learnt = card.normalisation.dtype
-    if job.stretch is None or job.gamma is not None or learnt != "uint8" or raster.dtype == learnt:
+    trained_on = card.normalisation.dtype
+    if (
+        job.stretch is None
+        or job.gamma is not None
+        or trained_on != "uint8"
+        or raster.dtype == trained_on
+    ):
         return []
     advice = (
         f"{redact_url(raster.url)}: pixels are {raster.dtype}, the model was trained on pictures; "
@@ -97,18 +102,18 @@ def light_advice(job: Job, raster: RasterHeader, card: Card) -> list[str]:
     return [advice]
 
 
-def resolution_advice(raster: RasterHeader, card: Card, modes: TestTimeAugmentation) -> list[str]:
+def resolution_advice(raster: RasterHeader, card: Card, tta: TestTimeAugmentation) -> list[str]:
     """Warn where the network sees pixels of another ground size than in training."""
     trained, found = card.ground_resolution_m, pixel_side_m(raster)
     if trained is None or found is None:
         return []
     name = redact_url(raster.url)
-    facts = f"{name}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m"
-    apart = min(max(found / trained / s, trained * s / found) for s in map(float, modes.scales))
+    facts = f"{name}: a pixel is {found:.2g} m, the model was trained on {trained:.2g} m"
+    apart = min(max(found / trained / s, trained * s / found) for s in map(float, tta.scales))
     if apart > ALIKE:
-        mend = f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
-        return [f"{facts}; {mend}"]
-    if len(modes.scales) > 1 or modes.scales[0] == 1:
+        remedy = f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
+        return [f"{facts}; {remedy}"]
+    if len(tta.scales) > 1 or tta.scales[0] == 1:
         return []
-    scale = float(modes.scales[0])
+    scale = float(tta.scales[0])
     return [f"{facts}: it sees the raster at scale {scale:g}, {scale**2:.3g} forwards per pixel"]

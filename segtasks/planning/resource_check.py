@@ -43,8 +43,8 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     if need[stage] <= worker_bytes:
         return
     changes = [_change(plan, name, worker_bytes) for name in need if need[name] > worker_bytes]
-    mend = " and ".join(dict.fromkeys(change for change in changes if change))
-    smaller = f"use {mend}, or give" if all(changes) else "nothing smaller fits; give"
+    remedy = " and ".join(dict.fromkeys(change for change in changes if change))
+    smaller = f"use {remedy}, or give" if all(changes) else "nothing smaller fits; give"
     raise ResourceError(
         f"{stage} needs {need[stage] / GIB:.1f} GiB per worker, a worker has "
         f"{worker_bytes / GIB:.1f} GiB; {smaller} each worker {need[stage] / GIB:.1f} GiB (fewer "
