@@ -49,6 +49,8 @@ class StageSpec:
         arrays: the workspace arrays that it writes, by name; ``None``: not in this plan.
         mask: the array with the labels after this stage; ``None``: it makes none.
         fingerprint: what its data depend on, given the digests of the stages before it.
+        results_depend_on: what published results depend on because of this stage, as the job asks
+            for it; nothing about tiles, on which no result depends.
         grid: its tiles; their cores are what it writes.
         read_window: what it reads to do a tile.
         work_px: pixels that a tile computes; by default those that it reads.
@@ -66,6 +68,7 @@ class StageSpec:
 
     module: str
     fingerprint: Callable[[Decisions, Prints], Parts]
+    results_depend_on: Callable[[Decisions], Parts]
     when: Callable[[Decisions], bool] = lambda _: True
     arrays: Mapping[str, Callable[[Decisions], ArraySpec | None]] = field(default_factory=dict)
     mask: Callable[[Decisions], str | None] = lambda _: None
@@ -207,6 +210,15 @@ def _refine_depends_on(plan: Decisions, prints: Prints) -> Parts:
     return (prints["predict"], fingerprints.crf(plan), backend, *kind, *area)
 
 
+def _refined_results_depend_on(plan: Decisions) -> Parts:
+    """The backend is the one that the job names.
+
+    A mask made with auto is done, also where auto stands for another backend by now.
+    """
+    area = [plan.aoi] if plan.aoi else []
+    return (fingerprints.crf(plan), plan.job.crf and plan.job.crf.backend, *area)
+
+
 # --- components, sieve, vectorise -----------------------------------------------------------------
 
 
@@ -249,6 +261,7 @@ STAGES: Mapping[str, StageSpec] = {
             fingerprints.source(plan),
             plan.tiles.core_px,
         ),
+        results_depend_on=lambda plan: (fingerprints.source(plan),),
     ),
     "pool": StageSpec(
         module="segtasks.pipeline.stages.pool",
@@ -263,6 +276,7 @@ STAGES: Mapping[str, StageSpec] = {
         gathered=True,
         timed_as="predict",
         fingerprint=lambda plan, prints: (prints["ingest"], fingerprints.network(plan)),
+        results_depend_on=lambda _: (),
     ),
     "predict": StageSpec(
         module="segtasks.pipeline.stages.predict",
@@ -280,6 +294,7 @@ STAGES: Mapping[str, StageSpec] = {
         computes="network",
         shrinks=("tile", "patch"),
         fingerprint=_predict_depends_on,
+        results_depend_on=lambda plan: (fingerprints.network(plan),),
     ),
     "refine": StageSpec(
         module="segtasks.pipeline.stages.refine",
@@ -298,6 +313,7 @@ STAGES: Mapping[str, StageSpec] = {
         repeatable=True,
         timed_with_halo=True,
         fingerprint=_refine_depends_on,
+        results_depend_on=_refined_results_depend_on,
     ),
     "components": StageSpec(
         module="segtasks.pipeline.stages.components",
@@ -314,6 +330,7 @@ STAGES: Mapping[str, StageSpec] = {
             plan.connectedness,
             plan.tiles.core_px,
         ),
+        results_depend_on=lambda _: (),
     ),
     "sieve": StageSpec(
         module="segtasks.pipeline.stages.sieve",
@@ -324,6 +341,9 @@ STAGES: Mapping[str, StageSpec] = {
         read_bytes=lambda _: 1,
         repeatable=True,
         fingerprint=lambda _, prints: (prints["components"], "sieve"),
+        results_depend_on=lambda plan: (
+            (plan.sieve_px, plan.connectedness) if plan.job.cleanup else ()
+        ),
     ),
     "vectorise": StageSpec(
         module="segtasks.pipeline.stages.vectorise",
@@ -337,6 +357,7 @@ STAGES: Mapping[str, StageSpec] = {
             prints[mask_before(plan, "vectorise")[0]],
             plan.job.vectors and plan.job.vectors.model_dump(exclude={"format"}),
         ),
+        results_depend_on=lambda plan: (plan.job.vectors.model_dump(),) if plan.job.vectors else (),
     ),
 }
 
