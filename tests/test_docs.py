@@ -98,6 +98,11 @@ def test_files_named_in_the_text_exist(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_cell_escapes_a_bar(page: Path) -> None:
+    assert r"\|" not in page.read_text(), "the site shows the backslash, GitHub does not"
+
+
 def test_files_are_found_in_the_text() -> None:
     found = SOURCE.findall("`tests/test_docs.py::test_it`, `segtasks/x/<name>.py` and `flows/`")
     assert found == ["tests/test_docs.py", "flows/"]
