@@ -180,14 +180,14 @@ def _bytes(count: int) -> str:
 
 
 def _inference(plan: Plan) -> str:
-    modes, cells = plan.tta, len(plan.patches.cells)
+    tta, cells = plan.tta, len(plan.patches.cells)
     pooled = f"; averages over the raster, from {cells} patches" if plan.pools_raster else ""
-    if modes.is_plain:
+    if tta.is_plain:
         return f"one forward per patch{pooled}"
-    scales = ", ".join(f"{float(scale):g}" for scale in modes.scales)
+    scales = ", ".join(f"{float(scale):g}" for scale in tta.scales)
     return (
-        f"{modes.forwards} forwards per patch: scales {scales}, angles {modes.angles}, fused by "
-        f"{modes.fusion}"
+        f"{tta.forwards} forwards per patch: scales {scales}, angles {tta.angles}, fused by "
+        f"{tta.fusion}"
     )
 
 
