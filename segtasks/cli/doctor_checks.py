@@ -110,7 +110,8 @@ def _crf() -> Check:
     name = backends.resolve("auto")
     if name == "native":
         return Check("crf", "ok", name)
-    return Check("crf", "warn", f"{name}; the native backend is not built", backends.HINTS["native"])
+    remedy = backends.HINTS["native"]
+    return Check("crf", "warn", f"{name}; the native backend is not built", remedy)
 
 
 def _gdal() -> Check:
