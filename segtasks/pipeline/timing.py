@@ -169,7 +169,7 @@ def _write_seconds(chosen: Plan) -> float:
 def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
     """Return the time to write one COG of an array, its cores next to each other."""
     side, url = max(max(core.shape) for core in cores), chosen.job.workspace_url
-    small = _plain(chosen.raster, side, side * len(cores))
+    small = replace(chosen.raster, height=side, width=side * len(cores), gcps=(), rpcs=())
     began = time.perf_counter()
     parts = (
         (Window(0, index * side, *core.shape), workspace.read(url, name, core))
@@ -177,8 +177,3 @@ def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
     )
     with cog.write_cog("timing", small, band(chosen, name), {}, parts):
         return time.perf_counter() - began
-
-
-def _plain(raster: RasterHeader, height: int, width: int) -> RasterHeader:
-    """Return a header of this size at the place of ``raster``."""
-    return replace(raster, height=height, width=width, gcps=(), rpcs=())

@@ -26,7 +26,7 @@ from segtasks.planning.radiometry import (
 )
 from segtasks.planning.sieve_size import sieve_px
 from segtasks.planning.stages import STAGES
-from segtasks.raster.grid import Grid, TileSelection, Window
+from segtasks.raster.grid import Grid, Tile, TileSelection
 from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import aoi, empty_tiles, local_copy, raster_reader, vector_writer
@@ -121,14 +121,12 @@ def _with_selection(plan: Plan) -> Plan:
 
 def _labelled(plan: Plan, grid: Grid, area: aoi.Area | None, empty: TileSelection) -> TileSelection:
     """Return the tiles of ``grid`` in which a pixel may get a label."""
+
+    def has_data(tile: Tile) -> bool:
+        return any(each not in empty for each in plan.tiles.touching(grid.core(tile)))
+
     wanted = area.tiles(grid) if area else TileSelection(grid)
-    return TileSelection.of(
-        grid, (each for each in wanted if _has_data(plan, grid.core(each), empty))
-    )
-
-
-def _has_data(plan: Plan, window: Window, empty: TileSelection) -> bool:
-    return any(tile not in empty for tile in plan.tiles.touching(window))
+    return TileSelection.of(grid, filter(has_data, wanted))
 
 
 def local_model(model: str) -> Path:
