@@ -19,7 +19,6 @@ from segtasks.planning.resource_check import check_memory
 from segtasks.planning.runtime_estimate import Estimate, Timed, Timing, Work, estimate_runtime
 from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Tile, Window
-from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog, object_store, receipts, workspace
 from segtasks.storage.receipts import Receipt
 
