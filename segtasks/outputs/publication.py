@@ -41,10 +41,10 @@ class Publication:
 
 
 Made = bytes | Callable[[], object]
-"""The content of a small file; or a function that puts a large one at its url."""
+"""The content of a small file; or a function that puts a large one at its URL."""
 
 Maker = Callable[[Publication], Made]
-"""Makes a product from the finished arrays in the workspace; nothing is at its url yet."""
+"""Makes a product from the finished arrays in the workspace; nothing is at its URL yet."""
 
 
 def legend(plan: Plan) -> Legend:

@@ -1,4 +1,4 @@
-"""Publish the products of a finished run: make all of them first, then put them at their urls.
+"""Publish the products of a finished run: make all of them first, then put them at their URLs.
 
 The mask is put last: where it is, nothing is left to do.
 """
@@ -28,7 +28,7 @@ def publish(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
         on_progress: called with the tiles copied so far and those of all rasters.
 
     Returns:
-        Urls by name of the product.
+        URLs by name of the product.
 
     Raises:
         StageError: tiles are missing: a hole must never look like a result.
@@ -81,7 +81,7 @@ def finish_publication(plan: Plan) -> dict[str, str]:
     """Make again the lost products of a published job that need no run, e.g. legends.
 
     Returns:
-        Urls by name of all products that the job asks for.
+        URLs by name of all products that the job asks for.
     """
     for product in _absent_products(plan):
         _put(find_maker(product)(Publication(plan=plan)), product.url(plan.job))

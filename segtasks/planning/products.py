@@ -1,6 +1,6 @@
 """The table of products: one row for each file or store that a run can write below its prefix.
 
-Everything that lists products reads this table: urls, sizes, the STAC item, the report and what
+Everything that lists products reads this table: URLs, sizes, the STAC item, the report and what
 publishes them. A new product is a row here and the maker that the row names; if users may ask for
 it, also a setting in `config.job.Outputs`.
 """
@@ -50,7 +50,7 @@ class Product:
     """One product of a run.
 
     Attributes:
-        name: key of its url in `Result.urls`, and of its asset in the STAC item.
+        name: key of its URL in `Result.urls`, and of its asset in the STAC item.
         file: name below the prefix of the results; a function where the job chooses the name.
         media_type: of the STAC asset; ``None`` where it follows from the suffix of the file.
         title: of the STAC asset.
@@ -97,7 +97,7 @@ def _labelled_px(plan: Plan) -> int:
 
 
 def _confidence_pixels(plan: Plan) -> str:
-    source = "CRF marginals" if plan.windows else "network probabilities"
+    source = "CRF marginals" if plan.crf else "network probabilities"
     return f"{plan.confidence} of {source}: 0..254 is 0..1; {NODATA} is nodata"
 
 
