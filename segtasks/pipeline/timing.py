@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from segtasks.errors import SourceError
-from segtasks.outputs.publish import band
+from segtasks.outputs.rasters import band
 from segtasks.pipeline import tile_task
 from segtasks.pipeline.executors import Executors, open_executors
 from segtasks.pipeline.progress_rate import OnProgress

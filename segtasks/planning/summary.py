@@ -7,7 +7,7 @@ from segtasks.errors import redact_url
 from segtasks.planning import cost
 from segtasks.planning.formatting import duration
 from segtasks.planning.plan import Plan
-from segtasks.planning.products import result_urls
+from segtasks.planning.products import PRODUCTS, result_urls
 from segtasks.planning.resource_check import disk_bytes
 from segtasks.planning.runtime_estimate import Estimate
 from segtasks.planning.traffic import traffic
@@ -67,7 +67,7 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "workspace_bytes": need.workspace_bytes,
         "sieve_px": plan.sieve_px,
         "workspace": redact_url(plan.job.workspace_url),
-        "mask": redact_url(f"{plan.job.to}/mask.tif"),
+        "mask": redact_url(PRODUCTS["mask"].url(plan.job)),
         "results": {name: redact_url(url) for name, url in result_urls(plan).items()},
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
