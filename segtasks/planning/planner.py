@@ -8,7 +8,7 @@ from segtasks.config.job import Job
 from segtasks.config.vectors import drawn_classes
 from segtasks.networks import pretrained
 from segtasks.networks.card import Card
-from segtasks.networks.card_file import read_card
+from segtasks.networks.card_file import card_of_model
 from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.inference.tta import card_with_tta, tta_of
@@ -41,12 +41,14 @@ WHOLE_READ = (
 def make_plan(job: Job) -> Plan:
     """Read the source's header and the model's card, and decide everything.
 
+    A graph whose card is incomplete is run first, to measure the missing fields (`card_of_model`).
+
     Raises:
         SourceError: the source cannot be read or does not fit the model.
         ModelError: the model file cannot be used.
         JobError: settings off the lattice, or that contradict the model.
     """
-    card = read_card(local_model(job.model))
+    card = card_of_model(local_model(job.model))
     raster = raster_reader.describe(job.source)
     bands = select_bands(job, raster, card)
     stretch = stretch_of(job, raster, card, bands)
