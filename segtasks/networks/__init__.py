@@ -1,7 +1,7 @@
-"""Networks of the classic line, their registry, model files and receptive fields.
+"""Segmentation networks: registry, model files, foreign graphs, importers and inference.
 
-Nothing here imports torch at import time: the driver process lists networks and reads model cards
-without it. ``build`` imports torch (1.8 s, 300 MB) when it is called.
+Importing this package does not import torch, so that the driver process can list networks and read
+model cards without it. ``build`` imports torch (1.8 s, 300 MB) when it is called.
 """
 
 from segtasks.config.legend import ClassEntry

@@ -12,7 +12,7 @@ from segtasks.networks.card_file import card_of_model
 from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.inference.tta import card_with_tta, tta_of
-from segtasks.networks.inference.tuned import as_asked
+from segtasks.networks.inference.tuned import without_tuning
 from segtasks.planning.band_selection import band_warnings, select_bands
 from segtasks.planning.crf_windows import backend_of, core_px, halo_px, parameters_of
 from segtasks.planning.fingerprints import with_fingerprints
@@ -76,7 +76,7 @@ def make_plan(job: Job) -> Plan:
         sieve_px=sieve_px(job.cleanup, raster),
         drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
-        tuned=as_asked(job.inference),
+        tuned=without_tuning(job.inference),
         warnings=(
             *raster.warnings,
             *band_warnings(job, raster, card),

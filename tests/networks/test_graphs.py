@@ -206,10 +206,10 @@ def test_the_effective_halo_of_a_mean_is_known(suffix: str, tmp_path: Path) -> N
 def test_what_a_graph_cannot_show_is_asked_for_by_name(tmp_path: Path) -> None:
     path = graphs.write_onnx(tmp_path / "n.onnx", *graphs.identity())
     line = refused(path)
-    assert f"does not say its classes and bands and normalisation; write {path}.card.json" in line
+    assert f"does not state its classes and bands and normalisation; write {path}.card.json" in line
     graphs.state(path, classes=None)
     line = refused(path)
-    assert "does not say its classes; write" in line
+    assert "does not state its classes; write" in line
     assert '"classes": ["ground", ...]' in line
     assert "bands" not in line
 
@@ -248,7 +248,7 @@ def test_a_wrong_number_of_bands_is_seen_by_running_too(tmp_path: Path) -> None:
     path = graphs.write_torchscript(tmp_path / "n.pt", graphs.Conv(*graphs.identity()))
     normalisation = {"mean": [0, 0], "std": [1, 1]}
     line = refused(graphs.state(path, bands=["a", "b"], normalisation=normalisation))
-    assert "does not take 2 bands (a, b) of any side tried" in line
+    assert "does not take 2 bands (a, b) at any of the sides tried" in line
     assert "expected input[1, 2, 256, 256] to have 1 channels" in line
 
 
@@ -320,7 +320,9 @@ def test_onnx_with_weights_elsewhere_is_refused(tmp_path: Path) -> None:
     path = graphs.write_onnx(tmp_path / "n.onnx", *graphs.identity())
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, location="n.data", size_threshold=0)
-    assert "its weights lie in other files; save it as one file" in refused(graphs.state(path))
+    assert "its weights are stored in other files; save it as one file" in refused(
+        graphs.state(path)
+    )
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +333,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_graph_is_no_start_for_training(tmp_path: Path) -> None:
     path = graphs.write_identity(tmp_path / "n.pt")
-    with pytest.raises(ModelError, match="a graph can be run as it is, but has no network"):
+    with pytest.raises(ModelError, match="is a graph, which can be run but not loaded as"):
         load(path)
 
 

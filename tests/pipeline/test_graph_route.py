@@ -149,12 +149,12 @@ def test_a_sidecar_is_fetched_with_its_graph_and_goes_with_it(tmp_path: Path) ->
     url = f"memory://bucket/{tmp_path.name}/n.onnx"
     local = graphs.write_identity(tmp_path / "n.onnx")
     object_store.put_file(local, url)
-    with pytest.raises(ModelError, match="does not say its classes and bands"):
+    with pytest.raises(ModelError, match="does not state its classes and bands"):
         card_of_model(local_model(url))
     object_store.put_file(Path(f"{local}.card.json"), f"{url}.card.json")
     assert card_of_model(local_model(url)).classes[3].name == "value 3"
     object_store.remove_tree(f"{url}.card.json")
-    with pytest.raises(ModelError, match="does not say its classes and bands"):
+    with pytest.raises(ModelError, match="does not state its classes and bands"):
         card_of_model(local_model(url))
 
 

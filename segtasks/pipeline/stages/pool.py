@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from segtasks.networks.inference.raster_pooling import sharing
+from segtasks.networks.inference.raster_pooling import pooling_pass
 from segtasks.networks.inference.runtime import Patches, forward_patches
 from segtasks.pipeline import compute_slot, network_input
 from segtasks.planning.plan import Plan
@@ -40,7 +40,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
 
 def _share(plan: Plan, patch: Patch, pixels: network_input.Pixels) -> Patches:
     """(D, bins)."""
-    net = sharing(network_input.network_of(plan), patch.window, patch.cell, plan.tiles.raster)
+    net = pooling_pass(network_input.network_of(plan), patch.window, patch.cell, plan.tiles.raster)
     found: Patches = forward_patches(
         net, network_input.normalise(plan, pixels, patch.window)[None]
     )[0]
