@@ -134,5 +134,5 @@ def test_forwards_made_in_another_way_are_not_taken_for_its_own(
 
 
 def test_tf32_without_a_gpu_is_refused(photo: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="precision tf32 is available on CUDA only; choose float32"):
+    with pytest.raises(ModelError, match="tf32 is available on CUDA only; choose float32"):
         segment(job(photo, model, tmp_path, precision="tf32"))
