@@ -8,11 +8,11 @@ from segtasks.config.job import Job
 from segtasks.config.vectors import drawn_classes
 from segtasks.networks import pretrained
 from segtasks.networks.card import Card
-from segtasks.networks.card_file import read_card
+from segtasks.networks.card_file import card_of_model
 from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.inference.tta import card_with_tta, tta_of
-from segtasks.networks.inference.tuned import as_asked
+from segtasks.networks.inference.tuned import without_tuning
 from segtasks.planning.band_selection import band_warnings, select_bands
 from segtasks.planning.crf_windows import crf_plan
 from segtasks.planning.patch_layout import patch_grid_of
@@ -41,12 +41,14 @@ WHOLE_READ = (
 def make_plan(job: Job) -> Plan:
     """Read the header of the source and the card of the model, and decide everything.
 
+    A graph whose card is incomplete is run first, to measure the missing fields (`card_of_model`).
+
     Raises:
         SourceError: the source cannot be read or does not fit the model.
         ModelError: the model file cannot be used.
         JobError: a setting contradicts the model, or a size is not a multiple of its stride.
     """
-    card = read_card(local_model(job.model))
+    card = card_of_model(local_model(job.model))
     raster = raster_reader.describe(job.source)
     bands = select_bands(job, raster, card)
     stretch = stretch_of(job, raster, card, bands)
@@ -68,7 +70,7 @@ def make_plan(job: Job) -> Plan:
         sieve_px=sieve_px(job.cleanup, raster),
         drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
-        tuned=as_asked(job.inference),
+        tuned=without_tuning(job.inference),
         warnings=(
             *raster.warnings,
             *band_warnings(job, raster, card),

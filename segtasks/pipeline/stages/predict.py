@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.networks.card import Gives
-from segtasks.networks.inference.raster_pooling import heading
+from segtasks.networks.inference.raster_pooling import head_pass
 from segtasks.networks.inference.runtime import Net, forward_patches, forward_probabilities
 from segtasks.pipeline import network_input
 from segtasks.pipeline.network_input import Pixels, net_of, network_of, normalise
@@ -137,7 +137,7 @@ def _network(plan: Plan, patch: Patch) -> Net:
     if not plan.pools_raster:
         return net_of(plan)
     total = pooled_sums.total(plan.job.workspace_url, plan.fingerprints["pool"], plan.patches.cells)
-    return heading(network_of(plan), patch.window, plan.tiles.raster, total)
+    return head_pass(network_of(plan), patch.window, plan.tiles.raster, total)
 
 
 def _needed(plan: Plan, work: Work) -> Iterator[Patch]:
