@@ -137,7 +137,7 @@ def _write_onnx(raw: nn.Module, card: Card, path: str) -> None:
     try:
         import onnxscript  # noqa: F401, PLC0415 - torch's exporter needs it, and onnx below it
     except ImportError:
-        raise ModelError("writing ONNX needs onnxscript; pip install onnxscript") from None
+        raise ModelError("writing ONNX needs onnxscript; pip install 'segtasks[export]'") from None
     program = _program(raw, card)
     # It tells of every library that is not there.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
