@@ -91,5 +91,6 @@ def test_the_context_alone_builds_a_wheel_with_the_compiled_part(tmp_path: Path)
         r"crf/native/_field\S*\.so",
         r"pretrained_files/demo\.safetensors",
         r"templates/\S+\.html",
+        r"deployments/prefect\.yaml",
     ):
         assert re.search(part, held), part

@@ -1,4 +1,4 @@
-"""The flows: recipes that are loaded by path, so that no other package ``flows`` is in their way."""
+"""The flows: recipes that are loaded by path, so the package ``flows`` of a user does no harm."""
 
 import ast
 import subprocess

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import job_runs
 from tests.helpers.prefect_server import job, segtasks_up, write_foreign_flows
-from tests.packaging.conftest import Installed, bare
+from tests.helpers.wheels import Installed, bare
 
 WITHOUT = """
 import sys
