@@ -139,5 +139,11 @@ def test_packages_are_held_against_what_is_needed(need: str, wrong: str | None) 
     assert fault(need) == wrong
 
 
+def test_packages_of_an_extra_are_judged_where_it_is_asked_for() -> None:
+    need = "rasterio>=99; extra == 'prefect'"
+    assert fault(need) is None
+    assert fault(need, "prefect") == "rasterio is 1.4.4, not >=99"
+
+
 def test_a_line_holds_state_name_and_mend() -> None:
     assert Check("crf", "warn", "slow", "build it").line == "warn  crf        slow; build it"
