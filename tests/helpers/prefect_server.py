@@ -126,7 +126,7 @@ def free_port() -> int:
 
 
 def write_foreign_flows(folder: Path) -> None:
-    """Write a package ``flows`` of a user, which cannot be imported by mistake unnoticed."""
+    """Write the package ``flows`` of a user, which raises when it is imported."""
     (folder / "flows").mkdir(parents=True)
     text = 'raise RuntimeError("the flows of a user were imported")\n'
     for name in ("__init__", "segment", "segment_batch", "train", "evaluate"):

@@ -46,11 +46,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
-    # A folder that is only on the path: the hook of an editable segtasks in it is not loaded.
+    # The .pth files of a borrowed folder are not read, so an editable segtasks is not found there.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    # The borrowed folder may hold an editable segtasks: pip is not to touch that one.
+    # --ignore-installed: pip must not remove an editable segtasks from the borrowed folder.
     subprocess.run(
         [*pip, "--no-deps", "--no-index", "--ignore-installed", str(wheel)], env=bare(), check=True
     )

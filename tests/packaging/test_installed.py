@@ -90,7 +90,7 @@ def test_a_run_needs_no_extra(
             "a chart of CRF settings needs matplotlib; pip install 'segtasks[tune]'",
         ),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    ids=["up", "train", "evaluate", "crf-tune"],
 )
 def test_what_needs_an_extra_says_so_in_one_line_before_it_starts(
     installed: Installed, folder: Path, words: list[str], says: str
