@@ -21,7 +21,7 @@ def draw(
     colormap: Mapping[int, Rgba],
     *more: npt.NDArray[np.uint8],
 ) -> bytes:
-    """PNG of ``image`` (C, h, w), ``mask`` (h, w) and ``more`` masks, left to right."""
+    """Return a PNG of ``image`` (C, h, w), ``mask`` (h, w) and ``more`` masks, left to right."""
     table = np.full((256, 3), PAPER, np.uint8)
     for class_id, rgba in colormap.items():
         table[class_id] = rgba[:3] if rgba[3] else PAPER
@@ -34,9 +34,9 @@ def draw(
 
 
 def visible(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """The first three bands (or the only one) of (C, h, w) as 8-bit RGB (h, w, 3).
+    """Return the first three bands, or the only one, of (C, h, w) as 8-bit RGB (h, w, 3).
 
-    Other values than bytes are stretched, by what is ``valid`` (h, w) of them.
+    Values of other dtypes than uint8 are stretched by those that are ``valid`` (h, w).
     """
     bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]  # noqa: PLR2004 - RGB
     if bands.dtype == np.uint8:

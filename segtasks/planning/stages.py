@@ -170,7 +170,7 @@ def _predict_bytes(plan: Decisions) -> int:
     """One forward, and twice what a tile reads and makes."""
     classes, patch_px, core_px = plan.classes, _largest_patch_px(plan), plan.largest_tile_px
     read_px = max(core_px, patch_px) + 4 * plan.patches.margin_px * plan.tiles.core_px
-    # Beside the mask, what is made of a patch's logits needs their softmax as well.
+    # What is made of logits in addition to the mask needs their softmax as well.
     is_mask_alone = not plan.crf and not plan.confidence and not plan.job.outputs.probabilities
     maps = classes if plan.crf or is_mask_alone else 2 * classes
     forward_px = plan.tta_card.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + maps)
@@ -180,7 +180,7 @@ def _predict_bytes(plan: Decisions) -> int:
 
 
 def _predict_depends_on(plan: Decisions, prints: Prints) -> Parts:
-    """What the CRF reads is the same whatever is made of it, and for any area of interest."""
+    """What the CRF reads does not depend on what is made of it, nor on the area of interest."""
     depends = (prints["ingest"], fingerprints.network(plan), plan.crf is None)
     if plan.crf:
         return depends

@@ -1,4 +1,4 @@
-"""A plan in words and figures, before anything is done."""
+"""A plan as figures and as lines of text, before anything is done."""
 
 from dataclasses import asdict
 from typing import Any
@@ -21,10 +21,10 @@ HALO_TOLERANCE: dict[object, str] = {
 
 
 def figures(plan: Plan) -> dict[str, Any]:
-    """What will be done and what it takes, for machines.
+    """Return what a run will do and need, as JSON values.
 
     Raises:
-        SourceError: the header of a source far away cannot be read again.
+        SourceError: the header of a remote source cannot be read again.
     """
     moved = {"disk_bytes": disk_bytes(plan), "network_bytes": asdict(traffic(plan))}
     return _decided(plan) | moved
@@ -75,7 +75,7 @@ def _decided(plan: Plan) -> dict[str, Any]:
 
 
 def lines(plan: Plan) -> list[str]:
-    """The same for people."""
+    """Return the plan as lines of text, with its warnings."""
     shown = figures(plan)
     moved = {
         "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
@@ -86,7 +86,7 @@ def lines(plan: Plan) -> list[str]:
 
 
 def rows(plan: Plan) -> dict[str, str]:
-    """The same for people, by name, without the warnings and what is moved where."""
+    """Return the plan as text by name, without the warnings and the traffic."""
     shown = _decided(plan)
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
@@ -121,13 +121,13 @@ def _clean_up(plan: Plan) -> str:
 
 
 def time_figures(found: Estimate, price_per_hour: float | None) -> dict[str, Any]:
-    """An estimate for machines; seconds, and money if an hour has its price."""
+    """Return an estimate as JSON values, in seconds; with a price if an hour has one."""
     figures = asdict(found)
     return figures if price_per_hour is None else figures | found.price(price_per_hour)
 
 
 def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
-    """The same for people."""
+    """Return an estimate as lines of text."""
     stages = [f"{stage} {duration(seconds)}" for stage, seconds in found.stages.items()]
     timed = [f"{stage} {count}" for stage, count in found.timed_tiles.items()]
     rows = [
@@ -151,7 +151,7 @@ def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
 
 
 def _patches(plan: Plan) -> int:
-    """Those of the whole raster, or those that the tiles in hand touch."""
+    """Return the number of patches that the selected tiles touch."""
     if not plan.selected_bits:
         return len(plan.patches.cells)
     cores = (plan.tiles.core(tile) for tile in plan.selected("predict"))
@@ -180,19 +180,19 @@ def _bytes(count: int) -> str:
 
 
 def _inference(plan: Plan) -> str:
-    modes, cells = plan.tta, len(plan.patches.cells)
+    tta, cells = plan.tta, len(plan.patches.cells)
     pooled = f"; averages over the raster, from {cells} patches" if plan.pools_raster else ""
-    if modes.is_plain:
+    if tta.is_plain:
         return f"one forward per patch{pooled}"
-    scales = ", ".join(f"{float(scale):g}" for scale in modes.scales)
+    scales = ", ".join(f"{float(scale):g}" for scale in tta.scales)
     return (
-        f"{modes.forwards} forwards per patch: scales {scales}, angles {modes.angles}, fused by "
-        f"{modes.fusion}"
+        f"{tta.forwards} forwards per patch: scales {scales}, angles {tta.angles}, fused by "
+        f"{tta.fusion}"
     )
 
 
 def _gmac(plan: Plan, need: cost.Cost) -> float | None:
-    """Multiply-adds of all forwards, 1e9, where the card has counted them."""
+    """Return the multiply-adds of all forwards in 1e9; ``None`` if the card has no count."""
     if plan.card.gmac_per_mpx is None:
         return None
     return round(plan.card.gmac_per_mpx * plan.raster.pixels / 1e6 * need.forward_factor, 1)

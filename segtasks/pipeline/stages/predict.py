@@ -102,7 +102,7 @@ def _take(plan: Plan, maps: Floats, out: Arrays, *, gives: Gives) -> None:
 
 
 def _gives(plan: Plan) -> Gives:
-    """What comes out of the network, whatever its modes."""
+    """Return what the network gives: logits, or probabilities of some graphs."""
     return plan.card.graph.gives if plan.card.graph else "logits"
 
 
