@@ -14,7 +14,7 @@ from segtasks.evaluation.figures import Figures, figures
 from segtasks.evaluation.publish_scores import publish
 from segtasks.evaluation.scoring import evaluate
 from segtasks.outputs import quicklook
-from segtasks.outputs.publish import legend
+from segtasks.outputs.publication import legend
 from segtasks.pipeline.run import Result, segment
 from segtasks.pipeline.workspace_setup import clear_workspace
 from segtasks.planning.plan import Plan

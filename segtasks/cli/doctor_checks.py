@@ -110,8 +110,8 @@ def _crf() -> Check:
     name = backends.resolve("auto")
     if name == "native":
         return Check("crf", "ok", name)
-    remedy = backends.HINTS["native"]
-    return Check("crf", "warn", f"{name}; the native backend is not built", remedy)
+    found = f"{name}, since the native backend is not built"
+    return Check("crf", "warn", found, backends.HINTS["native"])
 
 
 def _gdal() -> Check:

@@ -7,6 +7,8 @@ keeps those in a file next to it, as "persistent auxiliary metadata".
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
+from segtasks.outputs.publication import Publication
+
 Entry = tuple[int, str, str]
 """Class id, name, colour (#rrggbb)."""
 INTEGER, STRING = 0, 2  # GDALRATFieldType
@@ -18,6 +20,11 @@ FIELDS = (
     ("Green", INTEGER, GREEN),
     ("Blue", INTEGER, BLUE),
 )
+
+
+def make_legend(publication: Publication) -> bytes:
+    """Make ``mask.tif.aux.xml``."""
+    return aux_xml(publication.legend.entries)
 
 
 def aux_xml(entries: Iterable[Entry]) -> bytes:

@@ -7,6 +7,12 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from segtasks.outputs.gdal_legend import Entry
+from segtasks.outputs.publication import Publication
+
+
+def make_style(publication: Publication) -> bytes:
+    """Make ``mask.qml``."""
+    return qml(publication.legend.entries)
 
 
 def qml(entries: Iterable[Entry]) -> bytes:

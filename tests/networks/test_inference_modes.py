@@ -161,8 +161,11 @@ def test_networks_without_a_pyramid_are_not_pooled(name: str) -> None:
     [
         ({"angles": "mirror"}, "use scales 1 and angles none, or pooling patch"),
         ({"scales": [0.5]}, "use scales 1 and angles none, or pooling patch"),
-        ({"form": "frozen"}, "form frozen does not allow; use form packed or plain"),
-        ({"form": "auto"}, "form auto does not allow; use form packed or plain"),
+        (
+            {"form": "frozen"},
+            "form frozen cannot be split at the pyramid; use form packed or plain",
+        ),
+        ({"form": "auto"}, "form auto cannot be split at the pyramid; use form packed or plain"),
     ],
 )
 def test_pooling_is_refused_where_it_cannot_be(setting: dict[str, Any], match: str) -> None:

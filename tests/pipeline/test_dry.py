@@ -16,7 +16,7 @@ from segtasks.pipeline.dry_run import dry_run
 from segtasks.pipeline.run import segment
 from segtasks.pipeline.timing import LEAST_UNITS
 from segtasks.planning import timing_sample
-from segtasks.planning.products import FILES
+from segtasks.planning.products import requested_products
 from tests.helpers import job_runs
 
 TILING = {"tile_px": 128, "patch_px": 128, "overlap_px": 64}
@@ -61,7 +61,8 @@ def test_a_begun_workspace_is_left_alone(inputs: dict[str, Any], tmp_path: Path)
     assert made.estimate is not None
     assert job_runs.receipts(tmp_path / "o") == before
     names = {path.name for path in (tmp_path / "o").iterdir()}
-    assert names == {".workspace", *FILES.values()} - {"mask.tif", "probabilities.zarr"}
+    files = {Path(product.url(job)).name for product in requested_products(job)}
+    assert names == {".workspace", *files} - {"mask.tif"}
     result = segment(job)
     assert set(result.tiles_done.values()) == {0}
     again = dry_run(job, measure=True)
