@@ -141,7 +141,7 @@ def _write_onnx(raw: nn.Module, card: Card, path: str) -> None:
     try:
         import onnxscript  # noqa: F401, PLC0415 - torch's exporter needs it, and onnx below it
     except ImportError:
-        raise ModelError("writing ONNX needs onnxscript; pip install onnxscript") from None
+        raise ModelError("writing ONNX needs onnxscript; pip install 'segtasks[export]'") from None
     program = _program(raw, card)
     # The exporter logs every optional library that is missing.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

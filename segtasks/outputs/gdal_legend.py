@@ -1,11 +1,13 @@
-"""``mask.tif.aux.xml``: names and colours of the classes where GDAL and QGIS look for them.
+"""``mask.tif.aux.xml``: class names and colours where GDAL and QGIS look for them.
 
-A GeoTIFF has room for a colour table, but not for GDAL's category names and attribute table; GDAL
-keeps those beside the file, as "persistent auxiliary metadata".
+A GeoTIFF has room for a colour table, but not for category names and an attribute table. GDAL
+keeps those in a file next to it, as "persistent auxiliary metadata".
 """
 
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
+
+from segtasks.outputs.publication import Publication
 
 Entry = tuple[int, str, str]
 """Class id, name, colour (#rrggbb)."""
@@ -20,8 +22,13 @@ FIELDS = (
 )
 
 
+def make_legend(publication: Publication) -> bytes:
+    """Make ``mask.tif.aux.xml``."""
+    return aux_xml(publication.legend.entries)
+
+
 def aux_xml(entries: Iterable[Entry]) -> bytes:
-    """The file for a band of class ids."""
+    """Return the file for a band of class ids."""
     rows = sorted(entries)
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
@@ -33,7 +40,7 @@ def aux_xml(entries: Iterable[Entry]) -> bytes:
 
 
 def _add_names(band: ET.Element, names: dict[int, str]) -> None:
-    """Category names have no ids: the n-th is that of value n."""
+    """Add the category names, which have no ids: the n-th is the name of value n."""
     categories = ET.SubElement(band, "CategoryNames")
     for class_id in range(max(names) + 1):
         ET.SubElement(categories, "Category").text = names.get(class_id, "")

@@ -13,7 +13,7 @@ from segtasks.networks.inference.tuned import TunedInference
 from segtasks.pipeline import network_tuning
 from segtasks.pipeline.run import Result, segment
 from segtasks.pipeline.workspace_setup import prepare_workspace, recall_tuning, remember_tuning
-from segtasks.planning.fingerprints import with_tuned
+from segtasks.planning.plan import with_tuned
 from segtasks.planning.planner import make_plan
 from tests.helpers import job_runs
 
@@ -115,7 +115,7 @@ def test_what_was_settled_is_kept_for_the_restart(
     known = TunedInference(form="frozen", samples=1, seconds=seconds, differing=differing)
     kept = remember_tuning(plan, known)
     assert recall_tuning(make_plan(asked)) == kept
-    monkeypatch.setattr(network_tuning, "run", lambda _: pytest.fail("measured again"))
+    monkeypatch.setattr(network_tuning, "tune_network", lambda _: pytest.fail("measured again"))
     result = segment(asked)
     assert mask_of(result)[1]["SEGTASKS_NETWORK_RUN"] == "float32 frozen"
 
