@@ -46,14 +46,14 @@ def _train(job: TrainJob) -> dict[str, Any]:
     result = start(job, tell, logger.info)
     table = result.scores.table([entry.name for entry in job.legend])
     _show(result, table)
-    facts = {"model": result.out, "iteration": result.iteration, "curves": list(result.curves)}
+    facts = {"model": result.model, "iteration": result.iteration, "curves": list(result.curves)}
     return facts | table
 
 
 def _show(result: "Result", table: dict[str, float | None]) -> None:
     """The figures of the best validation, and the curves."""
     rows = [{"figure": name, "value": value} for name, value in table.items()]
-    text = f"{redact_url(result.out)}, of iteration {result.iteration}"
+    text = f"{redact_url(result.model)}, of iteration {result.iteration}"
     create_table_artifact(rows, key="validation", description=text)
     picture = next(url for url in result.curves if url.endswith(".png"))
     show_picture(picture, "curves", text)

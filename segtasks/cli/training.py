@@ -42,10 +42,10 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
         result = start(job, on_progress, on_line)
     table = result.scores.table([entry.name for entry in job.legend])
     if as_json:
-        facts = {"model": result.out, "iteration": result.iteration, "curves": result.curves}
+        facts = {"model": result.model, "iteration": result.iteration, "curves": result.curves}
         click.echo(json.dumps(facts | table))
     else:
-        click.echo(f"model      {result.out} (best of iteration {result.iteration})")
+        click.echo(f"model      {result.model} (best of iteration {result.iteration})")
         click.echo(f"curves     {', '.join(result.curves)}")
         click.echo("\n".join(rows(table)))
 

@@ -1,8 +1,9 @@
-"""What the parts of a job have in common."""
+"""The base class of a job's parts, and types of fields that several jobs share."""
 
-from typing import Literal
+from pathlib import PurePath
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from segtasks.config import form_schema
 
@@ -33,3 +34,29 @@ def _whole_chunks(value: int) -> int:
 
 
 WholeChunks = AfterValidator(_whole_chunks)
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str | int | float) else value
+
+
+OneOrMore = BeforeValidator(_as_tuple)
+"""Of a tuple: a single value stands for a tuple of one, as in ``--scales 0.5``."""
+
+
+def _without_trailing_slash(url: str) -> str:
+    return url and (url.rstrip("/") or "/")
+
+
+Prefix = Annotated[str, AfterValidator(_without_trailing_slash)]
+"""A folder, or the prefix of an object store, that files are written below."""
+
+
+def _is_safetensors(url: str) -> str:
+    if PurePath(url).suffix != ".safetensors":
+        raise ValueError(f"{url!r} is no name of a model file; end it with .safetensors")
+    return url
+
+
+ModelFile = Annotated[str, AfterValidator(_is_safetensors)]
+"""The path of a model file that is to be written."""

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from segtasks.config.base import Prefix
 from segtasks.config.job import Job
 
 
@@ -14,7 +15,7 @@ class BatchJob(Job):
         "a manifest: a .txt file with one path or url per line.",
         examples=["s3://bucket/incoming/"],
     )
-    to: str = Field(
+    to: Prefix = Field(
         min_length=1,
         title="Results go to",
         description="Prefix of the results; the mask of incoming/a.tif is PREFIX/a/mask.tif.",

@@ -1,12 +1,11 @@
 """An evaluation job: which masks are held against which labels, and how."""
 
-from collections import Counter
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from segtasks.config.base import ConfigModel
-from segtasks.config.legend import ClassEntry, LabelRules
+from segtasks.config.base import ConfigModel, Prefix
+from segtasks.config.legend import LabelRules, Legend
 
 COLUMNS = ("mask", "labels", "before", "probabilities")
 Url = Annotated[str, Field(min_length=1)]
@@ -36,11 +35,9 @@ class EvaluationJob(ConfigModel):
     """Masks against labels: figures, a page with pictures."""
 
     pairs: tuple[MaskPair, ...] = Field(min_length=1, description="Masks with their labels.")
-    legend: tuple[ClassEntry, ...] = Field(
-        (), description="Classes by id. Empty: as the first mask's tags say."
-    )
+    legend: Legend = Field((), description="Classes by id. Empty: as the first mask's tags say.")
     labels: LabelRules = LabelRules()
-    to: str | None = Field(
+    to: Prefix | None = Field(
         None,
         min_length=1,
         description="Prefix of the page: PREFIX/evaluation.html, evaluation.json and pictures.",
@@ -57,11 +54,6 @@ class EvaluationJob(ConfigModel):
         description="Side of the blocks that are read, and resampled for the intervals.",
     )
 
-    @field_validator("to")
-    @classmethod
-    def _no_trailing_slash(cls, value: str | None) -> str | None:
-        return value if value is None else (value.rstrip("/") or "/")
-
     @model_validator(mode="after")
     def _alike(self) -> Self:
         """What is pooled must be known of every image."""
@@ -69,14 +61,4 @@ class EvaluationJob(ConfigModel):
             without = [pair.mask for pair in self.pairs if getattr(pair, key) is None]
             if 0 < len(without) < len(self.pairs):
                 raise ValueError(f"{without[0]} has no {key}, others do; give it to all or to none")
-        return self
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        names = Counter(entry.name for entry in self.legend)
-        if names and max(names.values()) > 1:
-            raise ValueError(f"two classes are named {names.most_common(1)[0][0]}; rename one")
         return self

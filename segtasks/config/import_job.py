@@ -1,28 +1,15 @@
 """An import: whose weights become which model file, and all that their tensors do not say."""
 
-from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-from segtasks.config.legend import ClassEntry
+from segtasks.config.base import ModelFile, OneOrMore
+from segtasks.config.legend import Legend
 
-
-def _several(value: Any) -> Any:  # noqa: ANN401 - what a user wrote
-    """One band's name or number is a list of one."""
-    return (value,) if isinstance(value, str | int | float) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_several)]
-PositiveNumbers = Annotated[tuple[PositiveFloat, ...], BeforeValidator(_several)]
+Names = Annotated[tuple[str, ...], OneOrMore]
+Numbers = Annotated[tuple[float, ...], OneOrMore]
+PositiveNumbers = Annotated[tuple[PositiveFloat, ...], OneOrMore]
 
 
 class ImportJob(BaseModel):
@@ -33,8 +20,8 @@ class ImportJob(BaseModel):
     weights: str = Field(min_length=1, description="path or url of the foreign weights")
     layout: str = Field(description="who spelt the keys, e.g. semseg, mmseg, torchvision, caffe")
     network: str = Field(description="our name of the network, e.g. pspnet50")
-    legend: tuple[ClassEntry, ...] = Field(min_length=2)
-    to: str = Field(min_length=1, description="model file to write, .safetensors")
+    legend: Legend = Field(min_length=2)
+    to: ModelFile = Field(min_length=1, description="model file to write, .safetensors")
     bands: Names | None = Field(
         default=None, description="names of the bands as our network takes them; three: RGB"
     )
@@ -57,12 +44,3 @@ class ImportJob(BaseModel):
         default="float32", description="how the weights rest in the file"
     )
     note: str = Field(default="", description="kept in the card, e.g. where the weights are from")
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        if PurePath(self.to).suffix != ".safetensors":
-            raise ValueError(f"to is {self.to!r}; end it with .safetensors")
-        return self

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from segtasks.config.base import Auto, ConfigModel
+from segtasks.config.base import Auto, ConfigModel, OneOrMore
 
 Angles = Literal["none", "mirror", "flips", "d4"]
 Fusion = Literal["mean_probabilities", "max_logits", "mean_logits"]
@@ -33,17 +33,12 @@ def _all_different(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
-def _in_a_row(value: object) -> object:
-    """One number for a row of one: ``--scales 0.5``."""
-    return (value,) if isinstance(value, int | float) else value
-
-
 Scale = Annotated[float, Field(ge=0.25, le=4), AfterValidator(_on_a_step)]
 Scales = Annotated[
     tuple[Scale, ...],
     Field(min_length=1, max_length=8),
     AfterValidator(_all_different),
-    BeforeValidator(_in_a_row),
+    OneOrMore,
 ]
 
 

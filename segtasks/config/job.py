@@ -2,13 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-from segtasks.config.base import Auto, ConfigModel, WholeChunks
+from segtasks.config.base import Auto, ConfigModel, Prefix, WholeChunks
 from segtasks.config.cleanup import Cleanup
 from segtasks.config.crf import Crf
 from segtasks.config.form_schema import ADVANCED
@@ -120,7 +116,7 @@ class Job(ConfigModel):
         description="The image: any raster GDAL opens; a path, s3://bucket/key or https://...",
         examples=["s3://bucket/ortho.tif"],
     )
-    to: str = Field(
+    to: Prefix = Field(
         min_length=1,
         title="Results go to",
         description="Prefix of the results, a folder or s3://bucket/prefix; the mask is "
@@ -190,7 +186,7 @@ class Job(ConfigModel):
         description="Polygons of the mask, PREFIX/polygons.*; none: no polygons.",
         json_schema_extra=ADVANCED,
     )
-    workspace: str | None = Field(
+    workspace: Prefix | None = Field(
         None,
         description="Folder or s3:// prefix for what rests between stages. "
         "Empty: PREFIX/.workspace.",
@@ -209,11 +205,6 @@ class Job(ConfigModel):
     overwrite: bool = Field(default=False, description="Replace an existing mask.")
     compute: Compute = Field(Compute(), title="Advanced: compute", json_schema_extra=ADVANCED)
     limits: Limits = Field(Limits(), title="Advanced: limits", json_schema_extra=ADVANCED)
-
-    @field_validator("to", "workspace")
-    @classmethod
-    def _no_trailing_slash(cls, value: str | None) -> str | None:
-        return value and (value.rstrip("/") or "/")
 
     @field_validator("aoi", mode="before")
     @classmethod

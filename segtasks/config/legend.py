@@ -1,18 +1,14 @@
 """The legend: the classes of a mask, and how labels are read as class ids."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from segtasks.config.base import ConfigModel
+from segtasks.config.base import ConfigModel, OneOrMore
 from segtasks.config.loading import read_yaml
 from segtasks.errors import JobError
 
@@ -32,6 +28,29 @@ class ClassEntry(BaseModel):
     color: HexColor = Field(description="#rrggbb")
 
 
+Classes = tuple[ClassEntry, ...]
+
+
+def _numbered(classes: Classes) -> Classes:
+    ids = [entry.id for entry in classes]
+    if ids != list(range(len(ids))):
+        raise ValueError(f"class ids are {ids}; number them 0 … {len(ids) - 1} in order")
+    return classes
+
+
+def _distinctly_named(classes: Classes) -> Classes:
+    names = Counter(entry.name for entry in classes)
+    if names and max(names.values()) > 1:
+        raise ValueError(f"two classes are named {names.most_common(1)[0][0]}; rename one")
+    return classes
+
+
+NumberedClasses = Annotated[Classes, AfterValidator(_numbered)]
+"""Classes with the ids 0 … K-1 in order, as a model file lists them."""
+Legend = Annotated[NumberedClasses, AfterValidator(_distinctly_named)]
+"""The classes that a user gives a job: numbered, and each with a name of its own."""
+
+
 NAME = 5
 """Place of a class's name in a line of a colour table."""
 
@@ -39,7 +58,7 @@ NAME = 5
 class LabelRules(ConfigModel):
     """How label files are read, beyond the legend."""
 
-    void_colors: tuple[HexColor, ...] = Field(
+    void_colors: Annotated[tuple[HexColor, ...], OneOrMore] = Field(
         default=(), description="colours of masks that are no class, #rrggbb"
     )
     label_values: tuple[int, ...] = Field(
@@ -55,11 +74,6 @@ class LabelRules(ConfigModel):
     all_touched: bool = Field(
         default=False, description="features take all pixels they touch, not centres alone"
     )
-
-    @field_validator("void_colors", mode="before")
-    @classmethod
-    def _several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
 
 def read_legend(path: str) -> tuple[list[dict[str, Any]], list[str]]:

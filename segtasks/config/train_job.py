@@ -1,32 +1,18 @@
 """A training job: everything that decides what comes out, and nothing else."""
 
-from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from segtasks.config.base import ConfigModel
+from segtasks.config.base import ConfigModel, ModelFile, OneOrMore
 from segtasks.config.label_sources import Source
-from segtasks.config.legend import ClassEntry, LabelRules
+from segtasks.config.legend import LabelRules, Legend
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Recipe = Literal["paper", "scratch"]
 Policy = Literal["fixed", "step", "poly"]
-
-
-def _several(value: Any) -> Any:  # noqa: ANN401 - what a user wrote
-    """One number is a list of one."""
-    return (value,) if isinstance(value, int | float) else value
-
-
-Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(_several)]
+Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), OneOrMore]
 Loss = Literal["cross_entropy", "dice", "lovasz", "cross_entropy+dice", "cross_entropy+lovasz"]
 
 
@@ -57,10 +43,8 @@ class TrainJob(ConfigModel):
     validation: tuple[Source, ...] = Field(
         min_length=1, description="the same, to choose the best iteration by"
     )
-    legend: tuple[ClassEntry, ...] = Field(
-        min_length=2, description="classes in the order of their ids, from 0 on"
-    )
-    out: str = Field(min_length=1, description="model file to write, .safetensors")
+    legend: Legend = Field(min_length=2, description="classes in the order of their ids, from 0 on")
+    to: ModelFile = Field(min_length=1, description="model file to write, .safetensors")
     network: str = Field(
         default="fcn8s_lean", description="a name of docs/networks.md, e.g. segnet, pspnet50"
     )
@@ -161,13 +145,9 @@ class TrainJob(ConfigModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        if self.ignore < len(ids):
-            raise ValueError(f"ignore is {self.ignore}, a class; choose {len(ids)} … 255")
-        if PurePath(self.out).suffix != ".safetensors":
-            raise ValueError(f"out is {self.out!r}; end it with .safetensors")
+        count = len(self.legend)
+        if self.ignore < count:
+            raise ValueError(f"ignore is {self.ignore}, the id of a class; choose {count} … 255")
         if self.precision == "float16" and self.device == "cpu":
             raise ValueError("precision float16 is for device cuda; use bfloat16 or float32")
         return self
@@ -175,4 +155,4 @@ class TrainJob(ConfigModel):
     @property
     def checkpoint_file(self) -> str:
         """Where training is kept until the model file is written."""
-        return self.checkpoint or f"{self.out}.checkpoint"
+        return self.checkpoint or f"{self.to}.checkpoint"

@@ -1,12 +1,12 @@
 """A tuning job: kept workspaces with labels, the settings to try, and on how much of them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field
 
-from segtasks.config.base import Auto, ConfigModel
-from segtasks.config.legend import ClassEntry, LabelRules
+from segtasks.config.base import Auto, ConfigModel, OneOrMore, Prefix
+from segtasks.config.legend import LabelRules, Legend
 
 COLUMNS = ("workspace", "labels")
 """Of a manifest."""
@@ -34,15 +34,11 @@ Objective = Literal["mean_iou", "boundary_f", "both"]
 Url = Annotated[str, Field(min_length=1)]
 
 
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, int | float) else value
-
-
-NotEmpty, Several = Field(min_length=1), BeforeValidator(_several)
-Weights = Annotated[tuple[Annotated[float, Field(ge=0, le=1000)], ...], NotEmpty, Several]
-Stds = Annotated[tuple[Annotated[float, Field(ge=0.5, le=1000)], ...], NotEmpty, Several]
-Colours = Annotated[tuple[Annotated[float, Field(ge=0.5, le=255)], ...], NotEmpty, Several]
-Iterations = Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], NotEmpty, Several]
+NotEmpty = Field(min_length=1)
+Weights = Annotated[tuple[Annotated[float, Field(ge=0, le=1000)], ...], NotEmpty, OneOrMore]
+Stds = Annotated[tuple[Annotated[float, Field(ge=0.5, le=1000)], ...], NotEmpty, OneOrMore]
+Colours = Annotated[tuple[Annotated[float, Field(ge=0.5, le=255)], ...], NotEmpty, OneOrMore]
+Iterations = Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], NotEmpty, OneOrMore]
 
 
 def _says(what: str, key: str) -> str:
@@ -89,9 +85,7 @@ class TuneJob(ConfigModel):
     """Settings of the CRF against labels, without repeating inference."""
 
     pairs: tuple[LabelledWorkspace, ...] = Field(min_length=1, description="With their labels.")
-    legend: tuple[ClassEntry, ...] = Field(
-        (), description="Classes by id. Empty: as the first workspace says."
-    )
+    legend: Legend = Field((), description="Classes by id. Empty: as the first workspace says.")
     labels: LabelRules = LabelRules()
     search: Search = Search()
     method: Method = Field(
@@ -121,22 +115,10 @@ class TuneJob(ConfigModel):
     backend: Literal["auto", "native", "pydensecrf", "torch"] = Field(
         "auto", description="Who computes the CRF; the labels are the same."
     )
-    to: str | None = Field(
+    to: Prefix | None = Field(
         None,
         min_length=1,
         description="Prefix of the results: crf-tune.json, .csv and .png, and best.yaml for "
         "`run --job`.",
     )
     overwrite: bool = Field(default=False, description="Replace existing results.")
-
-    @field_validator("to")
-    @classmethod
-    def _no_trailing_slash(cls, value: str | None) -> str | None:
-        return value if value is None else (value.rstrip("/") or "/")
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        return self

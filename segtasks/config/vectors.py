@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from segtasks.config.base import ConfigModel
+from segtasks.config.base import ConfigModel, OneOrMore
 from segtasks.errors import JobError
 
 SUFFIXES = {"parquet": "parquet", "flatgeobuf": "fgb", "gpkg": "gpkg"}
@@ -20,7 +20,7 @@ class Vectors(ConfigModel):
     format: Literal["parquet", "flatgeobuf", "gpkg"] = Field(
         "parquet", description="GeoParquet, FlatGeobuf or GeoPackage."
     )
-    without: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+    without: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], OneOrMore] = Field(
         (), description="Names of classes that get no polygons, e.g. background."
     )
     minimum_area_m2: float = Field(
@@ -33,11 +33,6 @@ class Vectors(ConfigModel):
         description="Corners that cut off less than a square of this side (metres) are dropped; "
         "polygons that share a border go on sharing it. 0: the outlines of the pixels.",
     )
-
-    @field_validator("without", mode="before")
-    @classmethod
-    def _one_name(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
     @property
     def file_name(self) -> str:

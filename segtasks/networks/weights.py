@@ -15,7 +15,7 @@ from segtasks.networks.registry import build
 
 Weights = dict[str, NDArray[Any]]
 
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 """Training's own counter; not part of the function, so neither kept nor asked for."""
 
 
@@ -35,7 +35,7 @@ def weights_of(module: nn.Module, dtype: str) -> Weights:
     """
     weights: Weights = {}
     for key, tensor in module.state_dict().items():
-        if key.endswith(_COUNTER):
+        if key.endswith(COUNTER):
             continue
         with np.errstate(over="ignore"):  # an overflow becomes inf and is refused by name
             weights[key] = tensor.detach().cpu().numpy().astype(dtype)
@@ -95,7 +95,7 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _wanted(module: nn.Module) -> dict[str, torch.Tensor]:
     """The state dict without training's counters."""
-    return {key: v for key, v in module.state_dict().items() if not key.endswith(_COUNTER)}
+    return {key: v for key, v in module.state_dict().items() if not key.endswith(COUNTER)}
 
 
 def listed(keys: Sequence[str]) -> str:

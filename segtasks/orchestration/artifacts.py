@@ -24,12 +24,12 @@ from segtasks.pipeline.batch import counts
 from segtasks.pipeline.dry_run import DryRun
 from segtasks.pipeline.progress_rate import ProgressRate
 from segtasks.pipeline.run import Result
+from segtasks.raster.units import HECTARE_M2
 from segtasks.storage import object_store
 
 UPDATE_SECONDS = 2.0
 PICTURE_SIDES_PX = (900, 640, 480, 320)
 PICTURE_BYTES = 150_000  # kept in the server's database, sent with every page that lists it
-M2_PER_HA = 10_000
 
 Row = dict[str, Any]
 
@@ -142,7 +142,7 @@ def _summary(result: Result, model: str) -> str:
 def _classes(result: Result) -> list[Row]:
     """Per class its share of the pixels with data, and its area where pixels have one."""
     total = max(sum(result.class_px.values()), 1)
-    hectares = result.pixel_m2 and result.pixel_m2 / M2_PER_HA
+    hectares = result.pixel_m2 and result.pixel_m2 / HECTARE_M2
     return [
         {"class": name, "share %": round(100 * px / total, 2), "pixels": px}
         | ({"area ha": round(px * hectares, 4)} if hectares else {})

@@ -67,7 +67,7 @@ def _absent(plan: Plan) -> dict[str, str]:
 def finish_publication(plan: Plan) -> dict[str, str]:
     """Urls of results that are published; of a mask's legends those that were lost are made."""
     for name, url in _absent(plan).items():
-        object_store.write_bytes(url, LEGENDS[name](legend(plan).entries))
+        object_store.write_bytes(url, LEGENDS[name](plan.card.classes))
     return result_urls(plan)
 
 
@@ -141,9 +141,9 @@ def _require_finished(plan: Plan) -> None:
         raise StageError(f"write: {missing} of {len(selected)} tiles are not done; rerun")
 
 
-def legend(plan: Plan) -> cog.Legend:
+def legend(plan: Plan) -> cog.ClassBand:
     """The model's legend as the mask carries it."""
-    return cog.Legend(entries=tuple((c.id, c.name, c.color) for c in plan.card.classes))
+    return cog.ClassBand(classes=plan.card.classes)
 
 
 def band(plan: Plan, name: str) -> cog.Band:
@@ -172,7 +172,7 @@ def _write_probabilities(plan: Plan, url: str, tell: Tell) -> None:
     """The network's probabilities, NaN where there is no data, or nothing was asked for."""
     attributes = provenance.tags(plan, "probabilities")
     shard_px, parts = plan.tiles.core_px, _blanked(plan, tell)
-    probability_store.write(url, plan.raster, legend(plan), shard_px, attributes, parts)
+    probability_store.write(url, plan.raster, plan.card.classes, shard_px, attributes, parts)
 
 
 def _blanked(plan: Plan, tell: Tell) -> Parts:
@@ -188,7 +188,7 @@ def _small(
 ) -> dict[str, bytes]:
     """The small files that go with the mask, by name."""
     makers: dict[str, Callable[[], bytes]] = {
-        **{name: partial(make, legend(plan).entries) for name, make in LEGENDS.items()},
+        **{name: partial(make, plan.card.classes) for name, make in LEGENDS.items()},
         "item": lambda: _item(plan, urls),
         "quicklook": lambda: _quicklook(plan, made["mask"]),
         "report": lambda: _report(plan, urls, made, started),

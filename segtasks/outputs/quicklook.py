@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-GAP_PX, NODATA = 8, 255
+from segtasks.raster.labels import NODATA
+
+GAP_PX = 8
 PAPER = 235
 """Grey of nodata in masks and of the gaps: unlike black, seldom a class's colour."""
 PERCENTILES = (2, 98)

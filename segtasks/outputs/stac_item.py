@@ -42,7 +42,7 @@ def item(plan: Plan, urls: Mapping[str, str], tags: Mapping[str, str]) -> bytes:
         id=f"{stem}-{plan.fingerprints['mask']}",
         shape=(plan.raster.height, plan.raster.width),
         place=_place(plan),
-        classes=[(entry.id, entry.name, entry.color) for entry in plan.card.classes],
+        classes=plan.card.classes,
         model=_model(plan),
         source=_href(plan, plan.job.source),
         dated=datetime.fromisoformat(plan.raster.dated) if plan.raster.dated else made,

@@ -13,6 +13,7 @@ from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.planner import area_of
 from segtasks.planning.resource_check import check_disk
 from segtasks.raster.grid import Tile
+from segtasks.raster.labels import NODATA
 from segtasks.storage import aoi, object_store, receipts, workspace
 from segtasks.storage.workspace import ArraySpec
 from segtasks.storage.workspace_contents import Contents
@@ -156,7 +157,7 @@ def _arrays(plan: Plan) -> dict[str, ArraySpec]:
         leading=(),
         dtype="uint8",
         shard_px=plan.mask_grid.core_px,
-        fill=workspace.NODATA,
+        fill=NODATA,
         level=MASK_LEVEL,
     )
     specs = {

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segtasks.planning.crf_windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
+from segtasks.planning.crf_windows import bytes_of_px
 from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
 from segtasks.raster.grid import Tile
 from segtasks.raster.patches import PatchGrid
+from segtasks.raster.units import FLOAT_BYTES, HALF_BYTES
 
 COMPONENT_BYTES, OUTLINE_BYTES = 60, 120  # per pixel of a core, on a mask full of speckles
 RIM_PX, RIM_BYTES, EDGE_BYTES = 4, 200, 24  # a component every so many pixels of a rim

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from segtasks.errors import ResourceError
 from segtasks.planning import cost
-from segtasks.planning.crf_windows import HALF_BYTES
 from segtasks.planning.plan import FORWARDING, Plan
 from segtasks.planning.products import result_urls
 from segtasks.raster.grid import Grid
 from segtasks.raster.patches import STEPS_PX
+from segtasks.raster.units import GIB, HALF_BYTES, MIB
 from segtasks.storage import object_store
 
-GIB = 2**30
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
 MASK_SHARE = 0.1
 """Bytes per pixel of a mask as COG: 0.05 measured on scenes of six classes."""
@@ -24,7 +23,7 @@ CONFIDENCE_SHARE = 0.6
 """The same of the confidence: 0.01 to 0.57 measured on 46 scenes."""
 POLYGONS_SHARE = 1.0
 """The same of polygons along all pixels' edges, of labels of the usual grain (docs/vectors.md)."""
-PICTURE_BYTES, PICTURES = 2**20, 4
+PICTURE_BYTES, PICTURES = MIB, 4
 """About what a picture of a whole raster takes, however large that is; as many are in a report."""
 MAKING = 3
 """Copies of a COG in TMPDIR while it is made: the plain one, overviews, the COG."""

@@ -31,7 +31,6 @@ from segtasks.storage import object_store
 
 CHUNK_PX = 512
 MANIFEST = "job.json"
-NODATA = 255
 ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence", "sieved")
 SHARES, TABLES, AREA = "shares", "tables", "aoi.json"
 GROUP = "zarr.json"

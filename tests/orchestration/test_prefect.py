@@ -109,7 +109,7 @@ def test_a_network_is_trained_over_rest(server: Server, tmp_path: Path) -> None:
     legend = [{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(shown)]
     train: dict[str, Any] = {"sources": [pair], "validation": [pair], "legend": legend}
     train |= {"network": "linear", "iterations": 4, "crop_px": 32, "batch": 2}
-    train |= {"out": f"{tmp_path}/new.safetensors"}
+    train |= {"to": f"{tmp_path}/new.safetensors"}
     run_id = server.start("train", train)
     state = server.end_of(run_id)["state"]
     assert state["type"] == "COMPLETED", state["message"]

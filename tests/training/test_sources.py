@@ -161,7 +161,7 @@ def test_sources_of_a_job_file_are_judged_as_what_they_are(
 ) -> None:
     values = {"sources": [source], "validation": [{"manifest": "a.csv"}], "legend": LEGEND}
     with pytest.raises(JobError, match=message):
-        validated(TrainJob, {**values, "out": "m.safetensors"})
+        validated(TrainJob, {**values, "to": "m.safetensors"})
 
 
 LEGEND = [
@@ -250,7 +250,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainJob]:
             raise Stopped
 
         monkeypatch.setattr("segtasks.training.loop.train", stop)
-        result = CliRunner().invoke(train, [*words, "--out", "m.safetensors"])
+        result = CliRunner().invoke(train, [*words, "--to", "m.safetensors"])
         if result.exception and not isinstance(result.exception, Stopped):
             raise result.exception
         return jobs[0]

@@ -6,7 +6,7 @@ from segtasks.networks.importers.conversion import Conversion, Weights
 from segtasks.networks.importers.key_mapping import Concat, reorder
 from segtasks.networks.registry import spec
 
-_COLOURS = 3
+COLOURS = 3
 """Only of three bands the order is known: BGR is reversed, anything else is left alone."""
 
 
@@ -14,7 +14,7 @@ def translate(case: Conversion, module: nn.Module, weights: Weights) -> None:
     """Bands to RGB, joined maps into our order, variances to our epsilon; in place."""
     inputs = case.key_mapping.inputs or spec(case.network).inputs
     for key in filter(weights.__contains__, case.firsts):
-        if inputs.channels == "BGR" and weights[key].shape[1] == _COLOURS:
+        if inputs.channels == "BGR" and weights[key].shape[1] == COLOURS:
             weights[key] = weights[key].flip(1)
     for concat in case.key_mapping.concats:
         weights[concat.key] = _rejoined(concat, weights)

@@ -19,7 +19,7 @@ from segtasks.networks.importers.conversion import Conversion, Weights
 from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.importers.layouts import backbone_of
 from segtasks.networks.importers.matching import fits
-from segtasks.networks.importers.tensor_transforms import translate
+from segtasks.networks.importers.tensor_transforms import COLOURS, translate
 from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.network_spec import InputConvention, Option
 from segtasks.networks.registry import spec
@@ -30,7 +30,6 @@ _BACKBONES = ("fcn8s_lean", "segnet", "refinenet50", "refinenet101", "refinenet1
 _OWN = KeyMapping(inputs=InputConvention("RGB", 1.0, (0.0,), (1.0,)))
 _IMAGENET_STD = (58.395, 57.12, 57.375)
 """Of red, green, blue in 0 ... 255."""
-_COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def spread_bands(kernel: Tensor, bands: int) -> Tensor:
     says nothing. All are multiplied by C / bands, so that activations keep their size.
     """
     count = kernel.shape[1]
-    kept = min(count, bands) if bands >= _COLOURS else 0
+    kept = min(count, bands) if bands >= COLOURS else 0
     mean = kernel.mean(1, keepdim=True).expand(-1, bands - kept, -1, -1)
     return torch.cat([kernel[:, :kept], mean], dim=1) * (count / bands)
 
@@ -147,5 +146,5 @@ def _translate(case: Conversion, module: nn.Module, weights: Weights) -> None:
     translate(case, module, weights)
     inputs = case.key_mapping.inputs or spec(case.network).inputs
     for key in filter(weights.__contains__, case.firsts):
-        if inputs.std == (1.0,) * _COLOURS and weights[key].shape[1] == _COLOURS:
+        if inputs.std == (1.0,) * COLOURS and weights[key].shape[1] == COLOURS:
             weights[key] = weights[key] * torch.tensor(_IMAGENET_STD)[:, None, None]

@@ -17,10 +17,10 @@ from segtasks.errors import JobError
 from segtasks.networks.card import Card
 from segtasks.networks.network_spec import NetworkSpec
 from segtasks.networks.registry import names, spec
+from segtasks.raster.units import FLOAT_BYTES
 
 SYMMETRIES = {"none": 1, "mirror": 2, "flips": 4, "d4": 8}
 TAKEN_APART = ("packed", "plain")
-FLOAT_BYTES = 4
 GROUND_SCALES = tuple(map(Fraction, ("1/4", "1/2", "3/4", "1", "3/2", "2", "3", "4")))
 """What pixels of another size are met with: steps small enough for networks that learn from crops
 at random scales, and of small denominators, which keep the lattice of patches fine."""

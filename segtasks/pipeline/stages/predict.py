@@ -162,7 +162,7 @@ class Kept:
 ARRAYS = {
     "probabilities": Kept("float16", 0),
     "mask": Kept("uint8", labels.NODATA),
-    "confidence": Kept("uint8", confidence.NODATA),
+    "confidence": Kept("uint8", labels.NODATA),
 }
 
 

@@ -37,7 +37,7 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     workspace.write(url, "mask", core, mask)
     if plan.confidence:
         sure = confidence.quantise_confidence(made.result, plan.confidence)
-        sure[~kept] = confidence.NODATA
+        sure[~kept] = labels.NODATA
         workspace.write(url, "confidence", core, sure)
     return Receipt(
         stage="refine",
