@@ -12,7 +12,7 @@ CHUNK_MULTIPLE_PX = 64
 
 
 class ConfigModel(BaseModel):
-    """Base of the job's parts: unknown keys are refused, values do not change, forms read well."""
+    """Base of jobs and their parts: immutable, without unknown keys, with a schema for forms."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -23,7 +23,6 @@ class ConfigModel(BaseModel):
 
 
 def _whole_chunks(value: int) -> int:
-    """Tiles and windows are whole chunks, and on the lattice of every network of the line."""
     if value % CHUNK_MULTIPLE_PX:
         below = value // CHUNK_MULTIPLE_PX * CHUNK_MULTIPLE_PX
         raise ValueError(
@@ -34,6 +33,7 @@ def _whole_chunks(value: int) -> int:
 
 
 WholeChunks = AfterValidator(_whole_chunks)
+"""Of a side in pixels: a multiple of the chunk, and so of the stride of every network here."""
 
 
 def _as_tuple(value: object) -> object:
@@ -49,14 +49,14 @@ def _without_trailing_slash(url: str) -> str:
 
 
 Prefix = Annotated[str, AfterValidator(_without_trailing_slash)]
-"""A folder, or the prefix of an object store, that files are written below."""
+"""A folder or object-store prefix below which files are written."""
 
 
 def _is_safetensors(url: str) -> str:
     if PurePath(url).suffix != ".safetensors":
-        raise ValueError(f"{url!r} is no name of a model file; end it with .safetensors")
+        raise ValueError(f"{url!r} is not the name of a model file; end it with .safetensors")
     return url
 
 
 ModelFile = Annotated[str, AfterValidator(_is_safetensors)]
-"""The path of a model file that is to be written."""
+"""Path of a model file to write."""

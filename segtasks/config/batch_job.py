@@ -1,4 +1,4 @@
-"""A batch job: one job for many rasters."""
+"""The job that segments many rasters."""
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ class BatchJob(Job):
     source: str = Field(
         min_length=1,
         description="A folder or prefix (all rasters below it), a glob with * or **, a raster, or "
-        "a manifest: a .txt file with one path or url per line.",
+        "a manifest: a .txt file with one path or URL per line.",
         examples=["s3://bucket/incoming/"],
     )
     to: Prefix = Field(

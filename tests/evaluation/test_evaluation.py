@@ -256,7 +256,9 @@ def test_a_damaged_file_is_named_with_its_place(write: Write) -> None:
 
 def test_what_is_known_of_some_images_only_is_refused() -> None:
     pairs = [{"mask": "a", "labels": "b"}, {"mask": "c", "labels": "d", "before": "e"}]
-    with pytest.raises(JobError, match="a has no before, others do; give it to all or to none"):
+    with pytest.raises(
+        JobError, match="a has no before, others have one; give all or none a before"
+    ):
         judged(*pairs)
 
 

@@ -68,7 +68,7 @@ def test_more_processes_than_gpus_are_refused() -> None:
 
 
 def test_half_precision_is_for_gpus(jobs: Jobs) -> None:
-    with pytest.raises(ValidationError, match="float16 is for device cuda; use bfloat16"):
+    with pytest.raises(ValidationError, match="float16 needs device cuda; use bfloat16"):
         jobs(precision="float16")
 
 

@@ -230,9 +230,9 @@ def test_impossible_jobs_are_refused(jobs: Jobs, changes: dict[str, Any], messag
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ignore": 3}, "ignore is 3, a class; choose 6 … 255"),
+        ({"ignore": 3}, "ignore is 3, the id of a class; choose 6 … 255"),
         ({"to": "model.pt"}, "end it with .safetensors"),
-        ({"augmentation": {"scale": (2, 1)}}, "put the least magnification first"),
+        ({"augmentation": {"scale": (2, 1)}}, "put the smaller magnification first"),
         ({"legend": [{"id": 1, "name": "a", "color": "#000000"}] * 2}, "number them 0 … 1"),
     ],
 )
