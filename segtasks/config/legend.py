@@ -3,13 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from segtasks.config.base import ConfigModel, OneOrMore
-from segtasks.config.loading import read_yaml
+from segtasks.config.loading import read_text, read_yaml
 from segtasks.errors import JobError
 from segtasks.raster.labels import NODATA
 
@@ -116,7 +116,7 @@ def _class(place: int, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table(path: str) -> list[dict[str, Any]]:
     """Read a colour table, without its comments and QGIS's ``INTERPOLATION:EXACT``."""
-    lines = [line.strip() for line in _text(path).splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     rows = [line for line in lines if line and not line.startswith(("#", "INTERPOLATION"))]
     return [_row(path, re.split(r"[,\s]+", row, maxsplit=NAME_COLUMN)) for row in rows]
 
@@ -132,13 +132,6 @@ def _row(path: str, fields: list[str]) -> dict[str, Any]:
         ) from None
     name = fields[NAME_COLUMN] if len(fields) > NAME_COLUMN else f"class {class_id}"
     return {"id": class_id, "name": name, "color": f"#{red:02x}{green:02x}{blue:02x}"}
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise JobError(f"{path}: cannot be read ({error}); check the path") from None
 
 
 def default_legend(names: Iterable[str]) -> list[dict[str, Any]]:

@@ -43,11 +43,23 @@ def read_yaml(path: str) -> Any:  # noqa: ANN401 - any YAML value
         JobError: it cannot be read or is not YAML.
     """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise JobError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_text(path: str) -> str:
+    """Return the content of a text file in UTF-8.
+
+    Raises:
+        JobError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise JobError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise JobError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise JobError(f"{path}: cannot be read, it is not UTF-8 ({error}); convert it") from None
 
 
 def _fault(error: ValidationError, model: type[BaseModel]) -> str:
@@ -61,19 +73,16 @@ def _fault(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{'.'.join(keys)}: unknown key{_nearest(keys[-1], model)}{more}"
     message = first["msg"].removeprefix("Value error, ")
     # The validators of segtasks state the value themselves.
-    is_shown = first["type"] not in {"missing", "value_error"}
+    is_shown = keys and first["type"] not in {"missing", "value_error"}
     value = f" (got {first['input']!r:.80})" if is_shown else ""
     return f"{'.'.join(keys) or 'job'}: {message}{value}{more}"
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
-    known = sorted(_all_keys(model.model_json_schema()))
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    known = sorted({name for part in parts for name in part.get("properties", {})})
     near = difflib.get_close_matches(key, known, n=1)
     return (
         f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(model.model_fields)}"
     )
-
-
-def _all_keys(schema: dict[str, Any]) -> set[str]:
-    parts = [schema, *schema.get("$defs", {}).values()]
-    return {key for part in parts for key in part.get("properties", {})}
