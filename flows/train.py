@@ -49,7 +49,7 @@ def _train(job: TrainJob) -> dict[str, Any]:
     table = result.scores.table([entry.name for entry in job.legend])
     show_training(result, table)
     return {
-        "model": result.out,
+        "model": result.model,
         "iteration": result.iteration,
         "curves": list(result.curves),
         **table,

@@ -20,9 +20,9 @@ from segtasks.errors import SegtasksError, redact_url
 from segtasks.networks.inference import runtime
 from segtasks.pipeline.dask_cluster import gpus
 from segtasks.planning.worker import PROCESS_BYTES
+from segtasks.raster.units import GIB
 from segtasks.storage import gdal, object_store
 
-GIB = 2**30
 TIMEOUT_SECONDS = 5.0
 LITTLE_DISK_BYTES = 5 * GIB
 NEEDED_DRIVERS, USEFUL_DRIVERS = ("GTiff", "COG", "VRT"), ("JPEG", "JP2OpenJPEG", "PNG")

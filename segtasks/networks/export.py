@@ -24,6 +24,7 @@ from segtasks.networks.graphs import deepness
 from segtasks.networks.graphs.graph_card import HASH
 from segtasks.networks.graphs.session import open_graph
 from segtasks.networks.inference.graph_net import GraphNet
+from segtasks.raster.stretch import MAX_8BIT
 
 FORMS: dict[str, Form] = {".pt": "torchscript", ".ts": "torchscript", ".pt2": "exported"}
 FORMS |= {".onnx": "onnx"}
@@ -31,7 +32,6 @@ _EXAMPLE = (2, 96, 160)
 """N, H, W: all different and none 1, so that torch.export specialises on none of them."""
 _COMPARED = ((1, 1), (33, 47), (128, 80))
 _TOLERANCE = 1e-3
-_FULL = 255.0
 
 
 class _FromRaw(nn.Module):
@@ -160,7 +160,7 @@ def _program(raw: nn.Module, card: Card) -> ExportedProgram:
     assert card.graph is not None
     side, (count, height, width) = card.graph.patch_px, _EXAMPLE
     shape = (1, side, side) if side else (count, height, width)
-    example = _FULL * torch.rand(shape[0], len(card.bands), *shape[1:])
+    example = MAX_8BIT * torch.rand(shape[0], len(card.bands), *shape[1:])
     dynamic = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
     try:
         program = torch.export.export(
@@ -206,7 +206,7 @@ def _require_same_output(raw: nn.Module, card: Card, path: str) -> None:
     side = card.graph.patch_px
     for height, width in [(side, side)] if side else _COMPARED:
         generator = torch.Generator().manual_seed(0)
-        x = (_FULL * torch.rand(1, len(card.bands), height, width, generator=generator)).round()
+        x = (MAX_8BIT * torch.rand(1, len(card.bands), height, width, generator=generator)).round()
         with torch.inference_mode():
             expected: Any = raw(x)
         try:

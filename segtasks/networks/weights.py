@@ -15,7 +15,7 @@ from segtasks.networks.registry import build
 
 Weights = dict[str, NDArray[Any]]
 
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 """Batch counter of BatchNorm, used in training only; it is neither stored nor required."""
 
 
@@ -93,7 +93,7 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _state(module: nn.Module) -> dict[str, torch.Tensor]:
     """Return the state dict without counters."""
-    return {key: v for key, v in module.state_dict().items() if not key.endswith(_COUNTER)}
+    return {key: v for key, v in module.state_dict().items() if not key.endswith(COUNTER)}
 
 
 def listed(keys: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from segtasks.pipeline.batch import counts
 from segtasks.pipeline.dry_run import DryRun
 from segtasks.pipeline.progress_rate import ProgressRate
 from segtasks.pipeline.run import Result
+from segtasks.raster.units import HECTARE_M2
 from segtasks.storage import object_store
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 UPDATE_SECONDS = 2.0
 PICTURE_SIDES_PX = (900, 640, 480, 320)
 PICTURE_BYTES = 150_000  # kept in the server's database, sent with every page that lists it
-M2_PER_HA = 10_000
 
 Row = dict[str, Any]
 
@@ -137,7 +137,7 @@ def show_plan(made: DryRun) -> None:
 def show_training(result: "loop.Result", figures: dict[str, float | None]) -> None:
     """Show the figures of the best validation, and the curves."""
     rows = [{"figure": name, "value": value} for name, value in figures.items()]
-    text = f"{redact_url(result.out)}, of iteration {result.iteration}"
+    text = f"{redact_url(result.model)}, of iteration {result.iteration}"
     create_table_artifact(rows, key="validation", description=text)
     curves = next(url for url in result.curves if url.endswith(".png"))
     show_picture(curves, "curves", text)
@@ -174,7 +174,7 @@ def _summary(result: Result, model: str) -> str:
 def _classes(result: Result) -> list[Row]:
     """Return per class its share of the pixels with data, and its area if a pixel's is known."""
     total = max(sum(result.class_px.values()), 1)
-    hectares = result.pixel_m2 and result.pixel_m2 / M2_PER_HA
+    hectares = result.pixel_m2 and result.pixel_m2 / HECTARE_M2
     return [
         {"class": name, "share %": round(100 * px / total, 2), "pixels": px}
         | ({"area ha": round(px * hectares, 4)} if hectares else {})

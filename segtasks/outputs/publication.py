@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segtasks.planning.plan import Plan
 from segtasks.planning.products import result_urls
-from segtasks.storage.cog import Legend
+from segtasks.storage.cog import ClassBand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class Publication:
         return result_urls(self.plan)
 
     @property
-    def legend(self) -> Legend:
-        """The classes of the mask."""
-        return legend(self.plan)
+    def class_band(self) -> ClassBand:
+        """The band of the mask, with the names and colours of its classes."""
+        return class_band(self.plan)
 
 
 Made = bytes | Callable[[], object]
@@ -47,6 +47,6 @@ Maker = Callable[[Publication], Made]
 """Makes a product from the finished arrays in the workspace; nothing is at its URL yet."""
 
 
-def legend(plan: Plan) -> Legend:
-    """The classes of the model as the mask shows them."""
-    return Legend(entries=tuple((c.id, c.name, c.color) for c in plan.card.classes))
+def class_band(plan: Plan) -> ClassBand:
+    """Return the band of the mask, with the names and colours of the classes of the model."""
+    return ClassBand(classes=plan.card.classes)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.outputs import provenance
-from segtasks.outputs.publication import Publication, legend
+from segtasks.outputs.publication import Publication, class_band
 from segtasks.planning.plan import Plan
 from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Grid, Window
@@ -34,7 +34,7 @@ def make_probabilities(publication: Publication) -> Callable[[], None]:
         probability_store.write,
         publication.urls["probabilities"],
         plan.raster,
-        publication.legend,
+        plan.card.classes,
         plan.tiles.core_px,
         provenance.tags(plan, "probabilities"),
         _known_probabilities(publication),
@@ -45,7 +45,7 @@ def band(plan: Plan, name: str) -> cog.Band:
     """What the band of ``mask`` or ``confidence`` shows."""
     if name == "confidence":
         return cog.Scale(name=f"{plan.confidence}", factor=1 / MAX_CONFIDENCE)
-    return legend(plan)
+    return class_band(plan)
 
 
 def shard_grid(plan: Plan, name: str) -> Grid:

@@ -15,11 +15,10 @@ from pystac.extensions.classification import Classification, ClassificationExten
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.raster import DataType, RasterBand, RasterExtension
 
+from segtasks.config.legend import ClassEntry
 from segtasks.outputs.stac_mlm import Model, add_model
 from segtasks.planning.products import PRODUCTS
-
-Entry = tuple[int, str, str]
-"""Class id, name, colour (#rrggbb)."""
+from segtasks.raster.labels import NODATA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class Scene:
     id: str
     shape: tuple[int, int]
     place: Place | None
-    classes: Sequence[Entry]
+    classes: Sequence[ClassEntry]
     model: Model
     source: str
     dated: datetime
@@ -116,13 +115,13 @@ def _add_assets(item: pystac.Item, scene: Scene) -> None:
     )
     side = scene.place.side_m if scene.place else None
     mask = RasterExtension.ext(item.assets["mask"], add_if_missing=True)
-    mask.apply([_band(nodata=255, spatial_resolution=side)])
+    mask.apply([_band(nodata=NODATA, spatial_resolution=side)])
     ClassificationExtension.ext(item.assets["mask"], add_if_missing=True).apply(_classes(scene))
     if scene.confidence and "confidence" in item.assets:
         kind, scale = scene.confidence
         asset = item.assets["confidence"]
         asset.description = kind
-        band = _band(nodata=255, scale=scale, offset=0.0, spatial_resolution=side)
+        band = _band(nodata=NODATA, scale=scale, offset=0.0, spatial_resolution=side)
         RasterExtension.ext(asset).apply([band])
 
 
@@ -153,10 +152,10 @@ def _classes(scene: Scene) -> list[Classification]:
     """Names of classes are words here; the legend's own are titles."""
     return [
         Classification.create(
-            value=class_id,
-            name=re.sub(r"[^0-9A-Za-z_-]+", "_", name).strip("_") or f"class_{class_id}",
-            title=name,
-            color_hint=color[1:].upper(),
+            value=entry.id,
+            name=re.sub(r"[^0-9A-Za-z_-]+", "_", entry.name).strip("_") or f"class_{entry.id}",
+            title=entry.name,
+            color_hint=entry.color[1:].upper(),
         )
-        for class_id, name, color in scene.classes
+        for entry in scene.classes
     ]

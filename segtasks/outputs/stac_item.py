@@ -39,7 +39,7 @@ def make_item(publication: Publication) -> bytes:
         id=f"{stem}-{plan.fingerprints['mask']}",
         shape=(plan.raster.height, plan.raster.width),
         place=_place(plan),
-        classes=[(entry.id, entry.name, entry.color) for entry in plan.card.classes],
+        classes=plan.card.classes,
         model=_model(plan),
         source=_href(plan, plan.job.source),
         dated=datetime.fromisoformat(plan.raster.dated) if plan.raster.dated else made,

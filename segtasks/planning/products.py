@@ -11,9 +11,9 @@ from typing import Literal
 
 from segtasks.config.job import Job
 from segtasks.config.vectors import Vectors
-from segtasks.planning.crf_windows import HALF_BYTES
 from segtasks.planning.plan import Plan
 from segtasks.raster.labels import NODATA
+from segtasks.raster.units import HALF_BYTES, MIB
 
 MASK_SHARE = 0.1
 """Bytes per pixel of a mask as COG: 0.05 measured on scenes of six classes."""
@@ -23,7 +23,7 @@ POLYGONS_SHARE = 1.0
 """The same of polygons along all pixels' edges, of labels of the usual grain (docs/vectors.md)."""
 PROBABILITIES_SHARE = HALF_BYTES / 2
 """Bytes per pixel and class: probabilities seldom compress below half."""
-PICTURE_BYTES, PICTURES = 2**20, 4
+PICTURE_BYTES, PICTURES = MIB, 4
 """About what a picture of a whole raster takes, however large that is; as many are in a report."""
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"

@@ -14,9 +14,9 @@ from segtasks.planning.products import requested_products
 from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Grid
 from segtasks.raster.patches import STEPS_PX
+from segtasks.raster.units import GIB
 from segtasks.storage import object_store
 
-GIB = 2**30
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
 MAKING = 3
 """Copies of a COG in TMPDIR while it is made: the plain one, overviews, the COG."""

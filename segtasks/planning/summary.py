@@ -11,8 +11,8 @@ from segtasks.planning.products import PRODUCTS, result_urls
 from segtasks.planning.resource_check import disk_bytes
 from segtasks.planning.runtime_estimate import Estimate
 from segtasks.planning.traffic import traffic
+from segtasks.raster.units import GIB, MIB
 
-GIB, MIB = 2**30, 2**20
 WASTEFUL_FACTOR = 2.5
 HALO_TOLERANCE: dict[object, str] = {
     "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",

@@ -40,7 +40,8 @@ OnLine = Callable[[str], None]
 class Result:
     """What training made."""
 
-    out: str
+    model: str
+    """Path of the model file."""
     card: Card
     scores: Scores
     """Of the best validation, whose weights were written."""
@@ -126,12 +127,12 @@ def _written(
     module.load_state_dict(best.weights)
     names = _write_curves(job, state)
     card = write_model(job, settings, module, material, best)
-    return Result(job.out, card, best.scores, best.iteration, names)
+    return Result(job.to, card, best.scores, best.iteration, names)
 
 
 def _write_curves(job: TrainJob, state: Checkpoint) -> tuple[str, ...]:
     rows = [astuple(step) for step in state.curve]
-    stem = job.out.removesuffix(".safetensors")
+    stem = job.to.removesuffix(".safetensors")
     files = {f"{stem}.curves.csv": curves.table(rows), f"{stem}.curves.png": curves.picture(rows)}
     for name, content in files.items():
         object_store.write_bytes(name, content)

@@ -223,7 +223,7 @@ STATEMENTS: list[tuple[dict[str, Any], str]] = [
     ({"bands": ["a", "b"]}, "its card: 2 bands, but normalisation has 1 means and 1 stds"),
     (
         {"classes": [{"id": i, "name": "a", "color": "#000000"} for i in range(1, 7)]},
-        "its card: classes have the ids [1, 2, 3, 4, 5, 6]; number them 0, 1, 2 ... in order",
+        "card field classes: class ids are [1, 2, 3, 4, 5, 6]; number them 0 … 5 in order",
     ),
     ({"classes": ["a", "b", "c"]}, "gives 6 maps, its card names 3 classes; name them all"),
     ({"normalisation": {"mean": [0], "std": [0]}}, "card field normalisation.std.0: "),

@@ -31,7 +31,10 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"scales": [0.33]}, r"scale 0.33 is not a multiple of 0.05; use 0.3 or 0.35"),
         ({"scales": []}, r"inference.scales: .*at least 1 item"),
         ({"scales": [0.25 + 0.05 * i for i in range(9)]}, r"inference.scales: .*at most 8 items"),
-        ({"scales": [1, 0.5, 1]}, r"inference.scales: a scale is given twice; give each once"),
+        (
+            {"scales": [1, 0.5, 1]},
+            r"inference.scales: a scale is given twice in 1, 0.5, 1; give each once",
+        ),
         ({"angles": "d8"}, r"inference.angles: .*'flips' or 'd4' \(got 'd8'\)"),
         ({"fusion": "mean"}, r"inference.fusion: .*'max_logits' or 'mean_logits'"),
         ({"pooling": "tile"}, r"inference.pooling: .*'patch' or 'raster'"),

@@ -92,7 +92,7 @@ def segtasks(*words: object, **environment: str) -> subprocess.CompletedProcess[
 def test_a_price_needs_a_time(inputs: dict[str, Any], tmp_path: Path) -> None:
     done = segtasks("plan", inputs["source"], "--to", tmp_path / "o", "--price-per-hour", 3)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--price-per-hour needs the time: give --measure too" in done.stderr
+    assert "--price-per-hour needs the run time; give --measure too" in done.stderr
 
 
 def test_doctor_is_content_here_and_writes_where_it_is_told(tmp_path: Path) -> None:

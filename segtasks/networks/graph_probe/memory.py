@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 
 from segtasks.networks.graph_probe.trial_forward import TrialForward
+from segtasks.raster.units import FLOAT_BYTES
 
 _STATUS = Path("/proc/self/status")
-_FLOAT_BYTES = 4
 
 
 def resident_bytes() -> int:
@@ -33,7 +33,7 @@ def bytes_per_px(trial: TrialForward, side: int, resident: int) -> int:
     pixels, grown = side**2 - smaller_px, _peak_bytes() - smaller
     if pixels <= 0:
         pixels, grown = side**2, _peak_bytes() - resident
-    least = _FLOAT_BYTES * (len(trial.bands) + trial.classes)
+    least = FLOAT_BYTES * (len(trial.bands) + trial.classes)
     return round(2 ** (ceil(2 * log2(max(least, grown / pixels))) / 2))
 
 

@@ -10,8 +10,8 @@ from segtasks.errors import ModelError
 from segtasks.networks.card import Gives, Normalisation
 from segtasks.networks.graphs.session import GraphSession
 from segtasks.networks.inference.graph_net import sized, two_classes
+from segtasks.raster.stretch import FULL_RANGE
 
-FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 _AXES = 4
 _LEAST_PROBABILITY = 1e-30
 

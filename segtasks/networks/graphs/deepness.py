@@ -15,8 +15,8 @@ from segtasks.config.legend import default_legend
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card
 from segtasks.raster.band_names import RGB
+from segtasks.raster.stretch import MAX_8BIT
 
-_FULL = 255.0
 _NAMES = ("class_names", "names")
 _RECORDED = ("tile_size", "tiles_size", "tiles_overlap", "seg_thresh", "seg_small_segment")
 _STANDARDIZATION = ("standardization_mean", "standardization_std")
@@ -61,7 +61,7 @@ def metadata_of(card: Card) -> dict[str, str]:
         "class_names": {str(entry.id): entry.name for entry in card.classes},
         # Undo the division by 255 in the plugin: the graph takes the raw bytes.
         "standardization_mean": [0.0] * count,
-        "standardization_std": [1 / _FULL] * count,
+        "standardization_std": [1 / MAX_8BIT] * count,
         "seg_thresh": 0.0,
         "seg_small_segment": 0,
     }
@@ -120,7 +120,7 @@ def _numbers(
     values = found.get(key, default)
     if not isinstance(values, list):
         raise _wrong(where, key, values, "a list of numbers, one per band")
-    return [_FULL * _number(where, key, value) for value in values]
+    return [MAX_8BIT * _number(where, key, value) for value in values]
 
 
 def _number(where: str, key: str, value: object) -> float:

@@ -6,7 +6,7 @@ from segtasks.networks.importers.conversion import Conversion, Weights
 from segtasks.networks.importers.key_mapping import Concat, reorder
 from segtasks.networks.registry import spec
 
-_COLOURS = 3
+COLOURS = 3
 """The order of bands is known for three bands only; other kernels are not changed."""
 
 
@@ -14,7 +14,7 @@ def transform_tensors(conversion: Conversion, module: nn.Module, weights: Weight
     """Convert BGR to RGB, concatenations to native order, variances to native epsilon; in place."""
     inputs = conversion.key_mapping.inputs or spec(conversion.network).inputs
     for key in filter(weights.__contains__, conversion.band_kernels):
-        if inputs.channels == "BGR" and weights[key].shape[1] == _COLOURS:
+        if inputs.channels == "BGR" and weights[key].shape[1] == COLOURS:
             weights[key] = weights[key].flip(1)
     for concat in conversion.key_mapping.concats:
         weights[concat.key] = _rejoined(concat, weights)

@@ -19,7 +19,7 @@ from segtasks.networks.importers.conversion import Conversion, Weights
 from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.importers.layouts import backbone_of
 from segtasks.networks.importers.matching import fits
-from segtasks.networks.importers.tensor_transforms import transform_tensors
+from segtasks.networks.importers.tensor_transforms import COLOURS, transform_tensors
 from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.network_spec import InputConvention, Option
 from segtasks.networks.registry import spec
@@ -30,7 +30,6 @@ _BACKBONES = ("fcn8s_lean", "segnet", "refinenet50", "refinenet101", "refinenet1
 _NATIVE = KeyMapping(inputs=InputConvention("RGB", 1.0, (0.0,), (1.0,)))
 _IMAGENET_STD = (58.395, 57.12, 57.375)
 """Standard deviations of red, green, blue in 0 ... 255."""
-_COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def spread_bands(kernel: Tensor, bands: int) -> Tensor:
     gets the mean. All filters are multiplied by C / bands, so that activations keep their scale.
     """
     count = kernel.shape[1]
-    kept = min(count, bands) if bands >= _COLOURS else 0
+    kept = min(count, bands) if bands >= COLOURS else 0
     mean = kernel.mean(1, keepdim=True).expand(-1, bands - kept, -1, -1)
     return torch.cat([kernel[:, :kept], mean], dim=1) * (count / bands)
 
@@ -167,5 +166,5 @@ def _transform_tensors(conversion: Conversion, module: nn.Module, weights: Weigh
     transform_tensors(conversion, module, weights)
     inputs = conversion.key_mapping.inputs or spec(conversion.network).inputs
     for key in filter(weights.__contains__, conversion.band_kernels):
-        if inputs.std == (1.0,) * _COLOURS and weights[key].shape[1] == _COLOURS:
+        if inputs.std == (1.0,) * COLOURS and weights[key].shape[1] == COLOURS:
             weights[key] = weights[key] * torch.tensor(_IMAGENET_STD)[:, None, None]

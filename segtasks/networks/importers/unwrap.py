@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from segtasks.errors import ModelError
+from segtasks.networks.weights import COUNTER
 
 _CONTAINERS = ("state_dict", "model", "model_state_dict")
 _PREFIXES = ("module.", "Scale.", "base.")
-_COUNTER = "num_batches_tracked"
 
 
 def unwrap(where: str, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -26,7 +26,7 @@ def unwrap(where: str, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for full, value in _inner(loaded).items():
         key = _bare(full)
-        if not isinstance(value, Tensor) or key.endswith(_COUNTER):
+        if not isinstance(value, Tensor) or key.endswith(COUNTER):
             continue
         if key in tensors:
             raise ModelError(f"{where}: key {key!r} occurs twice, once as {full!r}; remove one")

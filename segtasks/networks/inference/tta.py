@@ -17,11 +17,11 @@ from segtasks.errors import JobError
 from segtasks.networks.card import Card
 from segtasks.networks.network_spec import NetworkSpec
 from segtasks.networks.registry import names, spec
+from segtasks.raster.units import FLOAT_BYTES
 
 SYMMETRY_COUNTS = {"none": 1, "mirror": 2, "flips": 4, "d4": 8}
 SPLITTABLE_FORMS = ("packed", "plain")
 """Forms in which a network can be split at its pyramid."""
-FLOAT_BYTES = 4
 GROUND_SCALES = tuple(map(Fraction, ("1/4", "1/2", "3/4", "1", "3/2", "2", "3", "4")))
 """Scales that bring pixels to the size that a network was trained on. The steps are small enough
 for networks trained on crops at random scales; small denominators keep the patch lattice fine."""

@@ -25,7 +25,7 @@ Colormap = Mapping[int, tuple[int, int, int, int]]
 def make_report(publication: Publication) -> bytes:
     """Make ``report.html``."""
     urls = {name: url for name, url in publication.urls.items() if name != "report"}
-    colormap, started = publication.legend.colormap, publication.started
+    colormap, started = publication.class_band.colormap, publication.started
     return page(publication.plan, publication.rasters, urls, colormap, started)
 
 
