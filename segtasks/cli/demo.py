@@ -17,9 +17,10 @@ from segtasks.evaluation.scoring import evaluate
 from segtasks.outputs import quicklook
 from segtasks.outputs.publish import legend
 from segtasks.pipeline.run import Result, segment
+from segtasks.pipeline.workspace_setup import clear_workspace
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
-from segtasks.storage import cog, workspace
+from segtasks.storage import cog
 from segtasks.training.synthetic import write_scene
 
 SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024
@@ -40,7 +41,7 @@ def demo(folder: Path) -> None:
     plan = make_plan(job)
     found = _judged(job, truth, folder / "evaluation")
     (folder / "quicklook.png").write_bytes(_picture(plan, str(truth)))
-    workspace.clear(job.workspace_url)
+    clear_workspace(job.workspace_url)
     click.echo("\n".join(_report(result, found, folder)))
 
 

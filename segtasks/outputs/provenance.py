@@ -2,6 +2,7 @@
 
 import json
 from importlib.metadata import version
+from typing import Any
 
 from segtasks.errors import redact_url
 from segtasks.planning.fingerprints import digest
@@ -38,15 +39,15 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
         "SEGTASKS_WEIGHTS_SHA256": plan.card.weights_sha256,
         "SEGTASKS_STITCH": json.dumps(
             {
-                "stitch": plan.lattice.stitch,
-                "patch_px": plan.lattice.patch_px,
-                "overlap_px": 2 * plan.lattice.margin_px,
-                "halo_px": plan.lattice.margin_px,
+                "stitch": plan.patches.stitch,
+                "patch_px": plan.patches.patch_px,
+                "overlap_px": 2 * plan.patches.margin_px,
+                "halo_px": plan.patches.margin_px,
             }
         ),
         # As they are, where the job leaves them to the source.
         "SEGTASKS_INFERENCE": json.dumps(
-            plan.job.inference.model_dump() | {"scales": list(map(float, plan.modes.scales))}
+            plan.job.inference.model_dump() | {"scales": list(map(float, plan.tta.scales))}
         ),
         "SEGTASKS_NETWORK_RUN": f"{plan.tuned.precision} {plan.tuned.form}",
         "SEGTASKS_SIEVE": json.dumps(
@@ -54,16 +55,20 @@ def tags(plan: Plan, result: str) -> dict[str, str]:
             if plan.sieve_px
             else None
         ),
-        "SEGTASKS_CRF": json.dumps(
-            plan.job.crf
-            and plan.job.crf.model_dump()
-            | {
-                "window_px": plan.mask_grid.core_px,
-                "halo_px": plan.crf_halo_px,
-                "backend": plan.crf_backend,
-            }
-        ),
+        "SEGTASKS_CRF": json.dumps(_crf(plan)),
     }
+
+
+def _crf(plan: Plan) -> dict[str, Any] | None:
+    """The settings of the CRF, and what auto stands for in them."""
+    if plan.job.crf is None or plan.crf is None:
+        return None
+    used = {
+        "window_px": plan.crf.windows.core_px,
+        "halo_px": plan.crf.halo_px,
+        "backend": plan.crf.backend,
+    }
+    return plan.job.crf.model_dump() | used
 
 
 def area_name(plan: Plan) -> str | None:
@@ -74,7 +79,7 @@ def area_name(plan: Plan) -> str | None:
 
 def _description(plan: Plan, result: str) -> str:
     if result == "confidence":
-        of = "CRF marginals" if plan.windows else "network probabilities"
+        of = "CRF marginals" if plan.crf else "network probabilities"
         return f"{plan.confidence} of {of}: 0..254 is 0..1; {labels.NODATA} is nodata"
     if result == "probabilities":
         return "Probabilities of the network, before any CRF; NaN is nodata"

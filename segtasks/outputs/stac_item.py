@@ -82,7 +82,7 @@ def _model(plan: Plan) -> Model:
         dtype=card.normalisation.dtype,
         mean=card.normalisation.mean,
         std=card.normalisation.std,
-        patch_px=plan.lattice.patch_px,
+        patch_px=plan.patches.patch_px,
         parameters=card.parameters,
         gives=card.graph.gives if card.graph else "logits",
     )

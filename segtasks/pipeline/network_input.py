@@ -66,7 +66,7 @@ def network_of(plan: Plan) -> Runtime:
     """The plan's network with its modes, loaded once per process."""
     settled = plan.tuned
     how = RunOptions(settled.precision, settled.form, plan.batch)
-    return network(model_path(plan), plan.card.weights_sha256, how, plan.modes)
+    return network(model_path(plan), plan.card.weights_sha256, how, plan.tta)
 
 
 def model_path(plan: Plan) -> str:

@@ -32,11 +32,11 @@ def tune_network(plan: Plan) -> TunedInference:
 def _samples(plan: Plan) -> Iterator[Patches]:
     """Patches (C, h, w) with data, from places spread over the raster."""
     cores = (plan.tiles.core(tile) for tile in plan.selected("predict"))
-    tiles = sorted({cell for core in cores for cell in plan.lattice.cells.touching(core)})
+    tiles = sorted({cell for core in cores for cell in plan.patches.cells.touching(core)})
     if not tiles:
         return
     for index in (len(tiles) // 2, len(tiles) // 4, 3 * len(tiles) // 4, 0, len(tiles) - 1):
-        sample = _read(plan, plan.lattice.patch(tiles[index]).window)
+        sample = _read(plan, plan.patches.patch(tiles[index]).window)
         if sample.any():
             yield sample
 

@@ -22,16 +22,18 @@ from segtasks.pipeline.progress_rate import OnProgress
 from segtasks.pipeline.stage_runner import StageRun
 from segtasks.pipeline.tile_board import TileBoard
 from segtasks.pipeline.workspace_setup import (
+    clear_workspace,
     done_tiles,
     prepare_workspace,
     recall_tuning,
     remember_tuning,
 )
-from segtasks.planning.plan import FORWARDING, Plan, Stage
+from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.planner import make_plan
 from segtasks.planning.resource_check import check_memory
+from segtasks.planning.stages import STAGES
 from segtasks.raster.pixel_area import pixel_area_m2
-from segtasks.storage import receipts, workspace
+from segtasks.storage import receipts
 from segtasks.storage.receipts import Receipt
 
 Work = Callable[[], Any]
@@ -118,7 +120,7 @@ def _write(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
 
 def _clean_up(job: Job) -> None:
     if not job.keep_workspace:
-        workspace.clear(job.workspace_url)
+        clear_workspace(job.workspace_url)
 
 
 def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
@@ -190,10 +192,11 @@ def _result(
 ) -> Result:
     seconds = time.perf_counter() - started
     url, prints = plan.job.workspace_url, plan.fingerprints
-    stages: set[Stage] = {*FORWARDING, plan.stages[-1]} & set(plan.stages) if tiles_done else set()
+    forwarding = {stage for stage in plan.stages if STAGES[stage].computes == "network"}
+    stages = {*forwarding, plan.stages[-1]} if tiles_done else set()
     reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
     labelled = plan.selected(plan.mask_stage)
-    forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
+    forwarded = [receipt for stage in forwarding for receipt in reports.get(stage, [])]
     return Result(
         status=status,
         source=redact_url(plan.job.source),

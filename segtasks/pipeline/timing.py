@@ -12,12 +12,12 @@ from segtasks.outputs.publish import band
 from segtasks.pipeline import tile_task
 from segtasks.pipeline.executors import Executors, open_executors
 from segtasks.pipeline.progress_rate import OnProgress
-from segtasks.pipeline.workspace_setup import prepare_workspace
+from segtasks.pipeline.workspace_setup import clear_workspace, prepare_workspace
 from segtasks.planning import cost, timing_sample
-from segtasks.planning.fingerprints import with_tuned
-from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.plan import Plan, Stage, with_tuned
 from segtasks.planning.resource_check import check_memory
 from segtasks.planning.runtime_estimate import Estimate, Timed, Timing, Work, estimate_runtime
+from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Tile, Window
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog, object_store, receipts, workspace
@@ -67,13 +67,13 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
             found = _done(chosen, tiles, on_progress)
             return _timing_of(chosen, pools, ready, warm, found)
         finally:
-            workspace.clear(chosen.job.workspace_url)
+            clear_workspace(chosen.job.workspace_url)
             object_store.remove_empty_folder(plan.job.to)
 
 
 def _fill(chosen: Plan) -> None:
     """Equal probabilities, for the CRF to read around what is predicted: it takes as long."""
-    if not chosen.windows:
+    if not chosen.crf:
         return
     classes = len(chosen.card.classes)
     for tile in chosen.selected("ingest"):
@@ -114,8 +114,8 @@ def _timing_of(
     found: Mapping[Stage, Sequence[Receipt]],
 ) -> Timing:
     tiles = {stage: _timed(chosen, stage, warm[stage], found[stage]) for stage in chosen.stages}
-    if "pool" in pools:
-        tiles["pool"] = tiles["predict"]
+    for stage in pools.keys() - tiles.keys():
+        tiles[stage] = tiles[STAGES[stage].timed_as or stage]
     return Timing(
         tiles=tiles,
         pools=pools,

@@ -1,32 +1,23 @@
 """Before the first tile: refuse what cannot work, open the workspace or make it."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
 from segtasks.errors import JobError, WorkspaceError
 from segtasks.networks.inference.tuned import TunedInference
 from segtasks.planning.crf_windows import BACKEND
-from segtasks.planning.fingerprints import with_tuned
-from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.plan import Plan, Stage, with_tuned
 from segtasks.planning.planner import area_of
 from segtasks.planning.resource_check import check_disk
+from segtasks.planning.stages import ARRAYS, STAGES
 from segtasks.raster.grid import Tile
 from segtasks.storage import aoi, object_store, receipts, workspace
-from segtasks.storage.workspace import ArraySpec
 from segtasks.storage.workspace_contents import Contents
 
-MASK_LEVEL = 3
 SETTLED, FINGERPRINTS, AREA = "settled", "fingerprints", "aoi"
-REMADE: Mapping[str, tuple[str, ...]] = {
-    "refine": ("mask", "confidence"),
-    "components": (),
-    "sieve": ("sieved",),
-    "vectorise": (),
-    "mask": (),
-}
-"""What may be done anew in a finished workspace, and the arrays that each makes."""
+REPEATABLE = {*(name for name, spec in STAGES.items() if spec.repeatable), "mask"}
+"""Stages that may be repeated with other settings in a finished workspace, and publishing."""
 
 
 def prepare_workspace(plan: Plan) -> None:
@@ -53,11 +44,15 @@ def prepare_workspace(plan: Plan) -> None:
         return
     object_store.require_writable(url)
     check_disk(plan)
-    workspace.clear(url)
-    workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
-    _create_thumbnail(plan)
+    clear_workspace(url)
+    _create_arrays(plan, plan.stages)
     _save_area(plan)
     workspace.write_manifest(url, _manifest(plan))
+
+
+def clear_workspace(url: str) -> None:
+    """Remove a workspace; other files in its folder are left alone."""
+    workspace.clear(url, ARRAYS)
 
 
 def _save_area(plan: Plan) -> None:
@@ -76,7 +71,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         FINGERPRINTS: dict(plan.fingerprints),
         AREA: plan.aoi,
         "segtasks": version("segtasks"),
-        BACKEND: plan.crf_backend,
+        BACKEND: plan.crf.backend if plan.crf else "none",
         **contents.entry(),
     }
 
@@ -121,7 +116,7 @@ def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str
     Where inference is unfinished, other settings of these are rather a slip; another area needs
     other tiles.
     """
-    if not set(differing) <= set(REMADE):
+    if not set(differing) <= REPEATABLE:
         return False
     if manifest.get(AREA) != plan.aoi:
         return True
@@ -141,47 +136,13 @@ def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> No
     workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
     for name in differing:
         receipts.forget(url, name)
-    raster, specs = plan.raster, _arrays(plan)
-    arrays = [array for name in differing for array in REMADE[name] if array in specs]
-    made = {array: specs[array] for array in arrays}
-    workspace.create(url, raster.height, raster.width, made)
+    _create_arrays(plan, [stage for stage in plan.stages if stage in differing])
     workspace.drop_cached_arrays()
     _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
 
 
-def _arrays(plan: Plan) -> dict[str, ArraySpec]:
-    bands, classes, tile = len(plan.bands), len(plan.card.classes), plan.tiles.core_px
-    labels = ArraySpec(
-        leading=(),
-        dtype="uint8",
-        shard_px=plan.mask_grid.core_px,
-        fill=workspace.NODATA,
-        level=MASK_LEVEL,
-    )
-    specs = {
-        "image": ArraySpec(leading=(bands,), dtype=plan.raster.dtype, shard_px=tile, fill=0),
-        "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
-        "mask": labels,
-    }
-    if plan.sieve_px:
-        specs["sieved"] = replace(labels, shard_px=tile)
-    if plan.confidence:
-        specs["confidence"] = labels
-    if "probabilities" in plan.predicted:
-        specs["probabilities"] = ArraySpec(
-            leading=(classes,), dtype="float16", shard_px=tile, fill=0
-        )
-    return specs
-
-
-def _create_thumbnail(plan: Plan) -> None:
-    step = plan.thumbnail_step
-    spec = ArraySpec(
-        leading=(len(plan.bands),),
-        dtype=plan.raster.dtype,
-        shard_px=plan.tiles.core_px // step,
-        fill=0,
-    )
-    height, width = -(-plan.raster.height // step), -(-plan.raster.width // step)
-    workspace.create(plan.job.workspace_url, height, width, {"thumbnail": spec})
+def _create_arrays(plan: Plan, stages: Iterable[Stage]) -> None:
+    """The arrays that these stages write, empty."""
+    arrays = {name: spec for stage in stages for name, spec in plan.arrays(stage).items()}
+    workspace.create(plan.job.workspace_url, plan.raster.height, plan.raster.width, arrays)

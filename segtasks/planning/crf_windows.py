@@ -3,6 +3,7 @@
 waste = (core + 2 halo)^2 / core^2 - 1: pixels filtered beyond those kept, per pixel kept
 """
 
+from collections.abc import Sequence
 from math import ceil, isqrt, sqrt
 
 import numpy as np
@@ -13,7 +14,9 @@ from segtasks.crf import backends
 from segtasks.crf.parameters import CrfParameters, bytes_per_px, largest_window_px
 from segtasks.errors import CrfError, JobError
 from segtasks.networks.card import Card
+from segtasks.planning.decisions import CrfPlan
 from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
+from segtasks.raster.grid import Grid
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import workspace
 
@@ -24,6 +27,22 @@ BUDGET_BYTES = 6 * 2**30
 """A constant and not the machine's memory, so that the mask does not depend on the machine."""
 BACKEND = "crf_backend"
 """Key in the workspace's manifest: what auto stood for when it was begun."""
+
+
+def crf_plan(job: Job, raster: RasterHeader, card: Card, bands: Sequence[int]) -> CrfPlan | None:
+    """Parameters, halo, backend and window of the CRF of a job; ``None`` without a CRF.
+
+    Raises:
+        JobError: the compatibility is of another number of classes than the model.
+        CrfError: the backend cannot be loaded here.
+    """
+    if job.crf is None:
+        return None
+    parameters = parameters_of(job.crf, card)
+    halo, backend = halo_px(job.crf, parameters), backend_of(job, job.crf)
+    core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
+    windows = Grid(raster.height, raster.width, core)
+    return CrfPlan(parameters=parameters, windows=windows, halo_px=halo, backend=backend)
 
 
 def parameters_of(crf: Crf, card: Card) -> CrfParameters:

@@ -1,4 +1,4 @@
-"""From a job to its plan: the source's header and the model's card are read, nothing is done."""
+"""From a job to its plan: only the header of the source and the card of the model are read."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -14,10 +14,9 @@ from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.inference.tta import card_with_tta, tta_of
 from segtasks.networks.inference.tuned import as_asked
 from segtasks.planning.band_selection import band_warnings, select_bands
-from segtasks.planning.crf_windows import backend_of, core_px, halo_px, parameters_of
-from segtasks.planning.fingerprints import with_fingerprints
+from segtasks.planning.crf_windows import crf_plan
 from segtasks.planning.patch_layout import patch_grid_of
-from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.plan import Plan, Stage, with_fingerprints
 from segtasks.planning.radiometry import (
     colour_warnings,
     colours_of,
@@ -26,6 +25,7 @@ from segtasks.planning.radiometry import (
     stretch_of,
 )
 from segtasks.planning.sieve_size import sieve_px
+from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Grid, TileSelection, Window
 from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
@@ -50,27 +50,21 @@ def make_plan(job: Job) -> Plan:
     raster = raster_reader.describe(job.source)
     bands = select_bands(job, raster, card)
     stretch = stretch_of(job, raster, card, bands)
-    crf = parameters_of(job.crf, card) if job.crf else None
-    halo = halo_px(job.crf, crf) if job.crf and crf else 0
-    backend = backend_of(job, job.crf) if job.crf else "none"
-    core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
-    modes = tta_of(job.inference, card, pixel_side_m(raster))
-    seen = card_with_tta(modes, card)
+    crf = crf_plan(job, raster, card, bands)
+    tta = tta_of(job.inference, card, pixel_side_m(raster))
+    tta_card = card_with_tta(tta, card)
     plan = Plan(
         job=job,
         raster=raster,
         card=card,
-        modes=modes,
-        seen=seen,
+        tta=tta,
+        tta_card=tta_card,
         bands=bands,
         stretch=stretch,
         colours=stretch or colours_of(raster, bands, needed=crf is not None),
         tiles=Grid(raster.height, raster.width, job.tiling.tile_px),
-        lattice=patch_grid_of(job, raster, seen),
-        windows=Grid(raster.height, raster.width, core) if job.crf else None,
+        patches=patch_grid_of(job, raster, tta_card),
         crf=crf,
-        crf_halo_px=halo,
-        crf_backend=backend,
         sieve_px=sieve_px(job.cleanup, raster),
         drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
@@ -78,10 +72,10 @@ def make_plan(job: Job) -> Plan:
         warnings=(
             *raster.warnings,
             *band_warnings(job, raster, card),
-            *resolution_advice(raster, card, modes),
+            *resolution_advice(raster, card, tta),
             *light_advice(job, raster, card),
             *(colour_warnings(raster, bands, job.stretch) if crf else ()),
-            *((WHOLE_READ,) if job.aoi and modes.pooling == "raster" else ()),
+            *((WHOLE_READ,) if job.aoi and tta.pooling == "raster" else ()),
         ),
     )
     return with_fingerprints(_with_selection(plan))
@@ -99,11 +93,11 @@ def area_of(plan: Plan) -> aoi.Area | None:
 
 
 def _with_selection(plan: Plan) -> Plan:
-    """Only what holds a pixel of the area and of data is done, and what that reads.
+    """Select the tiles that hold a valid pixel of the area, and the tiles that these read.
 
-    What is read beyond the area's edge is real, so that inside nothing differs from a run without
-    it. Averages over the raster are taken over all of it. What cleans the mask up and draws it
-    finds nodata beyond the edge, and needs no tile there.
+    Pixels outside the area are read as they are, so that the labels inside are those of a run
+    without an area. Averages over the raster are taken over the whole raster. The stages after the
+    mask find nodata outside the area and need no tile there.
     """
     area, empty = area_of(plan), empty_tiles.empty_tiles(plan.raster, plan.tiles)
     if area is None and not empty:
@@ -114,8 +108,8 @@ def _with_selection(plan: Plan) -> Plan:
     }
     first = plan.stages[: -len(plan.after_mask) or None]
     for stage, before in pairwise(reversed(first)):
-        if before == "pool":
-            chosen[before] = TileSelection(plan.lattice.cells)
+        if STAGES[before].gathered:
+            chosen[before] = TileSelection(plan.grid(before))
         else:
             read = {each for tile in chosen[stage] for each in plan.needs(stage, tile)}
             chosen[before] = TileSelection.of(

@@ -10,8 +10,9 @@ from pathlib import Path
 from segtasks.errors import ResourceError
 from segtasks.planning import cost
 from segtasks.planning.crf_windows import HALF_BYTES
-from segtasks.planning.plan import FORWARDING, Plan
+from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.products import result_urls
+from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Grid
 from segtasks.raster.patches import STEPS_PX
 from segtasks.storage import object_store
@@ -51,7 +52,7 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     )
 
 
-def _change(plan: Plan, stage: str, worker_bytes: int) -> str | None:
+def _change(plan: Plan, stage: Stage, worker_bytes: int) -> str | None:
     """The option with which a stage fits, the one that changes least; ``None`` if none does."""
     for option, changed in _smaller(plan, stage):
         if cost.plan_cost(changed).worker_bytes[stage] <= worker_bytes:
@@ -59,26 +60,25 @@ def _change(plan: Plan, stage: str, worker_bytes: int) -> str | None:
     return None
 
 
-def _smaller(plan: Plan, stage: str) -> Iterator[tuple[str, Plan]]:
+def _smaller(plan: Plan, stage: Stage) -> Iterator[tuple[str, Plan]]:
     """Options and the plan with them: of the tiles, of which the mask does not depend, first."""
-    raster, lattice = plan.raster, plan.lattice
-    if stage == "refine" and plan.windows:
-        for px in filter(plan.windows.core_px.__gt__, SMALLER_PX):
-            windows = Grid(raster.height, raster.width, px)
-            yield f"--crf-window-px {px}", replace(plan, windows=windows, selected_bits={})
-        return
-    tiles = [px for px in SMALLER_PX if px < plan.tiles.core_px and stage != "pool"]
+    raster, patches, shrinks = plan.raster, plan.patches, STAGES[stage].shrinks
+    if "window" in shrinks and plan.crf:
+        for px in filter(plan.crf.windows.core_px.__gt__, SMALLER_PX):
+            crf = replace(plan.crf, windows=Grid(raster.height, raster.width, px))
+            yield f"--crf-window-px {px}", replace(plan, crf=crf, selected_bits={})
+    tiles = [px for px in SMALLER_PX if px < plan.tiles.core_px and "tile" in shrinks]
     for px in tiles:
         grid = Grid(raster.height, raster.width, px)
         yield f"--tile-px {px}", replace(plan, tiles=grid, selected_bits={})
-    if stage not in FORWARDING or (plan.card.graph and plan.card.graph.patch_px):
+    if "patch" not in shrinks or (plan.card.graph and plan.card.graph.patch_px):
         return
     for step in STEPS_PX:
-        if step < lattice.step_px and step % lattice.align_px == 0:
-            patches = replace(lattice, step_px=step)
-            option = f"--patch-px {patches.patch_px} --overlap-px {2 * lattice.margin_px}"
+        if step < patches.step_px and step % patches.align_px == 0:
+            smaller = replace(patches, step_px=step)
+            option = f"--patch-px {smaller.patch_px} --overlap-px {2 * patches.margin_px}"
             for words, base in ((option, plan), *_with_tiles(option, plan, tiles)):
-                yield words, replace(base, lattice=patches)
+                yield words, replace(base, patches=smaller)
 
 
 def _with_tiles(option: str, plan: Plan, tiles: list[int]) -> Iterator[tuple[str, Plan]]:

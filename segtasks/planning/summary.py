@@ -31,7 +31,7 @@ def figures(plan: Plan) -> dict[str, Any]:
 
 
 def _decided(plan: Plan) -> dict[str, Any]:
-    need, lattice = cost.plan_cost(plan), plan.lattice
+    need, patches = cost.plan_cost(plan), plan.patches
     return {
         "source": redact_url(plan.raster.url),
         "height": plan.raster.height,
@@ -41,15 +41,15 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "stretch": plan.stretch and asdict(plan.stretch),
         "network": plan.card.network,
         "classes": [entry.name for entry in plan.card.classes],
-        "stitch": lattice.stitch,
-        "patch_px": lattice.patch_px,
-        "overlap_px": 2 * lattice.margin_px,
+        "stitch": patches.stitch,
+        "patch_px": patches.patch_px,
+        "overlap_px": 2 * patches.margin_px,
         "inference": plan.job.inference.model_dump(),
-        "forwards": plan.modes.forwards,
-        "exact_halo_px": plan.seen.halo_px,
-        "is_exact": lattice.stitch == "crop"
-        and lattice.margin_px >= (plan.seen.halo_px or 0)
-        and plan.seen.halo_px is not None,
+        "forwards": plan.tta.forwards,
+        "exact_halo_px": plan.tta_card.halo_px,
+        "is_exact": patches.stitch == "crop"
+        and patches.margin_px >= (plan.tta_card.halo_px or 0)
+        and plan.tta_card.halo_px is not None,
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
         "tiles_left_out": len(plan.tiles) - need.tiles,
@@ -59,9 +59,9 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "gmac": _gmac(plan, need),
         "crf": plan.job.crf.model_dump() if plan.job.crf else None,
         "crf_windows": need.windows,
-        "crf_backend": plan.crf_backend,
-        "crf_window_px": plan.windows.core_px if plan.windows else 0,
-        "crf_halo_px": plan.crf_halo_px,
+        "crf_backend": plan.crf.backend if plan.crf else "none",
+        "crf_window_px": plan.crf.windows.core_px if plan.crf else 0,
+        "crf_halo_px": plan.crf.halo_px if plan.crf else 0,
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
@@ -153,9 +153,9 @@ def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
 def _patches(plan: Plan) -> int:
     """Those of the whole raster, or those that the tiles in hand touch."""
     if not plan.selected_bits:
-        return len(plan.lattice.cells)
+        return len(plan.patches.cells)
     cores = (plan.tiles.core(tile) for tile in plan.selected("predict"))
-    reach, cells = plan.lattice.reach_px, plan.lattice.cells
+    reach, cells = plan.patches.reach_px, plan.patches.cells
     return len({cell for core in cores for cell in cells.touching(core.grow(reach))})
 
 
@@ -180,7 +180,7 @@ def _bytes(count: int) -> str:
 
 
 def _inference(plan: Plan) -> str:
-    modes, cells = plan.modes, len(plan.lattice.cells)
+    modes, cells = plan.tta, len(plan.patches.cells)
     pooled = f"; averages over the raster, from {cells} patches" if plan.pools_raster else ""
     if modes.is_plain:
         return f"one forward per patch{pooled}"
@@ -199,10 +199,10 @@ def _gmac(plan: Plan, need: cost.Cost) -> float | None:
 
 
 def _stitching(plan: Plan) -> str:
-    lattice, halo = plan.lattice, plan.seen.halo_px
-    if lattice.stitch == "blend":
+    patches, halo = plan.patches, plan.tta_card.halo_px
+    if patches.stitch == "blend":
         return "blended with weights"
-    if halo is not None and lattice.margin_px >= halo:
+    if halo is not None and patches.margin_px >= halo:
         return "cropped, exact: as the whole image in one forward"
     return (
         f"cropped at the effective receptive field (exact: overlap {2 * (halo or 0)} px); "
@@ -211,17 +211,17 @@ def _stitching(plan: Plan) -> str:
 
 
 def _crf_line(plan: Plan, shown: dict[str, Any]) -> str:
-    if not plan.windows or plan.job.crf is None:
+    if not plan.crf or plan.job.crf is None:
         return "none"
     return (
-        f"{shown['crf_windows']} windows of {plan.windows.core_px} px, halo "
+        f"{shown['crf_windows']} windows of {plan.crf.windows.core_px} px, halo "
         f"{shown['crf_halo_px']} px{HALO_TOLERANCE.get(plan.job.crf.halo_px, '')}; "
-        f"{shown['crf_px_per_px']} px filtered per px; by {plan.crf_backend}"
+        f"{shown['crf_px_per_px']} px filtered per px; by {plan.crf.backend}"
     )
 
 
 def _advice(plan: Plan, need: cost.Cost) -> list[str]:
     if need.patch_factor <= WASTEFUL_FACTOR:
         return []
-    better = f"a --tile-px that is a multiple of {plan.lattice.step_px} wastes less"
+    better = f"a --tile-px that is a multiple of {plan.patches.step_px} wastes less"
     return [f"{need.patch_factor:.1f} px of patches per px kept; {better}"]

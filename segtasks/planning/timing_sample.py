@@ -1,10 +1,11 @@
 """A small run of a plan's own: a few of its tiles, in a workspace of their own."""
 
-from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 from segtasks.planning.plan import Plan, Stage
-from segtasks.raster.grid import Grid, Tile, TileSelection, Window
+from segtasks.planning.stages import STAGES
+from segtasks.raster.grid import Tile, TileSelection, Window
 
 SUFFIX = "-timing"
 
@@ -29,21 +30,20 @@ def sample_plan(plan: Plan, chosen: list[Tile]) -> Plan:
     not predicted: that takes no longer or shorter. Averages over the raster are left out, their
     forwards cost what others do.
     """
-    grid = plan.grid(plan.stages[-1])
-    made = _touching(plan.mask_grid, [grid.core(tile) for tile in chosen])
-    tiles: dict[Stage, set[Tile]] = {stage: set(chosen) for stage in plan.after_mask}
-    tiles[plan.mask_stage] = made
-    if plan.windows:
-        tiles["predict"] = _touching(plan.tiles, [plan.windows.core(tile) for tile in made])
-    windows = [plan.read_window("refine", tile) for tile in made] if plan.windows else []
-    tiles["ingest"] = _touching(plan.tiles, windows) | tiles["predict"]
-    bits = {stage: _bits(plan, stage, found) for stage, found in tiles.items()}
-    modes = replace(plan.modes, pooling="patch")
-    return replace(plan, modes=modes, selected_bits=bits)
-
-
-def _touching(grid: Grid, windows: Iterable[Window]) -> set[Tile]:
-    return {tile for window in windows for tile in grid.touching(window)}
+    small = replace(plan, tta=replace(plan.tta, pooling="patch"), selected_bits={})
+    last = small.stages[-1]
+    tiles: dict[Stage, set[Tile]] = {last: set(chosen)}
+    around: list[Window] = []
+    for stage, before in pairwise(reversed(small.stages)):
+        cores = [small.grid(stage).core(tile) for tile in tiles[stage]]
+        tiles[before] = {each for core in cores for each in small.grid(before).touching(core)}
+        if STAGES[stage].timed_with_halo:
+            around += [small.read_window(stage, tile) for tile in tiles[stage]]
+    first = small.stages[0]
+    tiles[first] |= {each for window in around for each in small.grid(first).touching(window)}
+    return replace(
+        small, selected_bits={stage: _bits(plan, stage, tiles[stage]) for stage in tiles}
+    )
 
 
 def _bits(plan: Plan, stage: Stage, tiles: set[Tile]) -> bytes:

@@ -6,6 +6,7 @@ from segtasks.planning import cost
 from segtasks.planning.crf_windows import HALF_BYTES
 from segtasks.planning.plan import Plan
 from segtasks.planning.resource_check import STORED_SHARE, result_bytes
+from segtasks.planning.stages import STAGES
 from segtasks.storage import object_store, raster_reader
 
 
@@ -56,24 +57,16 @@ def _source_bytes(plan: Plan) -> int:
 
 def _read_again(plan: Plan) -> int:
     """What the stages and write read of the workspace, before compression."""
-    pixel, halves = cost.pixel_bytes(plan), HALF_BYTES * len(plan.card.classes)
-    reads = dict.fromkeys(plan.stages, pixel) | {"ingest": 0}
-    if plan.windows:
-        reads["refine"] = pixel + halves
-    sure = int(plan.confidence is not None)
-    # Of the labels alone.
-    reads |= dict.fromkeys(plan.after_mask, 1)
-    if plan.job.vectors:
-        reads["vectorise"] += sure
-    total = sum(
-        bytes_per_px * plan.read_window(stage, tile).pixels
-        for stage, bytes_per_px in reads.items()
+    read = sum(
+        STAGES[stage].read_bytes(plan) * plan.read_window(stage, tile).pixels
+        for stage in plan.stages
         for tile in plan.selected(stage)
     )
-    # Beside the probabilities, where they are valid.
-    published = halves + 1 if plan.job.outputs.probabilities else 0
+    labels = 1 + (plan.confidence is not None)
+    # Probabilities are published with the pixels where they are valid.
+    probabilities = HALF_BYTES * plan.classes + 1 if plan.job.outputs.probabilities else 0
     return (
-        total
-        + (1 + sure) * plan.selected(plan.mask_stage).pixels
-        + published * plan.selected("predict").pixels
+        read
+        + labels * plan.selected(plan.mask_stage).pixels
+        + probabilities * plan.selected("predict").pixels
     )

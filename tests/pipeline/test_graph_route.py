@@ -72,7 +72,7 @@ def test_a_written_graph_has_its_card_inside_and_is_planned_as_its_model_file(
 ) -> None:
     assert [path.name for path in demo.parent.iterdir()] == [demo.name]
     model, graph = (make_plan(make_job(values(scene, m, tmp_path))) for m in ("demo", demo))
-    assert graph.lattice == model.lattice
+    assert graph.patches == model.patches
     assert graph.card.halo_px == model.card.halo_px
     assert graph.card.classes == model.card.classes
     assert graph.card.provenance["exported_from_sha256"] == model.card.weights_sha256
@@ -102,7 +102,7 @@ def test_a_graph_of_one_size_gives_the_image_back(
     mask = run(raster.source, model, tmp_path / "o", tiling=tiling)
     np.testing.assert_array_equal(mask, raster.labels)
     plan = make_plan(make_job(values(raster.source, model, tmp_path / "o", tiling=tiling)))
-    assert plan.lattice.patch_px == 50
+    assert plan.patches.patch_px == 50
 
 
 def test_another_patch_than_the_one_a_graph_takes_is_refused(tmp_path: Path) -> None:

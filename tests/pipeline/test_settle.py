@@ -13,7 +13,7 @@ from segtasks.networks.inference.tuned import TunedInference
 from segtasks.pipeline import network_tuning
 from segtasks.pipeline.run import Result, segment
 from segtasks.pipeline.workspace_setup import prepare_workspace, recall_tuning, remember_tuning
-from segtasks.planning.fingerprints import with_tuned
+from segtasks.planning.plan import with_tuned
 from segtasks.planning.planner import make_plan
 from tests.helpers import job_runs
 

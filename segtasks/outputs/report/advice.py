@@ -31,7 +31,7 @@ def _help(name: str, plan: Plan) -> str:
     if name == "network":
         return _network_help(plan)
     if name == "CRF":
-        faster = "" if plan.crf_backend == "native" else "--crf-backend native, "
+        faster = "" if (plan.crf and plan.crf.backend == "native") else "--crf-backend native, "
         return f"What helps: {faster}more --workers, fewer --crf-iterations or none (--no-crf)."
     if name == "read":
         return (

@@ -89,7 +89,7 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         urls: results that lie beside the page, by name.
         seconds: what making the results took.
     """
-    found = seams.check_seams(plan.tiles.raster, steps(plan), plan.seen.lattice_px, mask)
+    found = seams.check_seams(plan.tiles.raster, steps(plan), plan.tta_card.lattice_px, mask)
     taken = measure_timings(_reports(plan), seconds)
     named, labelled = area_name(plan), plan.selected(plan.mask_stage)
     return Facts(
@@ -117,9 +117,9 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
 
 def steps(plan: Plan) -> dict[str, int]:
     """Distance of borders by kind; kinds that share all their borders are one."""
-    kinds = {"patches": plan.lattice.step_px, "tiles": plan.tiles.core_px}
-    if plan.windows:
-        kinds["CRF windows"] = plan.windows.core_px
+    kinds = {"patches": plan.patches.step_px, "tiles": plan.tiles.core_px}
+    if plan.crf:
+        kinds["CRF windows"] = plan.crf.windows.core_px
     longest = max(plan.raster.height, plan.raster.width)
     by_step: dict[int, list[str]] = {}
     for kind, step in kinds.items():

@@ -57,19 +57,19 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _used(plan: Plan) -> dict[str, str]:
     """What auto, or nothing, stood for."""
-    lattice, windows = plan.lattice, plan.windows
+    patches, crf = plan.patches, plan.crf
     known: dict[str, Any] = {
         "bands": plan.bands,
         "stretch": plan.stretch,
-        "tiling.patch_px": lattice.patch_px,
-        "tiling.overlap_px": 2 * lattice.margin_px,
-        "tiling.stitch": lattice.stitch,
-        "inference.scales": [float(scale) for scale in plan.modes.scales],
+        "tiling.patch_px": patches.patch_px,
+        "tiling.overlap_px": 2 * patches.margin_px,
+        "tiling.stitch": patches.stitch,
+        "inference.scales": [float(scale) for scale in plan.tta.scales],
         "inference.precision": plan.tuned.precision,
         "inference.form": plan.tuned.form,
-        "crf.backend": plan.crf_backend,
-        "crf.window_px": windows and windows.core_px,
-        "crf.halo_px": plan.crf_halo_px,
+        "crf.backend": crf and crf.backend,
+        "crf.window_px": crf and crf.windows.core_px,
+        "crf.halo_px": crf and crf.halo_px,
     }
     return {name: _text(value) for name, value in known.items() if value is not None}
 

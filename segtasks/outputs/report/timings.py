@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from segtasks.planning.stages import STAGES
 from segtasks.storage.receipts import Receipt
 
 PARTS = ("read", "wait", "compute", "write")
 PAUSE_SECONDS = 60.0
 """A longer time without any tile at work separates two runs: one was killed, another resumed."""
-NETWORK, CRF = ("pool", "predict"), ("refine",)
 BOUNDS = ("read", "network", "CRF", "write")
 
 Reports = Mapping[str, Sequence[Receipt]]
@@ -96,6 +96,10 @@ def _elapsed(spans: Iterable[tuple[float, float]]) -> tuple[float, int]:
     return sum(stop - start for start, stop in joined), len(joined)
 
 
+def _is(stage: StageTime, kind: str) -> bool:
+    return STAGES[stage.stage].computes == kind
+
+
 def _held(stages: Sequence[StageTime], publishing: float) -> dict[str, float]:
     """Seconds per worker, since workers share a stage's tiles; results are made by one process."""
 
@@ -104,7 +108,7 @@ def _held(stages: Sequence[StageTime], publishing: float) -> dict[str, float]:
 
     return {
         "read": sum(each(stage, "read") for stage in stages),
-        "network": sum(each(stage, "compute") for stage in stages if stage.stage in NETWORK),
-        "CRF": sum(each(stage, "compute") for stage in stages if stage.stage in CRF),
+        "network": sum(each(stage, "compute") for stage in stages if _is(stage, "network")),
+        "CRF": sum(each(stage, "compute") for stage in stages if _is(stage, "CRF")),
         "write": sum(each(stage, "write") for stage in stages) + publishing,
     }
