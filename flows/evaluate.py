@@ -8,9 +8,8 @@ from prefect.client.schemas.objects import State
 
 from segtasks.config.evaluation_job import EvaluationJob
 from segtasks.errors import redact_url
-from segtasks.evaluation.figures import Figures, figures
-from segtasks.evaluation.publish_scores import publish, require_free
-from segtasks.evaluation.scoring import evaluate as count
+from segtasks.evaluation.evaluate import evaluate as start
+from segtasks.evaluation.figures import Figures
 from segtasks.orchestration.artifacts import ProgressArtifacts
 from segtasks.orchestration.run_states import as_failed_state, parse_job
 
@@ -26,12 +25,9 @@ def evaluate(job: EvaluationJob) -> dict[str, Any] | State[Any]:
 
 
 def _evaluate(job: EvaluationJob) -> dict[str, Any]:
-    require_free(job)
-    made = count(job, ProgressArtifacts().tell)
-    found = figures(made)
-    urls = publish(made, found)
+    found = start(job, on_progress=ProgressArtifacts().tell)
     _show(found, job.pairs[0].mask)
-    return found | {"urls": urls}
+    return found
 
 
 def _show(found: Figures, mask: str) -> None:

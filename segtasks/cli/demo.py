@@ -11,9 +11,8 @@ import click
 from segtasks.cli.progress import shown_progress
 from segtasks.config.evaluation_job import EvaluationJob, MaskPair
 from segtasks.config.job import Job, make_job
-from segtasks.evaluation.figures import Figures, figures
-from segtasks.evaluation.publish_scores import publish
-from segtasks.evaluation.scoring import evaluate
+from segtasks.evaluation.evaluate import evaluate
+from segtasks.evaluation.figures import Figures
 from segtasks.outputs import quicklook
 from segtasks.outputs.publish import legend
 from segtasks.pipeline.run import Result, segment
@@ -49,10 +48,7 @@ def _judged(job: Job, truth: Path, to: Path) -> Figures:
     """Figures of the mask and of the network's own labels, as a page too."""
     kept = {"labels": str(truth), "probabilities": job.workspace_url}
     pair = MaskPair(mask=f"{job.to}/mask.tif", **kept)
-    made = evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
-    found = figures(made)
-    publish(made, found)
-    return found
+    return evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
 
 
 def _picture(plan: Plan, truth_url: str) -> bytes:

@@ -12,7 +12,6 @@ from segtasks.networks import pretrained
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import read_card
 from segtasks.planning.planner import local_model
-from segtasks.storage import local_copy
 
 
 @click.group()
@@ -65,13 +64,13 @@ def import_(weights: str, legend: str | None, *, as_json: bool, **given: object)
 
     Bands come out as red, green, blue, whatever the order in training was.
     """
-    from segtasks.networks.importers.import_model import import_model  # noqa: PLC0415 - torch, slow
+    from segtasks.training.import_weights import import_weights  # noqa: PLC0415 - torch, slow
 
     values = model_options.nested(ImportJob, given) | {"weights": weights}
     if legend is not None:
         values["legend"] = read_yaml(legend)
     job = validated(ImportJob, values)
-    card = import_model(job, local_copy.local_copy(weights))
+    card = import_weights(job)
     lines = [f"model      {job.to}", *_card_lines(card)]
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(lines))
 
