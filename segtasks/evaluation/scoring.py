@@ -55,8 +55,8 @@ class Evaluation:
         return total(image.tally for image in self.images)
 
 
-def evaluate(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -> Evaluation:
-    """Count all pairs of a job.
+def count_pairs(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -> Evaluation:
+    """Count the pixels of all pairs of a job.
 
     Raises:
         JobError: a pattern finds no mask, or the legend does not suffice for the labels.

@@ -1,6 +1,6 @@
 """Several processes that train one network: each has its share of a batch, the first one writes.
 
-As `torchrun` does it on one machine: rank 0 is this process, the others are spawned and end with
+As `torchrun` does it on one machine: rank 0 is this process, the others are started and end with
 it. Gradients are shared by DistributedDataParallel, over NCCL between GPUs and gloo between CPUs.
 """
 
@@ -22,6 +22,7 @@ from torch.multiprocessing.spawn import (
 )
 from torch.nn.parallel import DistributedDataParallel
 
+from segtasks import worker_processes
 from segtasks.errors import JobError
 
 _PATIENCE = timedelta(hours=6)
@@ -80,7 +81,7 @@ def joined(processes: int, device: str, work: Work, *args: Any) -> Iterator[Rank
         meeting = f"file://{Path(folder).absolute()}/meeting"
         rest = (processes, device, meeting, torch.get_num_threads(), work, args)
         others: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
-            _other, rest, processes - 1, join=False, start_method="spawn"
+            _other, rest, processes - 1, join=False, start_method=worker_processes.METHOD
         )
         try:
             _meet(0, processes, device, meeting)

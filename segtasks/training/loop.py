@@ -55,15 +55,24 @@ def _nothing(_: object) -> None:
 
 
 def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _nothing) -> Result:
-    """Train as the job says and write its model file, and its curves beside it.
+    """Train a network on pairs of images and labels; write its model file and its curves.
 
-    The weights depend on the job, the data, the kind of CPU and torch's version alone, not on where
-    training was killed and resumed; the caller's random state and threads are left as they were.
+    Call it again after a kill: it resumes from its last checkpoint. The weights depend on the job,
+    the data, the kind of CPU and torch's version alone, not on where training was killed and
+    resumed; the caller's random state and threads are left as they were.
 
     Args:
-        job: what to do.
-        on_progress: told of each iteration.
-        on_line: told what is about to be done, a line at a time.
+        job: the pairs, the classes and how to train, e.g.
+            ``TrainJob(sources=[pair], validation=[other], legend=classes, out="own.safetensors")``
+            with ``pair = {"image": "a.tif", "labels": "a_label.tif"}`` and ``classes =
+            [{"id": 0, "name": "ground", "color": "#808080"}, ...]``.
+        on_progress: called after each iteration with its number, its loss and, at validations,
+            its scores.
+        on_line: called with a line of text for each thing that is about to be done.
+
+    Returns:
+        The path of the model file, its card, the scores of the best validation
+        (``scores.mean_iou``), whose weights were written, and the paths of the curves.
 
     Raises:
         JobError: the settings contradict each other, the device or a package is missing, or the

@@ -6,7 +6,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context
 
 from segtasks.config.crf import PRESETS
 from segtasks.config.legend import ClassEntry
@@ -22,6 +21,7 @@ from segtasks.evaluation.crf_tuning.search import (
     search,
 )
 from segtasks.evaluation.crf_tuning.trial import Measured, Outcome, Scorer
+from segtasks.worker_processes import WorkerContext
 
 WITHOUT = "no CRF"
 OnProgress = Callable[[str, int, int], None]
@@ -124,7 +124,7 @@ def _judging(job: TuneJob, judge: Scorer) -> Iterator[Judging]:
     if job.workers == 1:
         yield lambda asked: [judge(judge.cropped(*each), each[1]) for each in asked]
         return
-    with ProcessPoolExecutor(job.workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(job.workers, mp_context=WorkerContext()) as pool:
         yield partial(_judged_in, pool, judge)
 
 
