@@ -1,7 +1,7 @@
 """Evaluate masks against labels, block by block; memory does not depend on the rasters' size.
 
 blocks of a raster ─▶ counts ─┬─▶ sum of the image ─▶ sum of all images ─▶ figures
-└─▶ replicates of the bootstrap ─▶ intervals
+                              └─▶ replicates of the bootstrap ─▶ intervals
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,9 +1,10 @@
-"""One raster on the pixel grid of another: moved by whole pixels, or warped, nearest neighbour.
+"""Read one raster on the pixel grid of another, by whole-pixel shift or nearest-neighbour warp.
 
-like    +-----------+        pixel (row, col) of `like` is pixel (row, col) + shift of `raster`
-|     +-----+---+    where CRS and pixel size agree; else GDAL warps window by window
-+-----+-----+   |    what `raster` does not cover is not valid
-+---------+
+like  +-----------+        Where CRS and pixel size agree, pixel (row, col) of `like` is pixel
+      |     +-----+---+    (row, col) + shift of `raster`. Otherwise GDAL warps window by
+      +-----+-----+   |    window. Pixels that `raster` does not cover are not valid.
+            +---------+
+                 raster
 """
 
 from dataclasses import dataclass

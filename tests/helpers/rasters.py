@@ -513,7 +513,7 @@ class Bad:
 def _complex(folder: Path, dtype: str) -> Bad:
     path = folder / "complex.tif"
     write(path, np.ones((1, 20, 20), "complex64"), dtype=dtype)
-    return Bad(source=str(path), message="convert to amplitude")
+    return Bad(source=str(path), message="convert them to amplitude")
 
 
 def _zero_bytes(folder: Path) -> Bad:

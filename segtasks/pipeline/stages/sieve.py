@@ -16,8 +16,8 @@ from segtasks.raster.grid import Tile
 from segtasks.raster.regions.connected_components import Bytes, components
 from segtasks.raster.regions.small_regions import (
     BorderComponents,
-    Rim,
-    merged,
+    ResolvedBorder,
+    merge_small_regions,
     resolve_small_regions,
 )
 from segtasks.storage import tile_tables, workspace
@@ -47,18 +47,18 @@ def run(plan: Plan, tile: Tile) -> Receipt:
     )
 
 
-def _sieved(plan: Plan, tile: Tile, mask: Bytes, rim: Rim) -> Bytes:
+def _sieved(plan: Plan, tile: Tile, mask: Bytes, rim: ResolvedBorder) -> Bytes:
     found = components(mask, plan.tiles.core(tile), plan.tiles.width, plan.connectedness)
-    return merged(found, rim, plan.sieve_px)
+    return merge_small_regions(found, rim, plan.sieve_px)
 
 
-def _rim(plan: Plan, tile: Tile) -> Rim:
+def _rim(plan: Plan, tile: Tile) -> ResolvedBorder:
     """What becomes of the components on a tile's rim."""
     url, fingerprint = plan.job.workspace_url, plan.fingerprints["sieve"]
     with _settling:
         if not tile_tables.exists(url, fingerprint, tile):
             _settle_all(plan)
-    return Rim(**tile_tables.read(url, fingerprint, tile))
+    return ResolvedBorder(**tile_tables.read(url, fingerprint, tile))
 
 
 def _settle_all(plan: Plan) -> None:
