@@ -211,7 +211,10 @@ def shape_errors(write: Write, tmp_path: Path) -> dict[str, tuple[dict[str, Any]
             {"mask": good, "labels": write("s.tif", labels[1:], **bare)},
             r"s\.tif is 79 x 90 px, .*m\.tif 80 x 90",
         ),
-        "place": ({"mask": good, "labels": write("f.tif", labels, transform=far)}, "lies beside"),
+        "place": (
+            {"mask": good, "labels": write("f.tif", labels, transform=far)},
+            "does not overlap",
+        ),
         "label": ({"mask": good, "labels": write("b.tif", beyond)}, r"b\.tif: label 7 is not in"),
         "id": ({"mask": write("c.tif", beyond), "labels": good}, r"c\.tif: label 7 is not in"),
         "void": (

@@ -59,12 +59,12 @@ def test_the_terminal_says_what_the_json_says(write: Write, tmp_path: Path) -> N
     assert "area, m2" in text
 
 
-def test_an_existing_page_is_not_replaced_unless_told(write: Write, tmp_path: Path) -> None:
+def test_an_existing_page_is_not_replaced_without_overwrite(write: Write, tmp_path: Path) -> None:
     mask, labels, kept = files(write, tmp_path)
     to = ("--to", f"{tmp_path}/out")
     command(mask, labels, "--probabilities", kept, *to)
     before = (tmp_path / "out" / "evaluation.html").read_bytes()
-    with pytest.raises(DestinationError, match=r"is there already; .* give --overwrite"):
+    with pytest.raises(DestinationError, match=r"already exists; .* give --overwrite"):
         command(mask, labels, *to)
     assert (tmp_path / "out" / "evaluation.html").read_bytes() == before
     command(mask, labels, *to, "--overwrite")

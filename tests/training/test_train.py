@@ -190,7 +190,7 @@ def test_transparent_pixels_are_not_learnt_from(jobs: Jobs, scene: Path) -> None
         ({"labels": "absent.tif"}, SourceError, r"absent\.tif: no such file"),
         ({"image": "absent_*.tif"}, JobError, "no images at .*absent"),
         # Labels of another place.
-        ({"labels": "other_label.tif"}, SourceError, r"other_label\.tif lies beside .*scene\.tif"),
+        ({"labels": "other_label.tif"}, SourceError, r"other_label\.tif does not overlap .*scene"),
         # An image is no coloured mask.
         ({"labels": "colours.tif"}, SourceError, r"colours\.tif: colour #\w{6} is not in the leg"),
     ],

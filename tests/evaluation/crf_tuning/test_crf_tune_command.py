@@ -52,7 +52,7 @@ def test_the_table_and_the_files(kept: Kept, tmp_path: Path) -> None:
     assert Image.open(tmp_path / "crf-tune.png").width > 800
     fragment = yaml.safe_load((tmp_path / "best.yaml").read_text())
     assert fragment == {"crf": found["crf"]}
-    assert "is there already" in refused(*words)
+    assert "already exists" in refused(*words)
 
 
 def test_json_is_one_object(kept: Kept) -> None:
@@ -112,13 +112,13 @@ def test_labels_of_another_size(kept: Kept, tmp_path: Path) -> None:
 
 def test_no_workspace(kept: Kept, tmp_path: Path) -> None:
     says = refused(tmp_path / "none", kept.labels)
-    assert "is no workspace; give one that segtasks run --keep-workspace left" in says
+    assert "is no workspace; give one that was kept by segtasks run --keep-workspace" in says
 
 
 @pytest.mark.parametrize("said", [{}, {"contents": {"colour_range": [0, 255]}}])
 def test_a_workspace_of_before(kept: Kept, copied: Path, said: dict[str, object]) -> None:
     workspace.write_manifest(str(copied), {"fingerprints": {}, **said})
-    assert "copy: does not say what it holds" in refused(copied, kept.labels)
+    assert "copy: has no valid description of its contents" in refused(copied, kept.labels)
 
 
 def test_no_probabilities(kept: Kept, copied: Path) -> None:
