@@ -1,10 +1,12 @@
 """Read one raster on the pixel grid of another, by whole-pixel shift or nearest-neighbour warp.
 
-like  +-----------+        Where CRS and pixel size agree, pixel (row, col) of `like` is pixel
-      |     +-----+---+    (row, col) + shift of `raster`. Otherwise GDAL warps window by
-      +-----+-----+   |    window. Pixels that `raster` does not cover are not valid.
-            +---------+
-                 raster
+    like  +-----------+
+          |     +-----+---+
+          +-----+-----+   |
+                +---------+  raster
+
+If CRS and pixel size agree, pixel (row, col) of `like` is pixel (row, col) + shift of `raster`.
+Otherwise GDAL warps window by window. Pixels that `raster` does not cover are not valid.
 """
 
 from dataclasses import dataclass

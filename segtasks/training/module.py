@@ -1,9 +1,11 @@
 """A network as it is trained: with its auxiliary head, or at several scales.
 
-image ─┬─ x1    ─▶ logits ───────┬─▶ loss    DeepLab v2, sec. 4.1: each scale and
-       ├─ x0.75 ─▶ logits, x4/3 ─┼─▶ loss    their maximum have a loss of weight 1
-       └─ x0.5  ─▶ logits, x2   ─┼─▶ loss
-                                 └─▶ max ─▶ loss
+    image ─┬─ x1    ─▶ logits ───────┬─▶ loss
+           ├─ x0.75 ─▶ logits, x4/3 ─┼─▶ loss
+           └─ x0.5  ─▶ logits, x2   ─┼─▶ loss
+                                     └─▶ max ─▶ loss
+
+Each scale and their maximum have a loss of weight 1 (DeepLab v2, sec. 4.1).
 """
 
 import torch
