@@ -1,4 +1,4 @@
-"""What an evaluation leaves: a page that needs nothing beside it, figures, pictures."""
+"""The files of an evaluation: a self-contained page, metrics and pictures."""
 
 import io
 import json
@@ -98,7 +98,7 @@ def test_stars_find_masks_and_say_which_labels(
         found = [image["labels"] for image in json.loads(command(*words))["images"]]
         assert found == [f"{start}a-[1].tif", f"{start}b-[1].tif"]
     for nothing in ("o/*/mask.tif", "o/**/mask.tif"):
-        with pytest.raises(JobError, match=r"mask\.tif: no mask is named so"):
+        with pytest.raises(JobError, match=r"mask\.tif: matches no mask"):
             command(nothing, "a.tif")
 
 
