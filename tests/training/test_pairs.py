@@ -117,7 +117,7 @@ def test_a_class_without_a_pixel_is_refused_in_training_and_told_in_validation(
     with caplog.at_level(logging.WARNING, "segtasks"):
         warn_of_absent(np.array([10, 0, 3]), LEGEND)
     assert [record.getMessage() for record in caplog.records] == [
-        "no pixel of the validation pairs is of class building: nothing measures it"
+        "no pixel of the validation pairs is of class building: its IoU cannot be measured"
     ]
 
 

@@ -110,7 +110,7 @@ def test_a_batch_that_does_not_divide_is_refused(jobs: Jobs) -> None:
 
 
 def test_a_missing_init_is_refused(jobs: Jobs) -> None:
-    with pytest.raises(ModelError, match=r"absent\.pth: no such file to begin from"):
+    with pytest.raises(ModelError, match=r"absent\.pth: no such file to start from"):
         settings_of(jobs(init="absent.pth"))
 
 
