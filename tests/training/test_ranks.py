@@ -1,4 +1,4 @@
-"""Several processes train as one does."""
+"""Training in several processes gives the weights of one process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ Jobs = Callable[..., TrainJob]
 
 
 @pytest.mark.slow  # starting a process that imports torch: 10 s on a slow core
-def test_two_processes_learn_what_one_does(jobs: Jobs, tmp_path: Path) -> None:
+def test_two_processes_give_the_weights_of_one(jobs: Jobs, tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "network": "fcn8s_lean",
         "width": 0.06,
@@ -73,7 +73,7 @@ def test_half_precision_is_for_gpus(jobs: Jobs) -> None:
 
 
 class Killed(BaseException):
-    """Stands for a signal: nothing catches it."""
+    """Simulates a signal: nothing catches it."""
 
 
 @pytest.mark.slow  # the same

@@ -1,4 +1,4 @@
-"""Where pairs come from: names, globs and manifests, on disk and on S3; legends from files."""
+"""Sources of pairs (names, globs and manifests) on disk and on S3, and legends from files."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -156,7 +156,7 @@ def test_the_splits_of_dubai_are_manifests() -> None:
         ({"manifest": "a.csv", "split": "dev"}, r"sources\.0\.manifest\.split: Input should be 't"),
     ],
 )
-def test_sources_of_a_job_file_are_judged_as_what_they_are(
+def test_sources_of_a_job_file_are_checked_by_their_kind(
     source: dict[str, str], message: str
 ) -> None:
     values = {"sources": [source], "validation": [{"manifest": "a.csv"}], "legend": LEGEND}
