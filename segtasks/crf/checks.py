@@ -1,7 +1,7 @@
-"""What may reach a backend: shapes, types and ranges, so that a mistake is a sentence.
+"""Check the inputs of the CRF (shapes, types and ranges) before they reach a backend.
 
-One NaN in the unary turns most of a window into NaN without an error in pydensecrf; a NaN feature
-kills the process (SIGSEGV). Nothing can catch that, so it is checked before.
+In pydensecrf, one NaN in the unary turns most of a window into NaN without an error, and a NaN
+feature kills the process (SIGSEGV). Neither can be caught, so the inputs are checked before.
 """
 
 from typing import Any
@@ -15,9 +15,9 @@ from segtasks.errors import CrfError
 from segtasks.raster.stretch import MAX_8BIT
 
 LAST_PX = 2**40
-"""Far beyond any raster; float64 still gives a place on the lattice there."""
+"""Far beyond any raster, but float64 still resolves positions on the lattice there."""
 SUM_TOLERANCE = 0.05
-"""Room for probabilities that rested as float16, or as uint8 of many classes."""
+"""Allows for probabilities that were stored as float16, or as uint8 with many classes."""
 
 
 def check_inputs(
@@ -26,12 +26,16 @@ def check_inputs(
     valid: Bool,
     origin: tuple[int, int],
 ) -> None:
-    """Refuse arrays `refine` cannot take: see there for shapes and units.
+    """Refuse arrays that `refine` does not accept; see there for shapes and units.
+
+    Memory order and read-only flags do not matter, as the values are copied.
 
     Raises:
-        CrfError: a wrong type, shape, class count, origin or image value.
+        CrfError: a type, shape, class count, origin or image value is wrong.
     """
-    _check_arrays(probabilities, image8, valid)
+    _check_dtype("probabilities", probabilities, np.floating, "float (K, H, W)")
+    _check_dtype("image8", image8, np.float32, "float32 (C, H, W) in 8-bit units")
+    _check_dtype("valid", valid, np.bool_, "bool (H, W)")
     _check_shapes(probabilities.shape, image8.shape, valid.shape)
     if not 0 <= min(origin) <= max(origin) <= LAST_PX:
         raise CrfError(
@@ -43,12 +47,12 @@ def check_inputs(
 
 
 def check_probabilities(known: Float32) -> None:
-    """Refuse (K, pixels) numbers that are not probabilities.
+    """Refuse values (K, pixels) that are not probabilities.
 
     Raises:
         CrfError: a value is not finite or outside 0..1, or a pixel does not sum to 1.
     """
-    # A NaN anywhere makes both extremes NaN: one pass finds it, and no comparison with NaN holds.
+    # If any value is NaN, both extremes are NaN, and every comparison with NaN is false.
     low, high = float(known.min()), float(known.max())
     if not -SUM_TOLERANCE <= low <= high <= 1 + SUM_TOLERANCE:
         raise CrfError(
@@ -63,18 +67,11 @@ def check_probabilities(known: Float32) -> None:
         )
 
 
-def _check_arrays(probabilities: object, image8: object, valid: object) -> None:
-    """Types only; memory order and read-only flags do not matter, as values are copied out."""
-    _check_dtype("probabilities", probabilities, np.floating, "float (K, H, W)")
-    _check_dtype("image8", image8, np.float32, "float32 (C, H, W) in 8-bit units")
-    _check_dtype("valid", valid, np.bool_, "bool (H, W)")
-
-
-def _check_dtype(name: str, array: object, kind: type[np.generic], wanted: str) -> None:
+def _check_dtype(name: str, array: object, kind: type[np.generic], expected: str) -> None:
     if not isinstance(array, np.ndarray):
-        raise CrfError(f"{name} is a {type(array).__name__}, must be a numpy array, {wanted}")
+        raise CrfError(f"{name} is a {type(array).__name__}, must be a numpy array, {expected}")
     if not np.issubdtype(array.dtype, kind):
-        raise CrfError(f"{name} is {array.dtype}, must be {wanted}: convert it first")
+        raise CrfError(f"{name} is {array.dtype}, must be {expected}: convert it first")
 
 
 def _check_shapes(

@@ -1,10 +1,9 @@
-"""Mean field on one window: probabilities and image in, marginals out; a backend filters.
+"""Refine the probabilities of one window with the dense CRF, and decide whether this is needed.
 
-Krähenbühl & Koltun 2011, algorithm 1, https://arxiv.org/abs/1210.5644. Where we differ from a
-plain call of pydensecrf: features anchored to the raster (potentials.py), invalid pixels left out
-of the graph, and everything that would crash or poison it refused first (inputs.py).
-
-When a window needs no CRF at all.
+The algorithm is mean field, Krähenbühl & Koltun 2011, algorithm 1,
+https://arxiv.org/abs/1210.5644. There are three differences from a plain call of pydensecrf:
+features are anchored to the raster (potentials.py), invalid pixels are left out of the graph, and
+inputs that would crash the process or give NaN are refused (checks.py).
 """
 
 from typing import Any
@@ -18,6 +17,8 @@ from segtasks.crf.checks import check_inputs, check_probabilities
 from segtasks.crf.parameters import CrfParameters, check_window
 from segtasks.crf.potentials import Bool, bilateral_features, position_features, unary_energy
 
+CERTAIN = 0.99
+
 
 def refine(
     probabilities: NDArray[np.floating[Any]],
@@ -29,12 +30,12 @@ def refine(
     parameters: CrfParameters,
     backend: str = "auto",
 ) -> Float32:
-    """Marginals of the dense CRF on one window.
+    """Compute the marginals of the dense CRF on one window.
 
     Args:
         probabilities: (K, H, W) float, K >= 2, each valid pixel in 0..1 and summing to 1.
         image8: (C, H, W) float32, each band in 8-bit units 0..255, scaled the same in every window.
-        valid: (H, W) bool, True where there is data. What lies under False is never looked at.
+        valid: (H, W) bool, True where there is data. Other pixels are ignored.
         row: the window's first row in raster pixels.
         col: the window's first column in raster pixels.
         parameters: the CRF's settings.
@@ -61,7 +62,7 @@ def refine(
 def _kernels(
     classes: int, image8: Float32, valid: Bool, origin: tuple[int, int], parameters: CrfParameters
 ) -> list[Kernel]:
-    """The pairwise terms over the valid pixels; one without weight is left out."""
+    """Build the pairwise terms over the valid pixels; a term with weight 0 is left out."""
     kernels, costs = [], parameters.pair_costs(classes)
     if parameters.pos_w > 0:
         features = position_features(valid, *origin, parameters.pos_xy_std)
@@ -72,20 +73,17 @@ def _kernels(
     return kernels
 
 
-CERTAIN = 0.99
-
-
 def is_certain(
     probabilities: NDArray[np.floating[Any]], valid: Bool, threshold: float = CERTAIN
 ) -> bool:
-    """True if every valid pixel of a window's core has one class above the threshold.
+    """Return whether every valid pixel of a window's core has one class above the threshold.
 
-    The CRF then changes no label (0.0000 % in all measured cases). The same per pixel is not
-    lossless: a sure pixel amid unsure ones may flip. A core without valid pixels is certain; one
-    with NaN is not.
+    The CRF then changes no label (0.0000 % in all measured cases). The same test per pixel would
+    not be lossless, because a certain pixel among uncertain ones may change. A core without valid
+    pixels is certain; one with NaN is not.
 
     Args:
-        probabilities: (K, H, W), of the core.
+        probabilities: probabilities (K, H, W) of the core.
         valid: (H, W), True where there is data.
         threshold: a probability, 0..1.
     """

@@ -1,4 +1,4 @@
-"""What a dense CRF is told: strengths, reaches, iterations; and what follows for a window.
+"""Parameters of a dense CRF (strengths, reaches, iterations), and the halo and memory they need.
 
     Krähenbühl & Koltun 2011, eq. 3:
     k(i, j) = w1 * exp(-|p_i - p_j|^2 / (2 θα^2) - |I_i - I_j|^2 / (2 θβ^2))
@@ -13,8 +13,9 @@
     μ       compatibility  - (Potts)              compat as a matrix  1, times w1 and w2
     -       iterations     iter_max, MAX_ITER     inference(n)        updates
 
-A positive μ(a, b) keeps labels a and b apart. pydensecrf's matrices have that sign; its scalar w is
-Potts, w [a != b]; its vector v is the matrix diag(v), so that smoothing takes a negative one.
+A positive μ(a, b) penalises labels a and b next to each other. pydensecrf's matrices have that
+sign; its scalar w is Potts, w [a != b]; its vector v is the matrix diag(v), so that smoothing needs
+a negative one.
 
 The defaults are the paper's example and pydensecrf's README (preset kraehenbuehl).
 Papers: https://arxiv.org/abs/1210.5644, DeepLab https://arxiv.org/abs/1606.00915
@@ -35,12 +36,12 @@ INT32_MAX = 2**31 - 1
 MAX_ITERATIONS = 100
 POSITION_DIMS = 2
 BYTES_PER_PX = {"native": (140, 28), "pydensecrf": (300, 32), "torch": (900, 20)}
-"""Of a window's pixel: what it takes whatever the classes, and per class."""
+"""Bytes per pixel of a window: independent of the classes, and per class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrfParameters:
-    """The settings of one dense CRF; refuses every value that crashes or poisons pydensecrf.
+    """The parameters of one dense CRF; values that crash pydensecrf or give NaN are refused.
 
     Raises:
         CrfError: a value is not a number, not finite or out of its range.
@@ -57,9 +58,9 @@ class CrfParameters:
     bi_xy_std: float = 80.0
     """Reach θα of the bilateral term in pixels, > 0. 80 suits 500 px photographs; aerial: 20-50."""
     bi_rgb_std: float = 13.0
-    """Colour tolerance θβ of the bilateral term in 8-bit units whatever the source's depth, > 0."""
+    """Colour tolerance θβ of the bilateral term, > 0, in 8-bit units for any source depth."""
     compatibility: Matrix | None = None
-    """μ, K rows of K, symmetric: what labels a and b cost; None: Potts, [a != b]."""
+    """Cost μ of labels a and b, K rows of K values, symmetric; None is Potts, [a != b]."""
 
     def __post_init__(self) -> None:
         _check_iterations(self.iterations)
@@ -71,10 +72,10 @@ class CrfParameters:
             check_compatibility(np.array(self.compatibility, np.float32))
 
     def pair_costs(self, classes: int) -> Float32:
-        """μ (K, K) for `classes` classes: positive keeps labels apart, negative joins them.
+        """Return μ (K, K): positive values penalise a pair of labels, negative ones favour it.
 
         Raises:
-            CrfError: the matrix is of another number of classes.
+            CrfError: the matrix has another number of classes.
         """
         if self.compatibility is None:
             return potts(classes, 1)
@@ -86,27 +87,27 @@ class CrfParameters:
         return np.array(self.compatibility, np.float32)
 
     def halo_px(self) -> int:
-        """Context a window reads on each side, in pixels: reach * (3 + 0.2 * iterations).
+        """Return the halo of a window in pixels: reach * (3 + 0.2 * iterations).
 
         Windows then differ from the whole image in <= 0.01 % of labels on ordinary content.
         """
         return math.ceil(self.reach_px() * (3 + 0.2 * self.iterations))
 
     def strict_halo_px(self) -> int:
-        """The same for hard content (unsure network, sand, forest): reach * (4 + 0.4 * it.)."""
+        """Return the halo for uncertain networks, sand, forest: reach * (4 + 0.4 * iterations)."""
         return math.ceil(self.reach_px() * (4 + 0.4 * self.iterations))
 
     def reach_px(self) -> float:
-        """The longest standard deviation among the terms that take part, in pixels."""
+        """Return the largest spatial standard deviation of the terms with a weight, in pixels."""
         terms = ((self.pos_w, self.pos_xy_std), (self.bi_w, self.bi_xy_std))
         return max((std for weight, std in terms if weight > 0), default=0.0)
 
 
 def preset(name: str) -> CrfParameters:
-    """The settings of a preset: "kraehenbuehl", "deeplab" or "aerial".
+    """Return the parameters of a preset: "kraehenbuehl", "deeplab" or "aerial".
 
     Raises:
-        CrfError: no such preset.
+        CrfError: there is no such preset.
     """
     if name not in PRESETS:
         raise CrfError(f"CRF preset {name!r}: use one of {', '.join(PRESETS)}")
@@ -114,22 +115,22 @@ def preset(name: str) -> CrfParameters:
 
 
 def bytes_per_px(classes: int, backend: str) -> int:
-    """Peak memory of `refine` per window pixel, halo included, its inputs not.
+    """Return the peak memory of `refine` per window pixel (halo included), without its inputs.
 
-    Measured on aerial photographs: pydensecrf 201-627 bytes with the presets kraehenbuehl and
-    aerial, 316-877 with deeplab, K 2-21, so 300 + 32 K; torch 529-862 and 861-1090, so 900 + 20 K;
-    native 85-374 and 130-601, so 140 + 28 K.
-    Pure noise stays below it with wide kernels; with small ones (pos_xy_std 1, bi_rgb_std 3) it
-    takes twice as much, which no photograph does.
+    Measured on aerial photographs with 2-21 classes: pydensecrf 201-627 bytes with the presets
+    kraehenbuehl and aerial and 316-877 with deeplab, so 300 + 32 K; torch 529-862 and 861-1090, so
+    900 + 20 K; native 85-374 and 130-601, so 140 + 28 K. Pure noise needs less with wide kernels.
+    With small ones (pos_xy_std 1, bi_rgb_std 3) it needs twice as much, but no photograph does.
     """
     fixed, per_class = BYTES_PER_PX.get(backend, BYTES_PER_PX["pydensecrf"])
     return fixed + per_class * classes
 
 
 def largest_window_px(classes: int, bands: int) -> int:
-    """The most pixels, halo included, whose int32 indices in pydensecrf do not overflow.
+    """Return the largest number of pixels (halo included) that pydensecrf's int32 indices allow.
 
-    Its lattice counts pixels * (dimensions + 1), its arrays pixels * classes padded to fours.
+    Its lattice has pixels * (dimensions + 1) entries. Its arrays have pixels * classes, with the
+    classes padded to a multiple of four.
     """
     lattice = POSITION_DIMS + bands + 1
     padded_classes = math.ceil(classes / 4) * 4
@@ -137,10 +138,10 @@ def largest_window_px(classes: int, bands: int) -> int:
 
 
 def check_window(pixels: int, classes: int, bands: int) -> None:
-    """Refuse a window whose indices would wrap.
+    """Refuse a window whose indices would overflow.
 
     Raises:
-        CrfError: more than `largest_window_px` pixels.
+        CrfError: the window has more than `largest_window_px` pixels.
     """
     largest = largest_window_px(classes, bands)
     if pixels > largest:
@@ -158,7 +159,7 @@ def _check_iterations(value: object) -> None:
 
 
 def _check_weight(name: str, value: object) -> None:
-    # Scalars only: pydensecrf gives a vector or matrix the opposite sign, and checks no length.
+    # Only scalars: pydensecrf gives a vector or matrix the opposite sign and checks no length.
     if not _is_finite_number(value) or value < 0:
         raise CrfError(
             f"{name} is {value!r}, must be one finite number >= 0: try 3 (0: no such term)"
@@ -166,13 +167,13 @@ def _check_weight(name: str, value: object) -> None:
 
 
 def _check_std(name: str, value: object) -> None:
-    # Zero or NaN would kill the process (SIGSEGV); a negative one would have its sign ignored.
+    # Zero or NaN would kill the process (SIGSEGV); the sign of a negative value would be ignored.
     if not _is_finite_number(value) or value <= 0:
         raise CrfError(f"{name} is {value!r}, must be one finite number > 0: try the default")
 
 
 def _is_finite_number(value: object) -> TypeGuard[float]:
-    # A comparison takes integers of any size, and holds for no NaN.
+    # The comparison works for integers of any size and is false for NaN.
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return -sys.float_info.max <= value <= sys.float_info.max

@@ -1,16 +1,16 @@
-"""What the mean field is made of: unary energies, and features anchored to the raster.
+"""The inputs of mean field: unary energies, and features anchored to the raster.
 
     raster (0,0) ┌──────────────────────────────┐
                  │        ┌── window (row, col) │    features: x / std, y / std, bands / std;
                  │        │                     │    positions counted from the raster's corner,
                  │        └──                   │    not from the window's
 
-pydensecrf filters on a permutohedral lattice (Adams, Baek & Davis 2010) hung up on feature-space
-zero. Counted from the window's corner, the same pixel falls into other lattice cells in each
-window: 0.02-0.6 % of the labels differ everywhere, however large the halo. Counted from the
-raster's corner, large rasters leave float32's precision and the lattice's int16 keys. But the
-lattice repeats every sqrt(3) std along x and 3 std along y, so the window's origin modulo that,
-its phase, serves as well.
+pydensecrf filters on a permutohedral lattice (Adams, Baek & Davis 2010) whose origin is at zero in
+feature space. If positions count from the window's corner, a pixel falls into different lattice
+cells in each window, and 0.02-0.6 % of the labels differ everywhere, for any halo. If they count
+from the raster's corner, large rasters exceed float32's precision and the lattice's int16 keys.
+However, the lattice is periodic with sqrt(3) std along x and 3 std along y. Therefore the window's
+origin is taken modulo these periods, which gives the same cells.
 """
 
 import math
@@ -24,22 +24,22 @@ from segtasks.crf.parameters import CrfParameters
 Bool = NDArray[np.bool_]
 
 MIN_PROBABILITY = 1e-5
-"""pydensecrf's own clip: a class costs at most 11.5, so neighbours can outvote a sure network."""
+"""pydensecrf's own limit: a class costs at most 11.5, so neighbours can outvote the network."""
 PERIOD_X = math.sqrt(3)
 PERIOD_Y = 3.0
-"""Lattice periods along the first and second feature, in std: that far, every elevated coordinate
-moves by a multiple of d + 1, in any number of dimensions d."""
+"""Periods of the lattice along the first and second feature, in std. A shift by one period changes
+every elevated coordinate by a multiple of d + 1, in any number of dimensions d."""
 
 
 def unary_energy(probabilities: Float32) -> Float32:
-    """-log p of (K, pixels) probabilities, in place: float32, C-contiguous, writable; 0..11.5."""
+    """Replace probabilities (K, pixels) in place by -log p, 0..11.5; the array must be writable."""
     np.clip(probabilities, MIN_PROBABILITY, 1.0, out=probabilities)
     np.log(probabilities, out=probabilities)
     return np.negative(probabilities, out=probabilities)
 
 
 def position_features(valid: Bool, row: int, col: int, std_px: float) -> Float32:
-    """Features (2, pixels) of the Gaussian term: x / θγ, y / θγ, valid pixels only, row-major.
+    """Return the features (2, pixels) of the position term, x / θγ and y / θγ, in row order.
 
     Args:
         valid: (H, W), True where there is data.
@@ -55,7 +55,7 @@ def position_features(valid: Bool, row: int, col: int, std_px: float) -> Float32
 def bilateral_features(
     valid: Bool, image8: Float32, row: int, col: int, parameters: CrfParameters
 ) -> Float32:
-    """Features (2 + C, pixels) of the bilateral term: x / θα, y / θα, bands / θβ, row-major.
+    """Return the features (2 + C, pixels) of the bilateral term, x / θα, y / θα, bands / θβ.
 
     Args:
         valid: (H, W), True where there is data.
@@ -72,12 +72,12 @@ def bilateral_features(
 
 
 def _fill_positions(features: Float32, valid: Bool, origin: tuple[int, int], std_px: float) -> None:
-    """Write the first two features: x before y, as pydensecrf's own addPairwise* have it."""
+    """Write the first two features, x before y as in pydensecrf's own addPairwise* functions."""
     H, W = valid.shape
     row, col = origin
-    # The remainder nearest 0: just before a whole period it is a small negative, not a period.
+    # The remainder nearest to 0 keeps the numbers small: just below a period it is negative.
     x = np.arange(W) / std_px + math.remainder(col / std_px, PERIOD_X)
     y = np.arange(H) / std_px + math.remainder(row / std_px, PERIOD_Y)
-    # Summed in float64, rounded once: at origin 0 these are pydensecrf's own to the bit.
+    # Summed in float64 and rounded once: at origin 0 these equal pydensecrf's own to the bit.
     features[0] = np.broadcast_to(x.astype(np.float32), (H, W))[valid]
     features[1] = np.broadcast_to(y.astype(np.float32)[:, None], (H, W))[valid]

@@ -1,9 +1,9 @@
-"""Intervals that know that neighbouring pixels are alike: the bootstrap over blocks.
+"""Confidence intervals by a bootstrap over blocks, which allows for correlated neighbours.
 
-Whole blocks of pixels are drawn with replacement, since errors come in patches: a roof is missed as
-one. Each replicate counts each block Poisson(1) times (Hanley and MacGibbon 2006; Chamandy et al.
-2012, "Estimating uncertainty for massive data streams"), so that blocks stream past and only
-REPLICATES confusion matrices are kept, however many blocks there are.
+Whole blocks of pixels are drawn with replacement because errors are spatially correlated: a roof is
+missed as a whole. Each replicate counts each block Poisson(1) times (Hanley and MacGibbon 2006;
+Chamandy et al. 2012, "Estimating uncertainty for massive data streams"). Blocks can therefore be
+processed one after the other, and only REPLICATES confusion matrices are in memory.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ REPLICATES, SEED = 1000, 2014
 LEVEL = (2.5, 97.5)
 """Percentiles that bound a 95 % interval."""
 LEAST_BLOCKS = 10
-"""With fewer blocks an interval would say more about the blocks than about the mask."""
+"""With fewer blocks, an interval would depend more on the choice of blocks than on the mask."""
 
 Weights = NDArray[np.int64]
 Interval = tuple[float, float]
 
 
 class Draws:
-    """How often each replicate takes each block, the same for every mask that is judged."""
+    """Draws how often each replicate counts each block, the same for all masks of an evaluation."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(SEED)
         self.blocks = 0
 
     def next(self) -> Weights:
-        """Weights (REPLICATES,) of the next block with a labelled pixel."""
+        """Draw the weights (REPLICATES,) of the next block with a labelled pixel."""
         self.blocks += 1
         return self._rng.poisson(1.0, REPLICATES)
 
@@ -43,13 +43,13 @@ class Replicates:
         self.counts: Counts = np.zeros((REPLICATES, classes, classes), np.int64)
 
     def add(self, counts: Counts, weights: Weights) -> None:
-        """Add a block (K, K), in each replicate as often as it took it."""
+        """Add the confusion matrix (K, K) of a block to each replicate, times its weight."""
         rows, cols = np.nonzero(counts)
         self.counts[:, rows, cols] += weights[:, None] * counts[rows, cols]
 
 
 def interval(figures: Floats) -> Interval | None:
-    """The 95 % interval of a figure's replicates (n,); ``None`` where one is undefined."""
+    """Return the 95 % interval of a metric's replicates (n,); ``None`` if one is undefined."""
     if np.isnan(figures).any():
         return None
     low, high = np.percentile(figures, LEVEL)
@@ -59,5 +59,10 @@ def interval(figures: Floats) -> Interval | None:
 def class_intervals(
     replicates: Replicates, figures_of: Callable[[Counts], Floats]
 ) -> list[Interval | None]:
-    """Intervals of a figure (..., K) of confusion matrices (..., K, K), one per class."""
+    """Return one interval per class.
+
+    Args:
+        replicates: the confusion matrices.
+        figures_of: computes a metric (..., K) from confusion matrices (..., K, K).
+    """
     return [interval(column) for column in figures_of(replicates.counts).T]

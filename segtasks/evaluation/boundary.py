@@ -1,14 +1,15 @@
-"""Boundary F-score: how well a mask's outlines follow those of the labels.
+"""Boundary F-score: how well the outlines of a mask match those of the labels.
 
-A boundary pixel of class k has class k and, above, below, left or right of it, a known pixel of
-another class. Precision of k: the share of the mask's boundary pixels of k with one of the labels'
-of k at most ``tolerance`` px away (Euclidean, centre to centre); recall: the same with the roles
-changed; F = 2 P R / (P + R). Of Csurka et al. 2013 (BMVC, sec. 3.3: per class, then the mean over
-classes) and Perazzi et al. 2016 (DAVIS, sec. 3.1), with two differences: pixels are counted over
-all images before the ratios are taken, and void makes no boundary: a pixel without label or mask
-belongs to neither, and neither its rim nor the raster's is an outline of anything.
+A boundary pixel of class k has class k and a known pixel of another class above, below, left or
+right of it. The precision of k is the proportion of the mask's boundary pixels of k that have a
+boundary pixel of k in the labels at most ``tolerance`` px away (Euclidean, centre to centre). The
+recall is the same with mask and labels exchanged, and F = 2 P R / (P + R). The definition is that
+of Csurka et al. 2013 (BMVC, sec. 3.3: per class, then the mean over classes) and Perazzi et al.
+2016 (DAVIS, sec. 3.1), with two differences. Pixels are counted over all images before the ratios
+are computed. Void makes no boundary: pixels without label or mask are ignored, and the border to
+them is no outline, nor is the border of the raster.
 
-    |<- tolerance + 1 ->|cccccccccc|<- tolerance + 1 ->|     what is read to judge a core (c)
+    |<- tolerance + 1 ->|cccccccccc|<- tolerance + 1 ->|     pixels read to score a core (c)
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from segtasks.evaluation.metrics import IGNORE, Counts, Floats, ratio
 
 PLANES = 8
-"""Classes looked at together: one bit each of a byte."""
+"""Number of classes processed at once, one bit of a byte each."""
 
 Ids = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
@@ -29,36 +30,41 @@ Inner = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Boundary:
-    """Counts (4, K): boundary px of the mask, the matched of them; the same of the labels."""
+    """Precision, recall and F-score of boundaries.
+
+    Attributes:
+        counts: (4, K) pixels: boundary of the mask, matched ones of these, boundary of the labels,
+            matched ones of these.
+    """
 
     counts: Counts
 
     @property
     def precision(self) -> Floats:
-        """(K,), NaN where the mask has no boundary of a class."""
+        """The precision per class (K,), NaN if the mask has no boundary of a class."""
         return ratio(self.counts[1], self.counts[0])
 
     @property
     def recall(self) -> Floats:
-        """(K,), NaN where the labels have no boundary of a class."""
+        """The recall per class (K,), NaN if the labels have no boundary of a class."""
         return ratio(self.counts[3], self.counts[2])
 
     @property
     def class_f(self) -> Floats:
-        """(K,), 0 where only one of the two has a boundary of a class, NaN where neither."""
+        """The F-score per class (K,), 0 if only one of the two has a boundary, NaN if neither."""
         precision, recall = np.nan_to_num(self.precision), np.nan_to_num(self.recall)
         harmonic = np.nan_to_num(ratio(2 * precision * recall, precision + recall))
         return np.where(self.counts[0] + self.counts[2] > 0, harmonic, np.nan)
 
     @property
     def mean_f(self) -> float:
-        """Mean over the classes with a boundary in either; NaN without any."""
+        """The mean over classes with a boundary in either; NaN if there are none."""
         occurs = ~np.isnan(self.class_f)
         return float(ratio(self.class_f[occurs].sum(), occurs.sum()))
 
 
 def halo_px(tolerance: int) -> int:
-    """Pixels around a core that its boundary counts depend on."""
+    """Return the width of the surroundings on which a core's counts depend, in pixels."""
     return tolerance + 1
 
 
@@ -66,14 +72,16 @@ def boundary_counts(mask: Ids, labels: Ids, core: Inner, classes: int, tolerance
     """Count the boundary pixels of a core.
 
     Args:
-        mask: class ids (h, w) of the core and its halo; ``IGNORE`` wherever ``labels`` has it.
-        labels: class ids (h, w), ``IGNORE`` wherever ``mask`` has it.
-        core: where in (h, w) pixels are counted.
-        classes: K.
-        tolerance: in px, at least 0.
+        mask: class ids (h, w) of the core and its halo, ``IGNORE`` at the same pixels as
+            ``labels``.
+        labels: class ids (h, w), ``IGNORE`` at the same pixels as ``mask``.
+        core: index of the core in (h, w).
+        classes: number of classes K.
+        tolerance: in pixels, at least 0.
 
     Returns:
-        (4, K), as in `Boundary`; those of cores that partition a raster add up to the raster's.
+        Counts (4, K) as in `Boundary`. The counts of cores that partition a raster sum to those of
+        the raster.
     """
     guess, truth = outlines(mask), outlines(labels)
     matched = (
@@ -85,7 +93,7 @@ def boundary_counts(mask: Ids, labels: Ids, core: Inner, classes: int, tolerance
 
 
 def outlines(ids: Ids) -> Bools:
-    """Where (h, w) a pixel is a boundary pixel of its class."""
+    """Return which pixels (h, w) are boundary pixels of their class."""
     found = np.zeros(ids.shape, bool)
     known = ids != IGNORE
     for one, other in (
@@ -99,7 +107,15 @@ def outlines(ids: Ids) -> Bools:
 
 
 def matches(ids: Ids, at: Bools, other: tuple[Ids, Bools], classes: int, tolerance: int) -> Bools:
-    """The pixels of ``at`` near a pixel of ``other`` (ids, where) of the same class."""
+    """Return the pixels of ``at`` that are near a pixel of ``other`` of the same class.
+
+    Args:
+        ids: class ids (h, w).
+        at: the pixels (h, w) to match.
+        other: class ids (h, w), and the pixels (h, w) to which the first are matched.
+        classes: number of classes.
+        tolerance: largest distance in pixels.
+    """
     found = np.zeros(ids.shape, bool)
     for first in range(0, classes, PLANES):
         bit_of = np.zeros(IGNORE + 1, np.uint8)
@@ -111,9 +127,9 @@ def matches(ids: Ids, at: Bools, other: tuple[Ids, Bools], classes: int, toleran
 
 
 def dilated(bits: Ids, radius: int) -> Ids:
-    """OR of all pixels at most ``radius`` px away, bit by bit, (h, w).
+    """Return the bitwise OR of all pixels (h, w) at most ``radius`` pixels away.
 
-    A disk is a stack of runs whose half-widths grow towards its middle row.
+    A disk is a stack of horizontal runs, whose half-widths grow towards its middle row.
     """
     height, width = bits.shape
     out, padded = np.zeros_like(bits), np.pad(bits, radius)

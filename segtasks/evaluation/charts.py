@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as PNG: confusion matrix, error map, reliability plot."""
+"""Pictures of an evaluation as PNG: confusion matrix, error map and reliability diagram."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -14,19 +14,19 @@ OUTCOME_COLORS = {
     "not compared": "#ffffff",
     "right": "#b8dfc0",
     "wrong": "#c81e1e",
-    "mended": "#2166ac",
-    "spoilt": "#f19a2b",
+    "corrected": "#2166ac",
+    "degraded": "#f19a2b",
 }
-"""Of the error map; right and wrong differ in lightness, for those who see no red or green."""
+"""Right and wrong also differ in lightness, for readers with colour blindness."""
 DPI = 110
 WRITTEN_CLASSES = 24
-"""With more classes than this the cells have no room for figures."""
+"""With more classes than this, the cells are too small for numbers."""
 DARK_SHARE = 0.55
-"""Above it a cell's ink is white."""
+"""Above this value, the number in a cell is white."""
 
 
 def confusion_chart(counts: npt.NDArray[np.int64], names: Sequence[str]) -> bytes:
-    """PNG of a confusion matrix (K, K), rows labels, columns mask, as shares of each row."""
+    """Draw a confusion matrix (K, K), rows labels, columns mask, as proportions of each row."""
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     side = 2.5 + 0.62 * min(len(names), WRITTEN_CLASSES)
@@ -52,8 +52,9 @@ def _write_shares(axes: Axes, share: npt.NDArray[np.float64]) -> None:
 
 
 def error_map(counts: npt.NDArray[np.uint32], outcomes: Sequence[str], title: str) -> bytes:
-    """PNG of what became of the pixels: counts (n, h, w) of n outcomes, mixed where several."""
-    colors = np.array([_rgb(OUTCOME_COLORS[name]) for name in outcomes], np.float32)
+    """Draw counts (n, h, w) of n outcomes; the colours of several outcomes are mixed."""
+    rgb = [list(bytes.fromhex(OUTCOME_COLORS[name][1:])) for name in outcomes]
+    colors = (np.array(rgb) / 255).astype(np.float32)
     share = counts.astype(np.float32) / np.maximum(counts.sum(axis=0), 1, dtype=np.float32)
     picture = np.einsum("nhw,nc->hwc", share, colors)
     height, width = picture.shape[:2]
@@ -73,7 +74,7 @@ def error_map(counts: npt.NDArray[np.uint32], outcomes: Sequence[str], title: st
 
 
 def reliability_chart(bins: Sequence[Mapping[str, Any]], expected_error: float) -> bytes:
-    """PNG of calibration bins: accuracy against confidence, and where the pixels are."""
+    """Draw accuracy against confidence per bin, and the proportion of pixels per bin."""
     figure = Figure(figsize=(5, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     middle = [(each["above"] + each["up_to"]) / 2 for each in bins]
@@ -90,10 +91,6 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]], expected_error: float) 
     lower.bar(middle, pixels / max(pixels.sum(), 1), width, color="#888888", edgecolor="white")
     lower.set(xlabel="confidence (largest probability)", ylabel="share of px")
     return _png(figure)
-
-
-def _rgb(color: str) -> list[float]:
-    return [value / 255 for value in bytes.fromhex(color[1:])]
 
 
 def _png(figure: Figure) -> bytes:

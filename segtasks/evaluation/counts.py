@@ -1,4 +1,4 @@
-"""What is counted of a block of pixels; the counts of blocks add up to those of a raster."""
+"""The counts of a block of pixels; the counts of all blocks add up to those of a raster."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class MaskCounts:
 
     @classmethod
     def of(cls, mask: Ids, labels: Ids, core: Inner, classes: int, tolerance: int) -> Self:
-        """Count a core; ``mask`` and ``labels`` (h, w) have its halo as well."""
+        """Count the pixels of a core; ``mask`` and ``labels`` (h, w) include its halo."""
         return cls(
             confusion(mask[core], labels[core], classes),
             boundary_counts(mask, labels, core, classes, tolerance),
@@ -35,30 +35,30 @@ class MaskCounts:
 
     @property
     def scores(self) -> Scores:
-        """What the confusion matrix says."""
+        """The metrics of the confusion matrix."""
         return Scores(self.confusion)
 
     @property
     def outline(self) -> Boundary:
-        """What the boundary counts say."""
+        """The metrics of the boundary."""
         return Boundary(self.boundary)
 
 
 @dataclass(frozen=True)
 class ImageCounts:
-    """Counts of a mask, of what it was before the CRF, and of the network's confidence."""
+    """Counts of a mask, of the mask before the CRF, and of the network's confidence."""
 
     mask: MaskCounts
     before: MaskCounts | None
     calibration: Floats | None
     mapped: Floats
-    """(2, K): px and m² of each class in the mask, labelled or not; m² NaN where unknown."""
+    """(2, K): pixels and m² of each class in the mask, with or without label; m² may be NaN."""
 
     @classmethod
     def of(
         cls, pixels: Pixels, areas: Floats | None, core: Inner, classes: int, tolerance: int
     ) -> Self:
-        """Count a core; ``areas`` (h, w) of its pixels alone, m²."""
+        """Count the pixels of a core; ``areas`` (h, w) are those of the core alone, in m²."""
         truth, before = pixels.labels, pixels.before
         return cls(
             MaskCounts.of(pixels.mask, truth, core, classes, tolerance),
@@ -69,47 +69,42 @@ class ImageCounts:
 
     def __add__(self, other: Self) -> Self:
         before = self.before and other.before and self.before + other.before
-        return type(self)(
-            self.mask + other.mask,
-            before,
-            _sum(self.calibration, other.calibration),
-            self.mapped + other.mapped,
-        )
+        calibration = None
+        if self.calibration is not None and other.calibration is not None:
+            calibration = self.calibration + other.calibration
+        mask, mapped = self.mask + other.mask, self.mapped + other.mapped
+        return type(self)(mask, before, calibration, mapped)
 
     @property
-    def judged(self) -> list[MaskCounts]:
-        """The mask, and what it was before where that is known."""
+    def compared(self) -> list[MaskCounts]:
+        """The counts of the mask, and of the mask before the CRF if it is known."""
         return [self.mask] if self.before is None else [self.mask, self.before]
 
     @property
     def labelled_px(self) -> int:
-        """Pixels known to mask and labels."""
+        """The number of pixels with a class in mask and labels."""
         return int(self.mask.confusion.sum())
 
     @property
     def area_unit(self) -> str:
-        """m2, or px when not every image says where on earth it is."""
+        """The unit of areas: m2, or px if an image is not georeferenced."""
         return "px" if np.isnan(self.mapped[1]).any() else "m2"
 
     @property
     def area(self) -> Floats:
-        """Area of each class in the mask (K,), in that unit."""
+        """The area of each class in the mask (K,), in that unit."""
         area: Floats = self.mapped[0 if self.area_unit == "px" else 1]
         return area
 
     @property
     def confidence(self) -> Calibration | None:
-        """How sure the network was, and how often right."""
+        """The calibration of the network's confidence, if probabilities are known."""
         return None if self.calibration is None else Calibration(self.calibration)
 
 
 def total(tallies: Iterable[ImageCounts]) -> ImageCounts:
-    """The sum of one or more."""
+    """Add the counts of one or more blocks or images."""
     return reduce(add, tallies)
-
-
-def _sum(one: Floats | None, other: Floats | None) -> Floats | None:
-    return None if one is None or other is None else one + other
 
 
 def _calibration(pixels: Pixels, core: Inner) -> Floats | None:
@@ -121,9 +116,10 @@ def _calibration(pixels: Pixels, core: Inner) -> Floats | None:
 
 
 def _mapped(ids: Ids, areas: Floats | None, classes: int) -> Floats:
+    """Return the pixels and m² of each class (2, K); m² are NaN without ``areas``."""
     known: NDArray[np.bool_] = ids != IGNORE
-    found = ids[known]
-    square = None if areas is None else np.bincount(found, areas[known], classes)
-    nothing = np.full(classes, np.nan)
-    pixels = np.bincount(found, minlength=classes)
-    return np.stack([pixels, nothing if square is None else square]).astype(np.float64)
+    pixels = np.bincount(ids[known], minlength=classes)
+    square_metres = np.full(classes, np.nan)
+    if areas is not None:
+        square_metres = np.bincount(ids[known], areas[known], classes)
+    return np.stack([pixels, square_metres]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Where a mask is right and wrong, small enough to look at whatever the raster's size."""
+"""A map of where a mask is right and wrong, of limited size for rasters of any size."""
 
 from math import ceil
 
@@ -11,13 +11,13 @@ from segtasks.raster.grid import Window
 
 PICTURE_PX = 1024
 """Longest side of the picture."""
-OUTCOMES = ("not compared", "right", "wrong", "mended", "spoilt")
-"""Mended, spoilt: wrong and right before, the other way round now."""
-NOT_COMPARED, RIGHT, WRONG, MENDED, SPOILT = range(len(OUTCOMES))
+OUTCOMES = ("not compared", "right", "wrong", "corrected", "degraded")
+"""Corrected: wrong before the CRF and right after it. Degraded: right before, wrong after."""
+NOT_COMPARED, RIGHT, WRONG, CORRECTED, DEGRADED = range(len(OUTCOMES))
 
 
 class ErrorMap:
-    """Counts each outcome (5, h, w) in squares of ``step`` x ``step`` px of a raster."""
+    """Counts each outcome (5, h, w) in squares of ``step`` x ``step`` pixels of a raster."""
 
     def __init__(self, height: int, width: int) -> None:
         self.step = ceil(max(height, width) / PICTURE_PX)
@@ -37,10 +37,12 @@ class ErrorMap:
 
 
 def error_map_of(pixels: Pixels) -> NDArray[np.uint8]:
-    """The outcome (h, w) of every pixel."""
-    right = pixels.mask == pixels.labels
-    found = np.where(right, RIGHT, WRONG)
+    """Return the outcome (h, w) of every pixel, as an index of `OUTCOMES`."""
+    is_right = pixels.mask == pixels.labels
+    outcomes = np.where(is_right, RIGHT, WRONG)
     if pixels.before is not None:
         was_right = pixels.before == pixels.labels
-        found = np.where(right & ~was_right, MENDED, np.where(was_right & ~right, SPOILT, found))
-    return np.where(pixels.labels == IGNORE, NOT_COMPARED, found).astype(np.uint8)
+        outcomes[is_right & ~was_right] = CORRECTED
+        outcomes[was_right & ~is_right] = DEGRADED
+    outcomes[pixels.labels == IGNORE] = NOT_COMPARED
+    return outcomes.astype(np.uint8)

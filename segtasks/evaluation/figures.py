@@ -1,4 +1,4 @@
-"""An evaluation as plain values for JSON and the page; ``None`` where a figure is undefined."""
+"""The metrics of an evaluation as plain values for JSON and HTML; ``None`` if undefined."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from segtasks.evaluation.bootstrap import (
 )
 from segtasks.evaluation.calibration import BINS, Calibration
 from segtasks.evaluation.counts import ImageCounts, MaskCounts
-from segtasks.evaluation.metrics import Floats, class_iou, mean_iou
+from segtasks.evaluation.metrics import class_iou, mean_iou
 from segtasks.evaluation.scoring import Evaluation, Image
 
 DIGITS = 6
@@ -25,45 +25,49 @@ Figures = dict[str, Any]
 Columns = dict[str, NDArray[Any]]
 
 
-def figures(made: Evaluation) -> Figures:
-    """Everything that is known, by name."""
-    tally, names = made.tally, [entry.name for entry in made.legend]
+def figures(evaluation: Evaluation) -> Figures:
+    """Return all results of an evaluation by name."""
+    tally, names = evaluation.tally, [entry.name for entry in evaluation.legend]
+    mean_interval = None
+    if _enough(evaluation):
+        mean_interval = interval(mean_iou(evaluation.replicates[0].counts))
     return {
         **_overall(tally.mask),
-        "mean_iou_interval": _rounded_pair(_mean_interval(made)),
+        "mean_iou_interval": _rounded_pair(mean_interval),
         "labelled_px": tally.labelled_px,
-        "boundary_tolerance_px": made.job.tolerance_px,
-        "block_px": made.job.block_px,
-        "blocks": made.draws.blocks,
-        "replicates": REPLICATES if _enough(made) else 0,
+        "boundary_tolerance_px": evaluation.job.tolerance_px,
+        "block_px": evaluation.job.block_px,
+        "blocks": evaluation.draws.blocks,
+        "replicates": REPLICATES if _enough(evaluation) else 0,
         "area_unit": tally.area_unit,
-        "classes": dict(zip(names, _classes(made, tally), strict=True)),
-        "before": _before(made, tally, names),
+        "classes": dict(zip(names, _classes(evaluation, tally), strict=True)),
+        "before": _before(evaluation, tally, names),
         "calibration": tally.confidence and _calibration(tally.confidence),
         "confusion": tally.mask.confusion.tolist(),
-        "images": [_image(image, names) for image in made.images],
+        "images": [_image(image, names) for image in evaluation.images],
     }
 
 
-def _overall(judged: MaskCounts) -> Figures:
-    """The figures of one mask over all classes."""
-    scores = judged.scores
+def _overall(counts: MaskCounts) -> Figures:
+    """Return the metrics of one mask over all classes."""
+    scores = counts.scores
+    f1 = scores.f1[~np.isnan(scores.f1)]
     return {
         "mean_iou": rounded(scores.mean_iou),
         "pixel_accuracy": rounded(scores.pixel_accuracy),
         "frequency_weighted_iou": rounded(scores.frequency_weighted_iou),
-        "mean_f1": rounded(_mean(scores.f1)),
-        "mean_boundary_f": rounded(judged.outline.mean_f),
+        "mean_f1": rounded(float(f1.mean()) if f1.size else float("nan")),
+        "mean_boundary_f": rounded(counts.outline.mean_f),
     }
 
 
-def _classes(made: Evaluation, tally: ImageCounts) -> list[Figures]:
-    """The figures of each class."""
+def _classes(evaluation: Evaluation, tally: ImageCounts) -> list[Figures]:
+    """Return the metrics of each class."""
     quality = _columns(_quality(tally.mask))
     areas = _columns(_areas(tally))
-    enough = _enough(made)
+    enough = _enough(evaluation)
     ious, bounds = (
-        class_intervals(made.replicates[0], figures_of) if enough else [None] * len(areas)
+        class_intervals(evaluation.replicates[0], figures_of) if enough else [None] * len(areas)
         for figures_of in (class_iou, lambda counts: estimated_areas(counts, tally.area))
     )
     return [
@@ -72,8 +76,8 @@ def _classes(made: Evaluation, tally: ImageCounts) -> list[Figures]:
     ]
 
 
-def _quality(judged: MaskCounts) -> Columns:
-    scores, outline = judged.scores, judged.outline
+def _quality(counts: MaskCounts) -> Columns:
+    scores, outline = counts.scores, counts.outline
     return {
         "iou": scores.class_iou,
         "f1": scores.f1,
@@ -87,7 +91,7 @@ def _quality(judged: MaskCounts) -> Columns:
 
 
 def _areas(tally: ImageCounts) -> Columns:
-    """Areas of each class: of the mask, and as the labels correct it, with 95 % bounds."""
+    """Return areas per class: of the mask, and corrected by its errors with 95 % bounds."""
     counts, mapped = tally.mask.confusion, tally.area
     estimate, error = estimated_areas(counts, mapped), standard_errors(counts, mapped)
     return {
@@ -100,18 +104,20 @@ def _areas(tally: ImageCounts) -> Columns:
     }
 
 
-def _before(made: Evaluation, tally: ImageCounts, names: Sequence[str]) -> Figures | None:
-    """What the mask was before the CRF, and what the CRF gained."""
+def _before(evaluation: Evaluation, tally: ImageCounts, names: Sequence[str]) -> Figures | None:
+    """Return the metrics of the mask before the CRF, and the gain by the CRF."""
     if tally.before is None:
         return None
     per_class = _columns(_quality(tally.before))
-    ious = [mean_iou(replicates.counts) for replicates in made.replicates]
+    ious = [mean_iou(replicates.counts) for replicates in evaluation.replicates]
     gain = tally.mask.scores.mean_iou - tally.before.scores.mean_iou
     return {
         **_overall(tally.before),
         "classes": dict(zip(names, per_class, strict=True)),
         "gain": rounded(gain),
-        "gain_interval": _rounded_pair(interval(ious[0] - ious[1]) if _enough(made) else None),
+        "gain_interval": _rounded_pair(
+            interval(ious[0] - ious[1]) if _enough(evaluation) else None
+        ),
     }
 
 
@@ -129,39 +135,30 @@ def _calibration(confidence: Calibration) -> Figures:
 
 
 def _image(image: Image, names: Sequence[str]) -> Figures:
-    judged, before = image.tally.mask, image.tally.before
-    ious = [rounded(iou) for iou in judged.scores.class_iou.tolist()]
+    counts, before = image.tally.mask, image.tally.before
+    ious = [rounded(iou) for iou in counts.scores.class_iou.tolist()]
     return {
         "mask": redact_url(image.pair.mask),
         "labels": redact_url(image.pair.labels),
         "labelled_px": image.tally.labelled_px,
-        **_overall(judged),
+        **_overall(counts),
         "mean_iou_before": None if before is None else rounded(before.scores.mean_iou),
         "iou": dict(zip(names, ious, strict=True)),
     }
 
 
-def _enough(made: Evaluation) -> bool:
-    return made.draws.blocks >= LEAST_BLOCKS
-
-
-def _mean_interval(made: Evaluation) -> Interval | None:
-    return interval(mean_iou(made.replicates[0].counts)) if _enough(made) else None
-
-
-def _mean(values: Floats) -> float:
-    occurs = values[~np.isnan(values)]
-    return float(occurs.mean()) if occurs.size else float("nan")
+def _enough(evaluation: Evaluation) -> bool:
+    return evaluation.draws.blocks >= LEAST_BLOCKS
 
 
 def _columns(table: Columns) -> list[Figures]:
-    """One row per entry of the columns."""
+    """Return one row per entry of the columns."""
     rows = zip(*(column.tolist() for column in table.values()), strict=True)
     return [dict(zip(table, map(rounded, row), strict=True)) for row in rows]
 
 
 def rounded(value: float) -> float | None:
-    """Return the figure as it is published, ``None`` for NaN."""
+    """Round a number, and turn NaN into ``None``."""
     return None if np.isnan(value) else round(value, DIGITS)
 
 

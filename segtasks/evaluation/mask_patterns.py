@@ -1,8 +1,8 @@
-"""Finding masks by a pattern, and the labels that go with each.
+"""Find masks by a pattern, and the labels of each.
 
-    out/*/*/mask.tif  against  labels/{1}/{2}.png
+    out/*/*/mask.tif  with  labels/{1}/{2}.png
 
-A star stands for any name, without slashes; {1}, {2} … are what the stars of the mask stand for.
+A star matches any text without slashes; {1}, {2} … are replaced by the texts matched by the stars.
 """
 
 import os
@@ -15,7 +15,7 @@ from segtasks.storage import object_store
 
 
 def find_masks(pairs: Sequence[MaskPair]) -> tuple[MaskPair, ...]:
-    """The pairs, those of a pattern sorted by mask.
+    """Return the pairs with patterns replaced by the masks they match, sorted.
 
     Raises:
         JobError: a pattern finds nothing, or has a double star.
@@ -32,16 +32,18 @@ def _expanded(pair: MaskPair) -> Iterator[MaskPair]:
     pattern = pair.mask if is_remote else os.path.normpath(pair.mask.removeprefix("file://"))
     found = [] if "**" in pattern else object_store.find(pattern)
     if not found:
-        raise JobError(f"{pair.mask}: no mask is named so; check it, one * for each folder's name")
-    named = re.compile("([^/]*)".join(map(re.escape, pattern.split("*"))))
+        raise JobError(
+            f"{pair.mask}: matches no mask; check it, with one * per folder or file name"
+        )
+    expression = re.compile("([^/]*)".join(map(re.escape, pattern.split("*"))))
     for url in found:
-        match = named.fullmatch(url)
+        match = expression.fullmatch(url)
         assert match is not None
         yield _filled(pair, url, match.groups())
 
 
 def _filled(pair: MaskPair, mask: str, stars: Sequence[str]) -> MaskPair:
-    """The pair of one mask."""
+    """Return the pair of one mask, with {1}, {2} … replaced."""
     values = {key: value for key, value in pair.model_dump().items() if value is not None}
     for number, star in enumerate(stars, start=1):
         values = {key: value.replace(f"{{{number}}}", star) for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""A mask, its labels and what else is known of the same pixels, read by windows."""
+"""A mask, its labels, and optionally the mask before the CRF or probabilities, read by windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,21 +24,24 @@ Ids = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Pixels:
-    """A window (h, w) of class ids: ``IGNORE`` in all of them where one of them knows nothing."""
+    """A window (h, w) of class ids.
+
+    ``mask``, ``labels`` and ``before`` are all ``IGNORE`` at pixels where one of them has no class.
+    """
 
     mask: Ids
     labels: Ids
     before: Ids | None
     confidence: NDArray[np.float32] | None
-    """Largest probability, of the class in ``likely``."""
+    """Largest probability, which is that of the class in ``likely``."""
     likely: Ids | None
     mapped: Ids
-    """The mask as it is, labelled or not."""
+    """The mask at all pixels, with or without label."""
 
 
 @dataclass(frozen=True)
 class OpenPair:
-    """What is compared, on the mask's grid."""
+    """A mask and what it is compared with, opened on the mask's grid."""
 
     grid: RasterHeader
     """The mask's header."""
@@ -46,22 +49,22 @@ class OpenPair:
     labels: Labels
     before: Labels | None
     probabilities: str | None
-    """Workspace with the array of that name, (K, H, W)."""
+    """Url of the workspace with the array of probabilities (K, H, W)."""
     classes: int
     ignore: int
-    """In the labels; in masks it is ``IGNORE``."""
+    """Value without a class in the labels; in masks it is ``IGNORE``."""
     areas: PixelAreas | None
 
     @property
     def has_before(self) -> bool:
-        """Whether there is something to compare the mask with."""
+        """Whether the mask before the CRF is known."""
         return self.before is not None or self.probabilities is not None
 
     def read(self, window: Window) -> Pixels:
         """Read a window.
 
         Raises:
-            SourceError: it cannot be read, or holds an id beyond the classes.
+            SourceError: it cannot be read, or has an id that is not in the legend.
         """
         mapped, truth = self.mask.read(window), self.labels.read(window)
         truth = np.where(truth != self.ignore, truth, np.uint8(IGNORE))
@@ -75,23 +78,23 @@ class OpenPair:
         return Pixels(mask, truth, before, confidence, likely, mapped)
 
     def _likely(self, window: Window) -> tuple[NDArray[np.float32] | None, Ids | None]:
-        """Largest probability and its class (h, w)."""
+        """Return the largest probability and its class (h, w)."""
         if self.probabilities is None:
             return None, None
         maps = workspace.read(self.probabilities, PROBABILITIES, window).astype(np.float32)
         confidence = maps.max(axis=0)
-        # Where there was nothing to see, predict leaves zeros.
+        # The predict stage writes zeros at pixels without data.
         likely = np.where(confidence > 0, class_maps.argmax_labels(maps), np.uint8(IGNORE))
         return confidence, likely
 
 
 def open_pair(pair: MaskPair, legend: Sequence[ClassEntry], job: EvaluationJob) -> OpenPair:
-    """Open what is compared.
+    """Open a mask, its labels and the mask before the CRF.
 
     Raises:
-        SourceError: it is missing, no classes, not of the mask's place, or the probabilities are
-            of other classes.
-        JobError: the legend does not suffice for labels of their kind.
+        SourceError: a file is missing, has no class ids or does not match the mask's grid, or the
+            probabilities are of other classes.
+        JobError: the legend is not sufficient for labels of this kind.
     """
     grid = class_raster(pair.mask)
     shape = (len(legend), grid.height, grid.width)
@@ -110,20 +113,20 @@ def open_pair(pair: MaskPair, legend: Sequence[ClassEntry], job: EvaluationJob) 
 
 
 def _open_mask(url: str, grid: RasterHeader, classes: int) -> IdLabels:
-    """A mask is ids, whatever its palette shows."""
+    """Open a mask, whose values are class ids even if it has a palette."""
     return IdLabels(align(class_raster(url), grid), classes, IGNORE)
 
 
 def check_probabilities(url: str, shape: tuple[int, int, int]) -> None:
-    """Refuse a workspace whose probabilities are not (K, H, W).
+    """Refuse a workspace whose probabilities do not have this shape (K, H, W).
 
     Raises:
-        SourceError: naming both shapes, or that there are none.
+        SourceError: there are none, or they have another shape.
     """
     found = workspace.shape(url, PROBABILITIES)
     if found is None:
         raise SourceError(
-            f"{url}: holds no probabilities; keep those of a run with a CRF by --keep-workspace"
+            f"{url}: has no probabilities; run with a CRF and --keep-workspace to keep them"
         )
     if found != shape:
         raise SourceError(

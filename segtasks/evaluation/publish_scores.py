@@ -1,4 +1,4 @@
-"""Write an evaluation: the page, its figures as JSON, its pictures."""
+"""Write the results of an evaluation: an HTML page, metrics as JSON, and pictures."""
 
 import json
 from importlib.metadata import version
@@ -19,28 +19,28 @@ NAMES = ("evaluation.html", "evaluation.json", *(f"{name}.png" for name in PICTU
 
 
 def require_free(job: EvaluationJob) -> None:
-    """Refuse a destination before work starts.
+    """Check before work starts that the results can be written.
 
     Raises:
         JobError: matplotlib, which draws the pictures, is not installed.
-        DestinationError: something is there and may not be replaced, or nothing can be written.
+        DestinationError: a file exists and may not be replaced, or nothing can be written.
     """
     if job.to is not None:
         require_packages("a page of an evaluation", "evaluate", "matplotlib")
         object_store.require_free(job.to, NAMES, overwrite=job.overwrite)
 
 
-def publish(made: Evaluation, found: Figures) -> dict[str, str]:
-    """Write everything under ``job.to``; the urls by name, none when there is no such prefix."""
-    prefix = made.job.to
+def publish(evaluation: Evaluation, values: Figures) -> dict[str, str]:
+    """Write all results under ``job.to`` and return their urls by name; without it, do nothing."""
+    prefix = evaluation.job.to
     if prefix is None:
         return {}
-    told = found | {"version": version("segtasks")}
-    pictures = _pictures(made, found)
+    content = values | {"version": version("segtasks")}
+    pictures = _pictures(evaluation, values)
     files = {f"{name}.png": png for name, png in pictures.items()}
-    files["evaluation.json"] = f"{json.dumps(told, indent=1, ensure_ascii=False)}\n".encode()
-    # Last: where a page is, the rest is.
-    files["evaluation.html"] = _page(made, told, pictures).encode()
+    files["evaluation.json"] = f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode()
+    # The page is written last, so that all other files exist if it does.
+    files["evaluation.html"] = _page(evaluation, content, pictures).encode()
     for name in set(NAMES) - set(files):
         object_store.remove_tree(f"{prefix}/{name}")  # of an earlier evaluation that had more
     for name, data in files.items():
@@ -48,31 +48,31 @@ def publish(made: Evaluation, found: Figures) -> dict[str, str]:
     return {name: f"{prefix}/{name}" for name in files}
 
 
-def _page(made: Evaluation, told: Figures, pictures: dict[str, bytes]) -> str:
+def _page(evaluation: Evaluation, content: Figures, pictures: dict[str, bytes]) -> str:
     from segtasks.outputs.html import evaluation_page  # noqa: PLC0415 - jinja2, for a page only
 
-    names = [PurePosixPath(redact_url(pair.mask)).name for pair in made.job.pairs]
+    names = [PurePosixPath(redact_url(pair.mask)).name for pair in evaluation.job.pairs]
     title = f"Evaluation of {names[0] if len(names) == 1 else f'{len(names)} masks'}"
-    return evaluation_page(told, pictures, title)
+    return evaluation_page(content, pictures, title)
 
 
-def _pictures(made: Evaluation, found: Figures) -> dict[str, bytes]:
-    """PNGs by name."""
+def _pictures(evaluation: Evaluation, values: Figures) -> dict[str, bytes]:
+    """Draw the pictures and return them as PNG by name."""
     from segtasks.evaluation import charts  # noqa: PLC0415 - matplotlib takes a second to import
 
-    assert made.worst is not None
-    image, picture = made.worst
-    names = [entry.name for entry in made.legend]
+    assert evaluation.worst is not None
+    image, picture = evaluation.worst
+    names = [entry.name for entry in evaluation.legend]
     which = (
         "error map"
-        if len(made.images) == 1
+        if len(evaluation.images) == 1
         else f"{redact_url(image.pair.mask)}, the least mean IoU"
     )
     pictures = {
-        "confusion": charts.confusion_chart(np.array(found["confusion"], np.int64), names),
+        "confusion": charts.confusion_chart(np.array(values["confusion"], np.int64), names),
         "errors": charts.error_map(picture.counts, OUTCOMES, which),
     }
-    if calibration := found["calibration"]:
+    if calibration := values["calibration"]:
         error = calibration["expected_calibration_error"]
         pictures["reliability"] = charts.reliability_chart(calibration["bins"], error)
     return pictures

@@ -1,7 +1,9 @@
-"""Evaluate masks against labels, block by block; memory does not depend on the rasters' size.
+"""Evaluate masks against labels, block by block.
 
-blocks of a raster ─▶ counts ─┬─▶ sum of the image ─▶ sum of all images ─▶ figures
-└─▶ replicates of the bootstrap ─▶ intervals
+    blocks of a raster ─▶ counts ─┬─▶ sum of the image ─▶ sum of all images ─▶ figures
+                                  └─▶ replicates of the bootstrap ─▶ intervals
+
+The memory does not depend on the size of the rasters.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +27,7 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Image:
-    """What was counted of one pair."""
+    """The counts of one pair."""
 
     pair: MaskPair
     tally: ImageCounts
@@ -33,12 +35,17 @@ class Image:
 
 @dataclass
 class Evaluation:
-    """What was counted of all pairs.
+    """The counts of all pairs.
 
     Attributes:
-        replicates: of the masks, and of what they were before when that is known.
-        blocks: done, labelled or not.
-        worst: outcomes of the image with the least mean IoU.
+        job: the settings.
+        legend: the classes by id.
+        images: the counts of each pair.
+        replicates: confusion matrices of the bootstrap, for the masks and, if they are known, for
+            the masks before the CRF.
+        draws: the weights of the bootstrap.
+        blocks: number of processed blocks, with or without labels.
+        worst: the image with the lowest mean IoU, and its error map.
     """
 
     job: EvaluationJob
@@ -51,7 +58,7 @@ class Evaluation:
 
     @property
     def tally(self) -> ImageCounts:
-        """The sum over all images."""
+        """The sum of the counts over all images."""
         return total(image.tally for image in self.images)
 
 
@@ -59,46 +66,51 @@ def count_pairs(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -
     """Count the pixels of all pairs of a job.
 
     Raises:
-        JobError: a pattern finds no mask, or the legend does not suffice for the labels.
-        SourceError: a file is missing or unreadable, two do not lie on one grid, an id is beyond
-            the legend, or no pixel is known to mask and labels.
+        JobError: a pattern finds no mask, or the legend is not sufficient for the labels.
+        SourceError: a file is missing or unreadable, two files have different grids, an id is not
+            in the legend, or no pixel has a class in both mask and labels.
     """
     job = job.model_copy(update={"pairs": find_masks(job.pairs)})
     classes = job.legend or tag_legend(job.pairs)
     opened = [open_pair(pair, classes, job) for pair in job.pairs]
     kinds = 2 if opened[0].has_before else 1
-    made = Evaluation(job, classes, replicates=[Replicates(len(classes)) for _ in range(kinds)])
+    evaluation = Evaluation(
+        job, classes, replicates=[Replicates(len(classes)) for _ in range(kinds)]
+    )
     blocks = sum(len(_grid(source, job)) for source in opened)
     for pair, source in zip(job.pairs, opened, strict=True):
-        _add(made, pair, source, lambda done: on_progress("evaluate", done, blocks))
-    return made
+        _add(evaluation, pair, source, lambda done: on_progress("evaluate", done, blocks))
+    return evaluation
 
 
-def _add(made: Evaluation, pair: MaskPair, source: OpenPair, tell: Callable[[int], None]) -> None:
-    """Count one pair.
+def _add(
+    evaluation: Evaluation, pair: MaskPair, source: OpenPair, on_block: Callable[[int], None]
+) -> None:
+    """Count one pair and add it to the evaluation.
 
     Raises:
-        SourceError: nothing in it can be compared.
+        SourceError: no pixel of it has a class in both mask and labels.
     """
     picture = ErrorMap(source.grid.height, source.grid.width)
-    # A row of blocks of mask, labels and one more: files in strips are then decoded once.
-    with small_cache(3 * source.grid.width * made.job.block_px):
-        image = Image(pair, total(_drawn(made, _blocks(source, made.job, picture), tell)))
+    # The cache holds a row of blocks of three files, so that files in strips are decoded once.
+    with small_cache(3 * source.grid.width * evaluation.job.block_px):
+        blocks = _blocks(source, evaluation.job, picture)
+        image = Image(pair, total(_add_to_replicates(evaluation, blocks, on_block)))
     if image.tally.labelled_px == 0:
         raise SourceError(
             f"{pair.mask}: no pixel of it is labelled in {pair.labels}; leave the pair out, or "
             "check `ignore`"
         )
-    made.images.append(image)
-    if made.worst is None or _quality(image) < _quality(made.worst[0]):
-        made.worst = (image, picture)
+    evaluation.images.append(image)
+    if evaluation.worst is None or _quality(image) < _quality(evaluation.worst[0]):
+        evaluation.worst = (image, picture)
 
 
 def tag_legend(pairs: Sequence[MaskPair]) -> Sequence[ClassEntry]:
-    """The classes that the first mask's tags name, unless another mask names others.
+    """Return the classes named in the tags of the masks.
 
     Raises:
-        SourceError: it names none, or another names others.
+        SourceError: the first mask's tags name none, or another mask's tags name other classes.
     """
     first = cog.read_classes(pairs[0].mask)
     if first is None:
@@ -112,7 +124,7 @@ def tag_legend(pairs: Sequence[MaskPair]) -> Sequence[ClassEntry]:
         if found != names:
             raise SourceError(
                 f"{pair.mask}: its classes are {', '.join(found)}, those of {pairs[0].mask} "
-                f"{', '.join(names)}; judge them one by one"
+                f"{', '.join(names)}; evaluate them one by one"
             )
     return first
 
@@ -122,7 +134,7 @@ def _grid(source: OpenPair, job: EvaluationJob) -> Grid:
 
 
 def _blocks(source: OpenPair, job: EvaluationJob, picture: ErrorMap) -> Iterator[ImageCounts]:
-    """Counts of each block; the picture is filled on the way."""
+    """Yield the counts of each block, and add its outcomes to the error map."""
     grid = _grid(source, job)
     for tile in grid.tiles():
         core, window = grid.core(tile), grid.read_window(tile, halo_px(job.tolerance_px))
@@ -132,18 +144,18 @@ def _blocks(source: OpenPair, job: EvaluationJob, picture: ErrorMap) -> Iterator
         yield ImageCounts.of(pixels, areas, inner, source.classes, job.tolerance_px)
 
 
-def _drawn(
-    made: Evaluation, parts: Iterator[ImageCounts], tell: Callable[[int], None]
+def _add_to_replicates(
+    evaluation: Evaluation, blocks: Iterator[ImageCounts], on_block: Callable[[int], None]
 ) -> Iterator[ImageCounts]:
-    """The blocks, after the replicates took those with anything to compare."""
-    for part in parts:
-        if part.labelled_px:
-            weights = made.draws.next()
-            for replicates, judged in zip(made.replicates, part.judged, strict=True):
-                replicates.add(judged.confusion, weights)
-        made.blocks += 1
-        tell(made.blocks)
-        yield part
+    """Yield the blocks after adding those with labelled pixels to the bootstrap's replicates."""
+    for block in blocks:
+        if block.labelled_px:
+            weights = evaluation.draws.next()
+            for replicates, counts in zip(evaluation.replicates, block.compared, strict=True):
+                replicates.add(counts.confusion, weights)
+        evaluation.blocks += 1
+        on_block(evaluation.blocks)
+        yield block
 
 
 def _quality(image: Image) -> float:

@@ -21,14 +21,14 @@ from segtasks.raster.grid import Tile, Window
 from segtasks.raster.labels import NODATA
 from segtasks.raster.pixel_area import length_px, pixel_area_m2
 from segtasks.raster.regions import polygons
-from segtasks.raster.regions.outlines import Bools, turnings
+from segtasks.raster.regions.outlines import Bools, outline_vertices
 from segtasks.raster.regions.simplify import (
-    IsTurning,
+    IsVertex,
     Ring,
-    from_least,
+    drop_collinear,
     simple_rings,
-    simplified,
-    without_straight,
+    simplify_ring,
+    start_at_least_vertex,
 )
 from segtasks.raster.regions.stitch import Fragments, PartialRegion, Stitcher
 from segtasks.storage import object_store, tile_tables, vector_writer, workspace
@@ -56,13 +56,13 @@ def _publish_polygons(plan: Plan) -> None:
         object_store.put_file(path, PRODUCTS["polygons"].url(plan.job))
 
 
-def polygon_table(plan: Plan, pieces: Sequence[PartialRegion], is_turning: IsTurning) -> Columns:
+def polygon_table(plan: Plan, pieces: Sequence[PartialRegion], is_vertex: IsVertex) -> Columns:
     """Return the polygons of whole regions that are large enough, as named arrays."""
     assert plan.job.vectors is not None
     least = plan.job.vectors.minimum_area_m2
     large = [piece for piece in pieces if round(piece.amounts[0], AREA_DIGITS) >= least]
     square_px = length_px(plan.job.vectors.simplify_m, plan.raster) ** 2
-    shapes = [_rings(piece, square_px, is_turning) for piece in large]
+    shapes = [_rings(piece, square_px, is_vertex) for piece in large]
     found = polygons.wkb(shapes, plan.raster.transform) if shapes else []
     return {
         "class_ids": np.array([piece.class_id for piece in large], np.int16),
@@ -87,14 +87,14 @@ def padded_mask(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
     return mask
 
 
-def _rings(piece: PartialRegion, square_px: float, is_turning: IsTurning) -> list[Ring]:
+def _rings(piece: PartialRegion, square_px: float, is_vertex: IsVertex) -> list[Ring]:
     whole = [each for ring in piece.rings() for each in simple_rings(ring, piece.junctions)]
     if square_px:
-        whole = [simplified(ring, piece.junctions, square_px, is_turning) for ring in whole]
+        whole = [simplify_ring(ring, piece.junctions, square_px, is_vertex) for ring in whole]
     else:
-        whole = [without_straight(ring) for ring in whole]
+        whole = [drop_collinear(ring) for ring in whole]
     # In an order of their own, not the tiles'.
-    return sorted(map(from_least, whole))
+    return sorted(map(start_at_least_vertex, whole))
 
 
 def _tables(plan: Plan) -> Iterator[Columns]:
@@ -102,30 +102,30 @@ def _tables(plan: Plan) -> Iterator[Columns]:
     rows, cols = plan.tiles.shape
     url, fingerprint = plan.job.workspace_url, plan.fingerprints["vectorise"]
     drawn = plan.selected("vectorise")
-    joiner, is_turning = Stitcher(), _turning(plan)
+    stitcher, is_vertex = Stitcher(), _turning(plan)
     for row in range(rows):
         for col in range(cols):
             if Tile(row, col) in drawn:
                 table = tile_tables.read(url, fingerprint, Tile(row, col))
-                joiner.add(col, Fragments.of(table))
+                stitcher.add(col, Fragments.of(table))
                 yield table
-        done = list(joiner.finished(last=row == rows - 1))
-        yield polygon_table(plan, done, is_turning)
+        done = list(stitcher.finished(last=row == rows - 1))
+        yield polygon_table(plan, done, is_vertex)
 
 
-def _turning(plan: Plan) -> IsTurning:
+def _turning(plan: Plan) -> IsVertex:
     """Return a function: whether outlines turn at a vertex, looked up block by block."""
 
     @lru_cache(maxsize=BLOCKS)
     def block(row: int, col: int) -> Bools:
         window = Window(row * BLOCK_PX, col * BLOCK_PX, BLOCK_PX, BLOCK_PX)
-        return turnings(padded_mask(plan, window))[0]
+        return outline_vertices(padded_mask(plan, window))[0]
 
-    def is_turning(row: int, col: int) -> bool:
+    def is_vertex(row: int, col: int) -> bool:
         at_row, at_col = divmod(row, BLOCK_PX), divmod(col, BLOCK_PX)
         return bool(block(at_row[0], at_col[0])[at_row[1], at_col[1]])
 
-    return is_turning
+    return is_vertex
 
 
 def _columns(plan: Plan, table: Columns) -> Columns:

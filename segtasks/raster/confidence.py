@@ -1,7 +1,7 @@
-"""How sure labels are: class probabilities (K, H, W) -> one byte per pixel.
+"""Confidence of the labels: class probabilities (K, H, W) -> one byte per pixel.
 
-0 .. 254 stand for 0 .. 1, linearly; 255 is nodata. Nothing but a pixel's own probabilities counts,
-so tiles give what the whole gives.
+0 .. 254 encode 0 .. 1 linearly; 255 is nodata. The value of a pixel depends on its own
+probabilities alone, so the result is the same for any tiling.
 """
 
 from typing import Any, Literal
@@ -18,11 +18,16 @@ MAX_CONFIDENCE = 254
 
 
 def quantise_confidence(probabilities: Floats, kind: Kind) -> npt.NDArray[np.uint8]:
-    """Bytes (H, W) of probabilities (K, H, W).
+    """Compute the confidence of each pixel and encode it as a byte.
 
-    max_probability: of the label. margin: less that of the next likely class. entropy:
-    1 - H / ln K with H = -sum p ln p, so that it too is 1 where one class is certain and 0 where
-    all are alike.
+    Args:
+        probabilities: (K, H, W), summing to 1 over the classes.
+        kind: "max_probability" is the probability of the label. "margin" is that minus the
+            probability of the second most likely class. "entropy" is 1 - H / ln K with
+            H = -sum p ln p: 1 if one class is certain, 0 if all classes are equally likely.
+
+    Returns:
+        Bytes (H, W) of 0 .. 254.
     """
     out = np.empty(probabilities.shape[1:], np.uint8)
     for row in range(0, len(out), ROWS):
@@ -35,29 +40,32 @@ def _confidence(probabilities: npt.NDArray[np.float32], kind: Kind) -> Floats:
     if kind == "max_probability":
         largest: Floats = probabilities.max(axis=0)
         return largest
-    return _margin(probabilities) if kind == "margin" else _less_entropy(probabilities)
+    if kind == "margin":
+        return _margin(probabilities)
+    # 1 - H / ln K; p ln p is 0 at p = 0.
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    certainty: Floats = 1 + (probabilities * logs).sum(axis=0) / np.float32(
+        np.log(len(probabilities))
+    )
+    return certainty
 
 
 def _margin(probabilities: npt.NDArray[np.float32]) -> Floats:
-    """Class by class, since numpy's sorts stride through memory pixel by pixel."""
+    """Return the largest minus the second largest probability (H, W).
+
+    It goes class by class because numpy's sort strides through memory pixel by pixel.
+    """
     first: Floats = np.maximum(*probabilities[:2])
     second: Floats = np.minimum(*probabilities[:2])
-    for one in probabilities[2:]:
-        np.maximum(second, np.minimum(first, one), out=second)
-        np.maximum(first, one, out=first)
+    for plane in probabilities[2:]:
+        np.maximum(second, np.minimum(first, plane), out=second)
+        np.maximum(first, plane, out=first)
     np.subtract(first, second, out=first)
     return first
 
 
-def _less_entropy(probabilities: npt.NDArray[np.float32]) -> Floats:
-    # p ln p is 0 at p = 0.
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    less: Floats = 1 + (probabilities * logs).sum(axis=0) / np.float32(np.log(len(probabilities)))
-    return less
-
-
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Probabilities (K, H, W) of logits (K, H, W)."""
-    shares: npt.NDArray[np.float32] = np.exp(logits - logits.max(axis=0))
-    shares /= shares.sum(axis=0)
-    return shares
+    """Convert logits (K, H, W) to probabilities (K, H, W)."""
+    probabilities: npt.NDArray[np.float32] = np.exp(logits - logits.max(axis=0))
+    probabilities /= probabilities.sum(axis=0)
+    return probabilities

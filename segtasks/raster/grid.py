@@ -1,10 +1,10 @@
-"""Windows and tiles: which pixels a task writes and which it reads.
+"""Windows and tiles: the pixels that a task reads and the pixels that it writes.
 
     |<------------------------- raster ------------------------->|
     |hh|ccccccccccccc|hh|                                            tile 0: reads h+c, writes c
                   |hh|ccccccccccccc|hh|                              tile 1
 
-Cores partition the raster: every pixel exactly once. All ranges are half-open.
+The cores partition the raster: every pixel lies in exactly one core. All ranges are half-open.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,36 +26,36 @@ class Window:
 
     @property
     def row_stop(self) -> int:
-        """First row after the window."""
+        """The first row after the window."""
         return self.row + self.height
 
     @property
     def col_stop(self) -> int:
-        """First column after the window."""
+        """The first column after the window."""
         return self.col + self.width
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width)."""
+        """Height and width in pixels."""
         return self.height, self.width
 
     @property
     def pixels(self) -> int:
-        """Height x width."""
+        """The number of pixels."""
         return self.height * self.width
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index of this window in an array (H, W) of the raster."""
+        """The index of this window in an array (H, W) of the raster."""
         return slice(self.row, self.row_stop), slice(self.col, self.col_stop)
 
     def within(self, outer: "Window") -> tuple[slice, slice]:
-        """Index of this window in an array (H, W) that holds ``outer``."""
+        """Return the index of this window in an array (H, W) that holds ``outer``."""
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.height), slice(col, col + self.width)
 
     def grow(self, margin_px: int) -> "Window":
-        """The window with ``margin_px`` more on every side."""
+        """Return the window enlarged by ``margin_px`` on every side."""
         return Window(
             self.row - margin_px,
             self.col - margin_px,
@@ -64,18 +64,18 @@ class Window:
         )
 
     def intersect(self, other: "Window") -> "Window":
-        """The common part; zero height or width when there is none."""
+        """Return the intersection; its height or width is zero if there is none."""
         row, col = max(self.row, other.row), max(self.col, other.col)
         height = max(0, min(self.row_stop, other.row_stop) - row)
         width = max(0, min(self.col_stop, other.col_stop) - col)
         return Window(row, col, height, width)
 
     def overlaps(self, other: "Window") -> bool:
-        """Whether the two share a pixel."""
+        """Return whether the two windows share a pixel."""
         return self.intersect(other).pixels > 0
 
     def hull(self, other: "Window") -> "Window":
-        """The smallest window that holds both."""
+        """Return the smallest window that contains both."""
         row, col = min(self.row, other.row), min(self.col, other.col)
         height = max(self.row_stop, other.row_stop) - row
         width = max(self.col_stop, other.col_stop) - col
@@ -91,10 +91,10 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Cores of ``core_px`` on each side that partition a raster of ``height`` x ``width``.
+    """Square cores of ``core_px`` pixels per side that partition a raster.
 
     Raises:
-        JobError: when a length is not positive.
+        JobError: a length is not positive.
     """
 
     height: int
@@ -115,7 +115,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns) of tiles."""
+        """The number of rows and columns of tiles."""
         return ceil(self.height / self.core_px), ceil(self.width / self.core_px)
 
     def __len__(self) -> int:
@@ -123,21 +123,21 @@ class Grid:
         return rows * cols
 
     def tiles(self) -> Iterator[Tile]:
-        """All tiles, row by row."""
+        """Yield all tiles in row order."""
         rows, cols = self.shape
         return (Tile(row, col) for row in range(rows) for col in range(cols))
 
     def core(self, tile: Tile) -> Window:
-        """What ``tile`` alone writes."""
+        """Return the window that only ``tile`` writes."""
         size = self.core_px
         return Window(tile.row * size, tile.col * size, size, size).intersect(self.raster)
 
     def read_window(self, tile: Tile, halo_px: int) -> Window:
-        """The core and ``halo_px`` around it, inside the raster."""
+        """Return the core and ``halo_px`` around it, clipped to the raster."""
         return self.core(tile).grow(halo_px).intersect(self.raster)
 
     def touching(self, window: Window) -> Iterator[Tile]:
-        """The tiles whose core shares a pixel with ``window``, row by row."""
+        """Yield the tiles whose core shares a pixel with ``window``, in row order."""
         inside = window.intersect(self.raster)
         if inside.pixels == 0:
             return iter(())
@@ -148,11 +148,12 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class TileSelection:
-    """Some tiles of a grid, a bit for each: small enough to travel with every task.
+    """A subset of the tiles of a grid, one bit per tile: small enough to be sent with every task.
 
     Attributes:
-        grid: whose tiles.
-        bits: row by row, the first in the lowest bit of the first byte; ``None``: all of them.
+        grid: the grid of the tiles.
+        bits: one bit per tile in row order, the first in the lowest bit of the first byte;
+            ``None`` selects all tiles.
     """
 
     grid: Grid
@@ -160,7 +161,7 @@ class TileSelection:
 
     @classmethod
     def of(cls, grid: Grid, tiles: Iterable[Tile]) -> Self:
-        """These tiles of ``grid``."""
+        """Select these tiles of ``grid``."""
         bits = bytearray(ceil(len(grid) / 8))
         for tile in tiles:
             index = tile.row * grid.shape[1] + tile.col
@@ -181,7 +182,7 @@ class TileSelection:
 
     @property
     def pixels(self) -> int:
-        """Pixels of the cores."""
+        """The number of pixels in the selected cores."""
         if self.bits is None:
             return self.grid.raster.pixels
         return sum(self.grid.core(tile).pixels for tile in self)

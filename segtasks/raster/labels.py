@@ -1,4 +1,4 @@
-"""From class maps (K, H, W) to class ids (H, W)."""
+"""Class ids (H, W) from class maps (K, H, W), and their histogram."""
 
 from typing import Any
 
@@ -11,26 +11,27 @@ ROWS = 16  # rows at a time: K planes of a strip fit a core's cache
 
 
 def argmax_labels(maps: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
-    """The class of the largest value per pixel; of equal ones the smallest id, as numpy's argmax.
+    """Return the class with the largest value per pixel, the smallest id among equal values.
 
-    Nine times numpy's ``argmax(axis=0)``, which strides through memory pixel by pixel.
+    The result is that of numpy's ``argmax(axis=0)``, which strides through memory pixel by pixel
+    and takes nine times as long.
     """
     out = np.zeros(maps.shape[1:], np.uint8)
     for row in range(0, maps.shape[1], ROWS):
-        _strip(maps[:, row : row + ROWS], out[row : row + ROWS])
+        _argmax_strip(maps[:, row : row + ROWS], out[row : row + ROWS])
     return out
 
 
-def _strip(maps: npt.NDArray[np.floating[Any]], out: npt.NDArray[np.uint8]) -> None:
+def _argmax_strip(maps: npt.NDArray[np.floating[Any]], out: npt.NDArray[np.uint8]) -> None:
     best = maps[0].copy()
     for class_id in range(1, len(maps)):
-        # Later ids are larger, so the maximum of (larger? id : 0) keeps the last winner.
+        # Ids rise, so the maximum with (id where larger, else 0) keeps the last class that won.
         wins = (maps[class_id] > best).view(np.uint8)
         np.maximum(out, wins * np.uint8(class_id), out=out)
         np.maximum(best, maps[class_id], out=best)
 
 
 def histogram(mask: npt.NDArray[np.uint8]) -> dict[int, int]:
-    """Pixels per class id that occurs, without nodata."""
+    """Count the pixels per class id, without nodata and ids that do not occur."""
     counts = np.bincount(mask.ravel(), minlength=NODATA + 1)
     return {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i != NODATA}

@@ -1,9 +1,10 @@
-"""Raw values as values of a picture: one stretch for a whole raster, since one per tile is a seam.
+"""Contrast stretch: map raw values to the brightness of a picture, alike in the whole raster.
 
-A network trained on pictures of 8 bits knows their brightness, and the CRF's bi_rgb_std is in
-8-bit grey values. uint16 divided by 257 with the same std is the same CRF, to the label; raw
-uint16 at std 13 sees no two colours alike, floats of 0..1 see all alike, 12 bits taken for 16
-nearly so: 6-7 % of labels are wrong then, without an error.
+A stretch per tile would leave seams. A network trained on 8-bit pictures expects their brightness,
+and the CRF's bi_rgb_std is in 8-bit grey values. With uint16 divided by 257, the CRF gives the same
+labels at the same std. With raw uint16 at std 13 no two colours are similar; with floats of 0..1
+all are similar, and nearly so with 12 bits taken for 16. Then 6-7 % of the labels are wrong, and
+there is no error.
 """
 
 import math
@@ -22,14 +23,15 @@ FULL_RANGE = {"uint8": MAX_8BIT, "uint16": MAX_16BIT}
 
 @dataclass(frozen=True)
 class Stretch:
-    """Raw values that become 0 and the full range, between which values rise as v^(1/gamma).
+    """A linear stretch with clipping, followed by v^(1/gamma).
 
     Attributes:
-        low, high: of each band, or one of all.
-        gamma: 1 for values as they are shown; 2.2 for those proportional to light.
+        low: the raw value that becomes 0, per band or one for all bands.
+        high: the raw value that becomes the maximum, per band or one for all bands.
+        gamma: 1 for values that are already display values; 2.2 for values proportional to light.
 
     Raises:
-        JobError: a range is not finite or does not rise.
+        JobError: a range is not finite or ``high`` is not above ``low``.
     """
 
     low: tuple[float, ...]
@@ -39,24 +41,23 @@ class Stretch:
     def __post_init__(self) -> None:
         for low, high in zip(self.low, self.high, strict=True):
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
-                raise JobError(f"stretch {low:g},{high:g}: must be finite and rise; e.g. 0,65535")
+                raise JobError(
+                    f"stretch {low:g},{high:g}: both values must be finite and the first below the "
+                    "second, e.g. 0,65535"
+                )
 
     def __call__(self, image: npt.NDArray[Any], full: float) -> npt.NDArray[np.float32]:
-        """The image (C, H, W), of any dtype, as float32 of 0..full; NaN stays NaN."""
+        """Stretch an image (C, H, W) of any dtype to float32 of 0..``full``; NaN stays NaN."""
         low = np.array(self.low, np.float32)[:, None, None]
         factor = (full / np.subtract(self.high, self.low)).astype(np.float32)
         values = image.astype(np.float32)
         values -= low
         values *= factor[:, None, None]
         np.clip(values, 0, full, out=values)
-        return values if self.gamma == 1 else self._brightened(values, np.float32(full))
-
-    def _brightened(
-        self, values: npt.NDArray[np.float32], full: np.float32
-    ) -> npt.NDArray[np.float32]:
-        values /= full
-        np.power(values, np.float32(1 / self.gamma), out=values)
-        values *= full
+        if self.gamma != 1:
+            values /= np.float32(full)
+            np.power(values, np.float32(1 / self.gamma), out=values)
+            values *= np.float32(full)
         return values
 
     def __str__(self) -> str:
@@ -66,4 +67,4 @@ class Stretch:
 
 
 PICTURE = Stretch((0.0,), (MAX_8BIT,))
-"""Eight-bit colours are what they are."""
+"""The stretch of 8-bit pictures, which leaves values as they are."""

@@ -1,9 +1,12 @@
-"""One raster on the pixel grid of another: moved by whole pixels, or warped, nearest neighbour.
+"""Read one raster on the pixel grid of another, by whole-pixel shift or nearest-neighbour warp.
 
-like    +-----------+        pixel (row, col) of `like` is pixel (row, col) + shift of `raster`
-|     +-----+---+    where CRS and pixel size agree; else GDAL warps window by window
-+-----+-----+   |    what `raster` does not cover is not valid
-+---------+
+    like  +-----------+
+          |     +-----+---+
+          +-----+-----+   |
+                +---------+  raster
+
+If CRS and pixel size agree, pixel (row, col) of `like` is pixel (row, col) + shift of `raster`.
+Otherwise GDAL warps window by window. Pixels that `raster` does not cover are not valid.
 """
 
 from dataclasses import dataclass
@@ -26,7 +29,7 @@ from segtasks.storage.gdal import GDAL_ERRORS
 from segtasks.storage.raster_reader import Image, Valid
 
 DRIFT_PX = 0.1
-"""Two grids are of one pixel size if over the whole raster they come apart by no more."""
+"""Two pixel sizes are equal if the grids drift apart by no more than this over the raster."""
 
 Shift = tuple[int, int]
 """(rows, columns)."""
@@ -34,14 +37,20 @@ Shift = tuple[int, int]
 
 @dataclass(frozen=True)
 class AlignedRaster:
-    """``raster`` read by windows of ``like``; ``shift`` is ``None`` where it must be warped."""
+    """A raster that is read by windows of another one.
+
+    Attributes:
+        raster: the raster whose pixels are read.
+        like: the raster whose grid the windows refer to.
+        shift: rows and columns to add to a pixel of ``like``; ``None`` if ``raster`` is warped.
+    """
 
     raster: RasterHeader
     like: RasterHeader
     shift: Shift | None
 
     def read(self, bands: tuple[int, ...], window: Window) -> tuple[Image, Valid]:
-        """Read a window of ``like``: image (C, h, w) and valid (h, w), as `rasters.read`.
+        """Read a window of ``like``: image (C, h, w) and valid (h, w), as `raster_reader.read`.
 
         Raises:
             SourceError: the window cannot be read.
@@ -74,8 +83,8 @@ def align(raster: RasterHeader, like: RasterHeader) -> AlignedRaster:
     """Place ``raster`` on the grid of ``like``: by geotransforms when both have one, else by size.
 
     Raises:
-        SourceError: without two geotransforms, sizes differ; only one has a CRS and their grids
-            are not equal; the two share no pixel; or PROJ knows no way between their CRSs.
+        SourceError: one has no geotransform and their sizes differ; only one has a CRS and their
+            grids differ; the two do not overlap; or PROJ cannot transform between their CRSs.
     """
     if raster.transform is None or like.transform is None:
         _require_one_size(raster, like)
@@ -83,45 +92,52 @@ def align(raster: RasterHeader, like: RasterHeader) -> AlignedRaster:
     if (raster.crs_wkt is None) != (like.crs_wkt is None):
         _require_one_grid(raster, like)
         return AlignedRaster(raster, like, (0, 0))
-    require_overlap(raster.url, _footprint(raster, like), like)
+    affine = Affine(*raster.transform)
+    bounds = array_bounds(raster.height, raster.width, affine)
+    require_overlap(raster.url, footprint_of(bounds, raster.crs_wkt, like), like)
     return AlignedRaster(raster, like, _shift(raster, like) if is_one_crs(raster, like) else None)
 
 
 def extent(raster: RasterHeader) -> Window:
-    """All of a raster."""
+    """Return the window that covers the whole raster."""
     return Window(0, 0, raster.height, raster.width)
 
 
 def is_one_crs(raster: RasterHeader, like: RasterHeader) -> bool:
-    """Whether two rasters are in one CRS, however it is spelt."""
+    """Return whether two rasters have the same CRS, even if its WKT differs."""
     if raster.crs_wkt == like.crs_wkt or raster.crs_wkt is None or like.crs_wkt is None:
         return raster.crs_wkt == like.crs_wkt
     return bool(CRS.from_wkt(raster.crs_wkt) == CRS.from_wkt(like.crs_wkt))
 
 
 def require_overlap(url: str, footprint: Window, like: RasterHeader) -> None:
-    """Refuse what lies beside ``like``; ``footprint`` is in its pixels.
+    """Refuse a file that does not overlap ``like``.
+
+    Args:
+        url: name of the file for the message.
+        footprint: what the file covers, in pixels of ``like``.
+        like: the other raster.
 
     Raises:
-        SourceError: naming both.
+        SourceError: the two share no pixel.
     """
     if not footprint.overlaps(extent(like)):
         raise SourceError(
-            f"{url} lies beside {like.url}: rows {footprint.row} … {footprint.row_stop}, columns "
-            f"{footprint.col} … {footprint.col_stop} of its {like.height} x {like.width} px; "
-            "check the CRS of both, or pair it with another image"
+            f"{url} does not overlap {like.url}: it covers rows {footprint.row} … "
+            f"{footprint.row_stop}, columns {footprint.col} … {footprint.col_stop} of its "
+            f"{like.height} x {like.width} px; check the CRS of both, or pair it with another image"
         )
 
 
 def footprint_of(
     bounds: tuple[float, float, float, float], crs_wkt: str | None, like: RasterHeader
 ) -> Window:
-    """The pixels of ``like`` that a box (left, bottom, right, top) in another CRS touches.
+    """Return the window of ``like`` that a box (left, bottom, right, top) in another CRS touches.
 
     Raises:
-        SourceError: there is no way between the CRSs.
+        SourceError: PROJ cannot transform between the CRSs.
     """
-    left, bottom, right, top = reprojected(bounds, crs_wkt, like.crs_wkt, like.url)
+    left, bottom, right, top = reproject_bounds(bounds, crs_wkt, like.crs_wkt, like.url)
     inverse = ~Affine(*(like.transform or Affine.identity()))
     corners = [inverse @ (x, y) for x in (left, right) for y in (bottom, top)]
     cols, rows = zip(*corners, strict=True)
@@ -129,13 +145,19 @@ def footprint_of(
     return Window(row, col, ceil(max(rows)) - row, ceil(max(cols)) - col)
 
 
-def reprojected(
+def reproject_bounds(
     bounds: tuple[float, float, float, float], source: str | None, target: str | None, url: str
 ) -> tuple[float, float, float, float]:
-    """The box (left, bottom, right, top) around ``bounds`` in another CRS; both as WKT.
+    """Return the box (left, bottom, right, top) that encloses ``bounds`` in another CRS.
+
+    Args:
+        bounds: box in the source CRS.
+        source: source CRS as WKT; ``None`` leaves the box as it is.
+        target: target CRS as WKT; ``None`` leaves the box as it is.
+        url: name of the file for messages.
 
     Raises:
-        SourceError: there is no way between the two, or none at these coordinates.
+        SourceError: PROJ cannot transform between the two, or not at these coordinates.
     """
     if source == target or source is None or target is None:
         return bounds
@@ -143,24 +165,19 @@ def reprojected(
         box = transform_bounds(CRS.from_wkt(source), CRS.from_wkt(target), *bounds)
     except GDAL_ERRORS as error:
         raise SourceError(
-            f"{url}: no way to the CRS of its labels ({error}); reproject them first"
+            f"{url}: cannot be transformed to the CRS of its labels ({error}); reproject them first"
         ) from None
     if not np.isfinite(box).all():
         raise SourceError(
-            f"{url}: {bounds} is nowhere in the other CRS of image and labels; is one mislabelled?"
+            f"{url}: {bounds} has no coordinates in the other CRS of image and labels; check the "
+            "CRS of both"
         )
     left, bottom, right, top = box
     return left, bottom, right, top
 
 
-def _footprint(raster: RasterHeader, like: RasterHeader) -> Window:
-    affine = Affine(*(raster.transform or Affine.identity()))
-    bounds = array_bounds(raster.height, raster.width, affine)
-    return footprint_of(bounds, raster.crs_wkt, like)
-
-
 def _shift(raster: RasterHeader, like: RasterHeader) -> Shift | None:
-    """Whole pixels from ``like`` to ``raster``, to the nearest; ``None``: pixel sizes differ."""
+    """Return the nearest whole-pixel shift from ``like`` to ``raster``, if pixel sizes agree."""
     step = ~Affine(*(raster.transform or ())) @ Affine(*(like.transform or ()))
     drift = np.abs([step.a - 1, step.b, step.d, step.e - 1])
     if drift.max() * max(like.height, like.width) > DRIFT_PX:
@@ -169,7 +186,7 @@ def _shift(raster: RasterHeader, like: RasterHeader) -> Shift | None:
 
 
 def _warped(dataset: DatasetReader, like: RasterHeader) -> WarpedVRT:
-    """The dataset on the grid of ``like``; where it covers nothing is transparent."""
+    """Warp the dataset to the grid of ``like``, transparent where it has no pixels."""
     return WarpedVRT(
         dataset,
         crs=like.crs_wkt,
@@ -183,19 +200,19 @@ def _warped(dataset: DatasetReader, like: RasterHeader) -> WarpedVRT:
 
 def _require_one_size(raster: RasterHeader, like: RasterHeader) -> None:
     if (raster.height, raster.width) != (like.height, like.width):
-        bare = raster if raster.transform is None else like
+        unplaced = raster if raster.transform is None else like
         raise SourceError(
             f"{raster.url} is {raster.height} x {raster.width} px, {like.url} {like.height} x "
-            f"{like.width}, and {bare.url} has no geotransform to place it by; resample the "
-            "labels to the image's grid, or georeference both"
+            f"{like.width}, and {unplaced.url} has no geotransform; resample the labels to the "
+            "image's grid, or georeference both"
         )
 
 
 def _require_one_grid(raster: RasterHeader, like: RasterHeader) -> None:
     is_same = (raster.height, raster.width) == (like.height, like.width)
     if not is_same or _shift(raster, like) != (0, 0):
-        bare, other = (raster, like) if raster.crs_wkt is None else (like, raster)
+        without, other = (raster, like) if raster.crs_wkt is None else (like, raster)
         raise SourceError(
-            f"{bare.url} has no CRS, {other.url} has one, and their grids differ; write the CRS "
-            "into it (rio edit-info --crs)"
+            f"{without.url} has no CRS, {other.url} has one, and their grids differ; write the CRS "
+            "into the first (rio edit-info --crs)"
         )

@@ -1,9 +1,10 @@
-"""From what a user calls the area of interest to polygons in pixels of a raster.
+"""Read an area of interest and transform it to polygons in pixels of a raster.
 
-An edge that is straight in one CRS bends in another: before it is reprojected it is cut, as often
-as the bend takes.
+An edge that is straight in one CRS is curved in another. Before it is reprojected, it is therefore
+divided until the pieces are straight enough.
 
-    file, WKT, box --> shapes in their CRS --> cut to the raster's surroundings --> bends --> pixels
+    file, WKT, box --> shapes in their CRS --> clip around the raster --> densify, reproject
+                                                                              --> pixels
 """
 
 import re
@@ -23,12 +24,14 @@ from segtasks.raster.header import RasterHeader
 from segtasks.storage import vector_reader
 from segtasks.storage.gdal import GDAL_ERRORS
 
-BEND_PX = 0.01
-"""A cut edge may lie this far from the true one."""
-FIRST_CUTS, MOST_HALVINGS = 8, 16
+MAX_DEVIATION_PX = 0.01
+"""How far a divided edge may lie from the true curve."""
+FIRST_CUTS, MAX_HALVINGS = 8, 16
 SURROUNDINGS = 0.05
-"""Kept of the area beyond the raster, as a share of its size: far away CRSs know no coordinates."""
+"""Width of the strip around the raster in which the area is kept, as a fraction of the raster's
+size. Farther away, the raster's CRS may have no coordinates."""
 SHOWN = 60
+"""Number of characters of an area that messages show."""
 POLYGONS = ("Polygon", "MultiPolygon")
 NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
 BOX = re.compile(",".join([NUMBER] * 4))
@@ -38,46 +41,52 @@ Points = npt.NDArray[np.float64]
 
 
 def in_pixels(aoi: str, crs: str | None, raster: RasterHeader) -> Iterator[list[list[list[float]]]]:
-    """Each polygon as its outer ring and its holes, (col, row).
+    """Yield each polygon of the area as its outer ring and its holes, (col, row) in pixels.
+
+    Args:
+        aoi: a vector file, WKT, or a box MINX,MINY,MAXX,MAXY.
+        crs: CRS of the area; ``None`` takes that of the file or the raster.
+        raster: the raster in whose pixels the rings are.
 
     Raises:
-        JobError: what the area is, or its CRS, cannot be understood or laid over ``raster``.
+        JobError: the area or its CRS is not understood, or cannot be transformed to pixels.
         SourceError: its file cannot be read.
     """
-    shapes, own = _shapes(aoi, raster)
-    source = _crs(crs) if crs else own
+    shapes, shapes_crs = _shapes(aoi, raster)
+    source = _crs(crs) if crs else shapes_crs
     target = CRS.from_wkt(raster.crs_wkt) if raster.crs_wkt else None
     _require_place(aoi, source, target, raster)
     pixels = ~Affine(*(raster.transform or Affine.identity()))
     is_other = source is not None and source != target
-    for polygon in _polygons(aoi, _near(shapes, source, raster) if is_other else shapes):
+    for polygon in _polygons(aoi, _clipped(shapes, source, raster) if is_other else shapes):
         rings = [np.array(ring.coords)[:, :2] for ring in (polygon.exterior, *polygon.interiors)]
-        bent = [_bent(aoi, ring, source, target, pixels) if is_other else ring for ring in rings]
-        yield [_moved(ring, pixels).tolist() for ring in bent]
+        if is_other:
+            rings = [_reproject_ring(aoi, ring, source, target, pixels) for ring in rings]
+        yield [_apply_affine(ring, pixels).tolist() for ring in rings]
 
 
-def shortened(aoi: str) -> str:
-    """An area in a message: WKT may be long."""
+def shorten(aoi: str) -> str:
+    """Shorten an area for a message, since WKT may be long."""
     return aoi if len(aoi) <= SHOWN else f"{aoi[:SHOWN]}…"
 
 
 def _shapes(aoi: str, raster: RasterHeader) -> tuple[Sequence[Any], CRS | None]:
-    """Valid shapes and their CRS, unless a job says another."""
+    """Read the shapes, check that they are valid, and return them with their CRS."""
     if BOX.fullmatch(aoi):
-        return [_box(aoi)], _own(raster)
+        return [_box(aoi)], _raster_crs(raster)
     if vector_reader.is_vector(aoi):
-        found = vector_reader.describe(aoi)
-        own = CRS.from_wkt(found.crs_wkt) if found.crs_wkt else None
-        return _checked(aoi, vector_reader.everything(found)), own
+        layer = vector_reader.describe(aoi)
+        layer_crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
+        return _checked(aoi, vector_reader.read_all_shapes(layer)), layer_crs
     if WKT.match(aoi):
-        return _checked(aoi, [_from_wkt(aoi)]), _own(raster)
+        return _checked(aoi, [_from_wkt(aoi)]), _raster_crs(raster)
     raise JobError(
-        f"aoi {shortened(aoi)}: is no vector file ({', '.join(vector_reader.SUFFIXES)}), WKT or "
+        f"aoi {shorten(aoi)}: is no vector file ({', '.join(vector_reader.SUFFIXES)}), WKT or "
         "box; a box is MINX,MINY,MAXX,MAXY"
     )
 
 
-def _own(raster: RasterHeader) -> CRS | None:
+def _raster_crs(raster: RasterHeader) -> CRS | None:
     return CRS.from_wkt(raster.crs_wkt) if raster.crs_wkt else None
 
 
@@ -94,21 +103,21 @@ def _from_wkt(aoi: str) -> Any:  # noqa: ANN401 - a shapely geometry
         return shapely.from_wkt(aoi.rpartition(";")[2])
     except shapely.errors.GEOSException as error:
         reason = " ".join(str(error).split())
-        raise JobError(f"aoi {shortened(aoi)}: is no WKT ({reason}); check its brackets") from None
+        raise JobError(f"aoi {shorten(aoi)}: is no WKT ({reason}); check its brackets") from None
 
 
 def _checked(aoi: str, shapes: Sequence[Any]) -> Sequence[Any]:
-    """Polygons without faults; lines and points have no inside."""
+    """Return the shapes that are not empty, all of which must be valid polygons."""
     filled = [shape for shape in shapes if shape is not None and not shape.is_empty]
     if not filled:
-        raise JobError(f"aoi {shortened(aoi)}: is empty; give at least one polygon")
+        raise JobError(f"aoi {shorten(aoi)}: is empty; give at least one polygon")
     for index, shape in enumerate(filled, start=1):
-        name = f"aoi {shortened(aoi)}: shape {index} of {len(filled)}"
+        name = f"aoi {shorten(aoi)}: shape {index} of {len(filled)}"
         if shape.geom_type not in POLYGONS:
             raise JobError(f"{name} is a {shape.geom_type}; give polygons")
         if not shape.is_valid:
             reason = _shapely(aoi).is_valid_reason(shape)
-            raise JobError(f"{name} is invalid ({reason}); mend it (QGIS: Fix geometries)")
+            raise JobError(f"{name} is invalid ({reason}); repair it (QGIS: Fix geometries)")
     return filled
 
 
@@ -121,11 +130,11 @@ def _crs(text: str) -> CRS:
 
 
 def _require_place(aoi: str, source: CRS | None, target: CRS | None, raster: RasterHeader) -> None:
-    """Refuse what cannot be laid over the raster."""
-    name = f"aoi {shortened(aoi)}"
+    """Refuse an area that cannot be transformed to pixels of the raster."""
+    name = f"aoi {shorten(aoi)}"
     if raster.transform is None and (source or target or raster.gcps or raster.rpcs):
         raise JobError(
-            f"{name}: {raster.url} has no geotransform to lay it over; warp the raster first "
+            f"{name}: {raster.url} has no geotransform, which an area needs; warp the raster first "
             "(gdalwarp)"
         )
     if source and not target:
@@ -134,68 +143,74 @@ def _require_place(aoi: str, source: CRS | None, target: CRS | None, raster: Ras
             "--crs), or give a box or WKT in the raster's own coordinates"
         )
     if target and not source:
-        raise JobError(f"{name}: does not say its CRS; give --aoi-crs")
+        raise JobError(f"{name}: has no CRS; give --aoi-crs")
 
 
-def _near(shapes: Sequence[Any], source: CRS | None, raster: RasterHeader) -> list[Any]:
-    """What of the shapes is near the raster: another CRS may have no coordinates far away."""
+def _clipped(shapes: Sequence[Any], source: CRS | None, raster: RasterHeader) -> list[Any]:
+    """Clip shapes to the raster's surroundings; its CRS may have no coordinates farther away."""
     bounds = array_bounds(raster.height, raster.width, Affine(*(raster.transform or ())))
     try:
-        found = transform_bounds(_own(raster), source, *bounds, densify_pts=101)
+        box = transform_bounds(_raster_crs(raster), source, *bounds, densify_pts=101)
     except GDAL_ERRORS:
         return list(shapes)
-    left, bottom, right, top = found
-    if not np.isfinite(found).all() or left >= right:  # across the date line
+    left, bottom, right, top = box
+    if not np.isfinite(box).all() or left >= right:  # across the date line
         return list(shapes)
-    more_x, more_y = SURROUNDINGS * (right - left), SURROUNDINGS * (top - bottom)
+    margin_x, margin_y = SURROUNDINGS * (right - left), SURROUNDINGS * (top - bottom)
     import shapely  # noqa: PLC0415 - comes with geopandas, which is an extra
 
-    around = shapely.box(left - more_x, bottom - more_y, right + more_x, top + more_y)
+    around = shapely.box(left - margin_x, bottom - margin_y, right + margin_x, top + margin_y)
     return [shape if around.contains(shape) else shape.intersection(around) for shape in shapes]
 
 
 def _polygons(aoi: str, shapes: Sequence[Any]) -> Iterator[Any]:
-    """The polygons that shapes consist of; cutting may have left lines and points."""
+    """Yield the polygons of which shapes consist, without lines and points left by clipping."""
     for part in _shapely(aoi).get_parts(shapes):
         for each in getattr(part, "geoms", [part]):
             if each.geom_type == "Polygon" and not each.is_empty:
                 yield each
 
 
-def _bent(aoi: str, ring: Points, source: CRS | None, target: CRS | None, pixels: Affine) -> Points:
-    """A ring in the other CRS, cut until the middles of its edges lie where they belong."""
-    shares = np.linspace(0, 1, FIRST_CUTS, endpoint=False)[:, None]
-    steps = ring[:-1, None] + shares * np.diff(ring, axis=0)[:, None]
-    cut = np.vstack([steps.reshape(-1, 2), ring[-1:]])
-    for _ in range(MOST_HALVINGS):
-        there = _transformed(aoi, cut, source, target)
-        middles = (cut[:-1] + cut[1:]) / 2
-        true = _moved(_transformed(aoi, middles, source, target), pixels)
-        drawn = _moved((there[:-1] + there[1:]) / 2, pixels)
-        far = np.flatnonzero(np.abs(true - drawn).max(axis=1) > BEND_PX)
-        if not far.size:
+def _reproject_ring(
+    aoi: str, ring: Points, source: CRS | None, target: CRS | None, pixels: Affine
+) -> Points:
+    """Reproject a ring; edges are halved until their midpoints are within `MAX_DEVIATION_PX`."""
+    fractions = np.linspace(0, 1, FIRST_CUTS, endpoint=False)[:, None]
+    steps = ring[:-1, None] + fractions * np.diff(ring, axis=0)[:, None]
+    points = np.vstack([steps.reshape(-1, 2), ring[-1:]])
+    for _ in range(MAX_HALVINGS):
+        projected = _reproject(aoi, points, source, target)
+        midpoints = (points[:-1] + points[1:]) / 2
+        exact = _apply_affine(_reproject(aoi, midpoints, source, target), pixels)
+        straight = _apply_affine((projected[:-1] + projected[1:]) / 2, pixels)
+        is_far = np.abs(exact - straight).max(axis=1) > MAX_DEVIATION_PX
+        if not is_far.any():
             break
-        cut = np.insert(cut, far + 1, middles[far], axis=0)
-    return _transformed(aoi, cut, source, target)
+        far = np.flatnonzero(is_far)
+        points = np.insert(points, far + 1, midpoints[far], axis=0)
+    return _reproject(aoi, points, source, target)
 
 
-def _transformed(aoi: str, points: Points, source: CRS | None, target: CRS | None) -> Points:
+def _reproject(aoi: str, points: Points, source: CRS | None, target: CRS | None) -> Points:
     try:
-        found = np.array(transform(source, target, points[:, 0], points[:, 1])).T
+        projected = np.array(transform(source, target, points[:, 0], points[:, 1])).T
     except GDAL_ERRORS as error:
-        raise JobError(f"aoi {shortened(aoi)}: no way to the raster's CRS ({error})") from None
-    if not np.isfinite(found).all():
         raise JobError(
-            f"aoi {shortened(aoi)}: reaches where the raster's CRS has no coordinates; check its "
+            f"aoi {shorten(aoi)}: cannot be transformed to the raster's CRS ({error})"
+        ) from None
+    if not np.isfinite(projected).all():
+        raise JobError(
+            f"aoi {shorten(aoi)}: extends to where the raster's CRS has no coordinates; check its "
             "CRS (--aoi-crs)"
         )
-    return found
+    return projected
 
 
-def _moved(points: Points, place: Affine) -> Points:
-    """Points (n, 2) by an affine transform."""
+def _apply_affine(points: Points, affine: Affine) -> Points:
+    """Apply an affine transform to points (n, 2)."""
     x, y = points.T
-    return np.stack([place.a * x + place.b * y + place.c, place.d * x + place.e * y + place.f], 1)
+    columns = affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+    return np.stack(columns, axis=1)
 
 
 def _shapely(aoi: str) -> Any:  # noqa: ANN401 - the module
@@ -203,6 +218,6 @@ def _shapely(aoi: str) -> Any:  # noqa: ANN401 - the module
         import shapely  # noqa: PLC0415 - an extra
     except ImportError:
         raise JobError(
-            f"aoi {shortened(aoi)}: areas need shapely; pip install 'segtasks[vectors]'"
+            f"aoi {shorten(aoi)}: areas need shapely; pip install 'segtasks[vectors]'"
         ) from None
     return shapely

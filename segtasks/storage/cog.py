@@ -1,9 +1,9 @@
-"""Writing a result: Zarr windows -> temporary GeoTIFF -> Cloud-Optimised GeoTIFF -> destination.
+"""Write and read results as Cloud-Optimised GeoTIFFs (COGs).
 
-Both files are streamed, so memory does not grow with the raster. The destination sees nothing
-until the COG is whole and has been read back; then it is put under its final name at once.
+    Zarr windows -> temporary GeoTIFF -> temporary COG -> read back -> destination (by the caller)
 
-Reading windows of a result that was just made, before it is published.
+Both files are streamed, so memory does not grow with the raster. Nothing appears at the destination
+until the COG is complete and has been read back.
 """
 
 import json
@@ -38,26 +38,31 @@ CLASSES_TAG = "SEGTASKS_CLASSES"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassBand:
-    """A band of class ids."""
+    """The description of a band of class ids.
+
+    Attributes:
+        classes: the classes, by id.
+        creation: options of GDAL's COG driver.
+    """
 
     classes: tuple[ClassEntry, ...]
-    # The most frequent class, not a mean of ids.
+    # Overviews show the most frequent class; a mean of ids has no meaning.
     creation: ClassVar[Mapping[str, str]] = {"overview_resampling": "mode"}
 
     @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:
-        """GDAL colour table; nodata is transparent."""
+        """GDAL's colour table, in which nodata is transparent."""
         table = {entry.id: bytes.fromhex(entry.color[1:]) for entry in self.classes}
         return {i: (r, g, b, 255) for i, (r, g, b) in table.items()} | {NODATA: (0, 0, 0, 0)}
 
     @property
     def tags(self) -> dict[str, str]:
-        """Class names, one by one and as JSON."""
+        """The class names as metadata, one tag per class and all of them as JSON."""
         names = {str(entry.id): entry.name for entry in self.classes}
         return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
 
     def describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio ships no types
-        """Give an open dataset the colours and names."""
+        """Write colours and names to an open dataset."""
         dataset.write_colormap(1, self.colormap)
         dataset.colorinterp = (ColorInterp.palette,)
         dataset.set_band_description(1, "class")
@@ -67,7 +72,7 @@ class ClassBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """A band of bytes that stand for real values: value = byte x ``factor``."""
+    """The description of a band of bytes that encode real values: value = byte x ``factor``."""
 
     name: str
     factor: float
@@ -77,7 +82,7 @@ class Scale:
     }
 
     def describe(self, dataset: Any) -> None:  # noqa: ANN401 - as above
-        """Give an open dataset the name and the scale, by which viewers show the real values."""
+        """Write name and scale to an open dataset, so that viewers show the real values."""
         dataset.set_band_description(1, self.name)
         dataset.scales, dataset.offsets = (self.factor,), (0.0,)
 
@@ -93,15 +98,20 @@ def write_cog(
     tags: Mapping[str, str],
     parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]],
 ) -> Iterator[Path]:
-    """Make of ``parts`` (windows that cover the raster) the COG that is to go to ``url``.
+    """Write a temporary COG of one band of bytes, in which 255 is nodata.
 
-    Bytes of 255 are nodata, whatever the band shows.
+    Args:
+        url: the destination, which gives the file name and the name in messages.
+        raster: size and georeference of the result.
+        band: classes or scale of the values.
+        tags: metadata of the file.
+        parts: windows (h, w) that cover the raster, with their pixels.
 
     Yields:
-        A temporary file, whole and read back; it is the caller's to publish.
+        The path of the complete file. The caller copies it to its destination.
 
     Raises:
-        ResourceError: when the disk is full or the result cannot be read back.
+        ResourceError: the disk is full or the file cannot be read back.
     """
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
         plain, cog = Path(folder, "plain.tif"), Path(folder, url.rsplit("/", 1)[-1])
@@ -117,6 +127,51 @@ def write_cog(
             ) from error
         plain.unlink()
         yield cog
+
+
+def read_tag(url: str, key: str) -> str | None:
+    """Read a tag of a raster; ``None`` if there is no such tag or no such raster."""
+    try:
+        with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
+            value: str | None = mask.tags().get(key)
+            return value
+    except GDAL_ERRORS:
+        return None
+
+
+def read_classes(url: str) -> tuple[ClassEntry, ...] | None:
+    """Read the classes of a mask written by `write_cog`; ``None`` if it has no such tags."""
+    text = read_tag(url, CLASSES_TAG)
+    if text is None:
+        return None
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
+        colors = mask.colormap(1)
+    names: dict[str, str] = json.loads(text)
+    return tuple(
+        ClassEntry(id=i, name=names[str(i)], color=f"#{bytes(colors[i][:3]).hex()}")
+        for i in range(len(names))
+    )
+
+
+def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
+    """Read bands (C, h, w) subsampled to ``shape`` (h, w), from overviews if the file has them."""
+    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as dataset:
+        return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))
+
+
+ReadMask = Callable[[Window], npt.NDArray[np.uint8]]
+
+
+@contextmanager
+def open_masks(path: Path) -> Iterator[ReadMask]:
+    """Open a result and yield a function that reads a window (h, w) of its first band."""
+    with rasterio.Env(**gdal_options()), rasterio.open(path) as dataset:
+
+        def read(window: Window) -> npt.NDArray[np.uint8]:
+            area = RasterioWindow(window.col, window.row, window.width, window.height)
+            return np.asarray(dataset.read(1, window=area))
+
+        yield read
 
 
 def _write_plain(
@@ -179,55 +234,10 @@ def _write_cog(plain: Path, cog: Path, creation: Mapping[str, str]) -> None:
 
 
 def _check(cog: Path, raster: RasterHeader, tags: Mapping[str, str]) -> None:
-    """Read the file's layout and last block back: a truncated file fails here."""
+    """Read size, tags and the last pixel back, which fails if the file is truncated."""
     with rasterio.open(cog) as dataset:
         shape, kept = dataset.shape, dataset.tags()
         dataset.read(1, window=RasterioWindow(raster.width - 1, raster.height - 1, 1, 1))
     lost = [key for key in tags if key not in kept]
     if shape != (raster.height, raster.width) or lost:
         raise ResourceError(f"{cog.name}: is {shape} with tags {lost} missing; rerun to write it")
-
-
-def read_tag(url: str, key: str) -> str | None:
-    """A tag of an existing raster, ``None`` when it has no such tag or is no raster."""
-    try:
-        with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
-            value: str | None = mask.tags().get(key)
-            return value
-    except GDAL_ERRORS:
-        return None
-
-
-def read_classes(url: str) -> tuple[ClassEntry, ...] | None:
-    """The classes of a mask that `made` wrote, by its tags and colour table; ``None`` without."""
-    text = read_tag(url, CLASSES_TAG)
-    if text is None:
-        return None
-    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
-        colors = mask.colormap(1)
-    names: dict[str, str] = json.loads(text)
-    return tuple(
-        ClassEntry(id=i, name=names[str(i)], color=f"#{bytes(colors[i][:3]).hex()}")
-        for i in range(len(names))
-    )
-
-
-def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:
-    """Bands (C, h, w) decimated to ``shape`` (h, w), from overviews where the file has them."""
-    with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as dataset:
-        return np.asarray(dataset.read(list(bands), out_shape=(len(bands), *shape)))
-
-
-ReadMask = Callable[[Window], npt.NDArray[np.uint8]]
-
-
-@contextmanager
-def open_masks(path: Path) -> Iterator[ReadMask]:
-    """What reads a window (h, w) of the file's first band, within its bounds."""
-    with rasterio.Env(**gdal_options()), rasterio.open(path) as dataset:
-
-        def read(window: Window) -> npt.NDArray[np.uint8]:
-            area = RasterioWindow(window.col, window.row, window.width, window.height)
-            return np.asarray(dataset.read(1, window=area))
-
-        yield read

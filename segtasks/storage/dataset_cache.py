@@ -1,4 +1,4 @@
-"""Datasets that stay open: GDAL handles are per thread, and opening a remote one costs requests."""
+"""A cache of open datasets, per thread as GDAL requires: opening a remote file costs requests."""
 
 import os
 import threading
@@ -14,53 +14,53 @@ from segtasks.storage import object_store
 from segtasks.storage.gdal import gdal_options, gdal_path, reason
 
 OPEN_PER_THREAD = 4
-VIEWERS = (".aux.xml", ".ovr")  # written beside a raster by programs that only show it
+VIEWERS = (".aux.xml", ".ovr")  # written next to a raster by programs that only display it
 _threads = threading.local()
 
 
 def opened(raster: RasterHeader) -> DatasetReader:
-    """The very dataset that was described.
+    """Return the dataset of a raster, from the cache or opened again.
 
     Raises:
-        SourceError: also when the source has changed since.
+        SourceError: it cannot be opened, or it has changed since its header was read.
     """
-    datasets, key = _kept(), (raster.url, raster.identity)
+    datasets, key = _cached_datasets(), (raster.url, raster.identity)
     if key in datasets:
         datasets.move_to_end(key)
         return datasets[key]
     dataset = reopen(raster.url)
     if identity(dataset, raster.url) != raster.identity:
-        raise SourceError(f"{raster.url}: has changed since this job began; run the job again")
+        raise SourceError(f"{raster.url}: has changed since this job started; run the job again")
     keep(raster, dataset)
     return dataset
 
 
 def keep(raster: RasterHeader, dataset: DatasetReader) -> None:
-    """Keep a dataset open for `opened`; the one unused for longest is closed."""
-    datasets = _kept()
+    """Add a dataset to the cache; the least recently used one is closed if the cache is full."""
+    datasets = _cached_datasets()
     datasets[raster.url, raster.identity] = dataset
     while len(datasets) > OPEN_PER_THREAD:
         datasets.popitem(last=False)[1].close()
 
 
 def forget(url: str) -> None:
-    """Close what is open of ``url``."""
-    datasets = _kept()
+    """Close all cached datasets of ``url``."""
+    datasets = _cached_datasets()
     for key in [key for key in datasets if key[0] == url]:
         datasets.pop(key).close()
 
 
 def reopen(url: str) -> DatasetReader:
-    """Open a raster.
+    """Open a raster without looking into the cache.
 
     Raises:
-        SourceError: missing, or not a raster.
+        SourceError: it is missing, or not a raster.
     """
     try:
         with rasterio.Env(**gdal_options()):
             return rasterio.open(gdal_path(url))
     except RasterioIOError as error:
-        # Only now: GDAL's own names (netcdf:a.nc:x, /vsizip/...) are no paths, yet can be opened.
+        # Checked after opening: GDAL opens names (netcdf:a.nc:x, /vsizip/...) that are no paths.
         if not object_store.is_remote(url) and not os.path.exists(object_store.local_path(url)):  # noqa: PTH110 - Path.exists raises when a name is too long
             raise SourceError(f"{url}: no such file; check the path") from None
         raise SourceError(
@@ -69,7 +69,11 @@ def reopen(url: str) -> DatasetReader:
 
 
 def identity(dataset: DatasetReader, url: str) -> str:
-    """Remote: the object's ETag or size. Local: every file that pixels or validity come from."""
+    """Return a string that changes when the content of the raster changes.
+
+    For a remote raster it is the object's ETag or size. For a local one it has size and time of
+    modification of every file from which pixels or validity are read.
+    """
     if object_store.is_remote(url):
         return object_store.identity(url)
     paths = [object_store.local_path(name) for name in dataset.files if not name.endswith(VIEWERS)]
@@ -78,8 +82,8 @@ def identity(dataset: DatasetReader, url: str) -> str:
     return ";".join([*files, f"nodata={dataset.nodatavals}"])
 
 
-def _kept() -> OrderedDict[tuple[str, str], DatasetReader]:
-    """The datasets this thread keeps open, by url and identity (GDAL handles are per thread)."""
+def _cached_datasets() -> OrderedDict[tuple[str, str], DatasetReader]:
+    """Return the open datasets of this thread, by url and identity."""
     if not hasattr(_threads, "datasets"):
         _threads.datasets = OrderedDict()
     datasets: OrderedDict[tuple[str, str], DatasetReader] = _threads.datasets

@@ -1,17 +1,18 @@
-"""Where a raster holds nothing, as far as its file proves it without a look at full resolution.
+"""Find tiles without data, as far as the file proves it without reading full resolution.
 
-Two proofs, both of GeoTIFF:
+There are two proofs, both for GeoTIFF:
 
-- A sparse file leaves out blocks that were never written. GDAL reads them as nodata, or as 0 where
-  no nodata is declared: without data where nodata is declared for all bands, or alpha is one of
-  them. Exact, and needs the file's index alone.
-- An overview by average has nodata only where all pixels below have it: GDAL leaves nodata out of
-  the mean. That holds of the file if it says AVERAGE itself, if nodata is the least or greatest
-  integer (no mean of other values becomes it), and if no lossy compression has touched it.
+- A sparse file omits blocks that were never written. GDAL reads them as nodata, or as 0 if no
+  nodata value is declared. Such blocks have no data if nodata is declared for all bands or if one
+  band is alpha. This proof is exact and needs only the file's index.
+- An overview made by averaging is nodata only where all pixels below are nodata, because GDAL
+  leaves nodata out of the mean. This holds if the file's own metadata say AVERAGE, if nodata is the
+  smallest or largest value of an integer type (so that no mean of other values equals it), and if
+  the compression is lossless.
 
-By nearest, mode or cubic a pixel of an overview says nothing of its neighbours below, so such
-overviews, and those that do not say how they were made, prove nothing and are not used; nor are
-those in a file of their own (.ovr).
+With nearest, mode or cubic resampling, an overview pixel proves nothing about all pixels below.
+Such overviews, those without metadata on the resampling, and those in a separate file (.ovr) are
+not used.
 """
 
 from collections.abc import Iterator
@@ -30,14 +31,14 @@ from segtasks.storage.gdal import gdal_options, gdal_path
 from segtasks.storage.raster_reader import Valid
 
 LOSSLESS = {None, *(Compression(name) for name in ("DEFLATE", "LZW", "ZSTD", "LZMA", "PACKBITS"))}
-MOST_PX = 8 * 2**20
-"""Of the overview that is read."""
+MAX_OVERVIEW_PX = 8 * 2**20
+"""Largest number of pixels of the overview that is read."""
 AROUND_PX = 2
-"""Of the overview: sizes are rounded, level upon level."""
+"""Overview pixels read around a tile, because the sizes of overviews are rounded at every level."""
 
 
 def empty_tiles(raster: RasterHeader, grid: Grid) -> TileSelection:
-    """The tiles of ``grid`` that are proven to be without data.
+    """Select the tiles of ``grid`` that are proven to have no data.
 
     Raises:
         SourceError: the index or an overview cannot be read.
@@ -55,52 +56,48 @@ def empty_tiles(raster: RasterHeader, grid: Grid) -> TileSelection:
 
 
 def _sparse(dataset: DatasetReader, grid: Grid) -> Iterator[Tile]:
-    """Tiles of blocks that were never written."""
+    """Yield the tiles of which no block was ever written."""
     bands = _deciding_bands(dataset)
     height, width = dataset.block_shapes[0]
     if not bands or dataset.block_shapes.count((height, width)) < dataset.count:
         return
     for tile in grid.tiles():
         core = grid.core(tile)
-        if all(_is_missing(dataset, bands, row, col) for row, col in _blocks(core, height, width)):
+        rows = range(core.row // height, ceil(core.row_stop / height))
+        cols = range(core.col // width, ceil(core.col_stop / width))
+        if all(_is_missing(dataset, bands, row, col) for row in rows for col in cols):
             yield tile
 
 
 def _deciding_bands(dataset: DatasetReader) -> tuple[int, ...]:
-    """The bands that show a pixel to be without data if all of them are missing there."""
+    """Return the bands whose absence proves that there is no data: all, or alpha, or none."""
     if all(value is not None for value in dataset.nodatavals):
         return tuple(dataset.indexes)
     kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
     return tuple(index for index, kind in kinds if kind == ColorInterp.alpha)
 
 
-def _blocks(core: Window, height: int, width: int) -> Iterator[tuple[int, int]]:
-    rows = range(core.row // height, ceil(core.row_stop / height))
-    cols = range(core.col // width, ceil(core.col_stop / width))
-    return ((row, col) for row in rows for col in cols)
-
-
 def _is_missing(dataset: DatasetReader, bands: tuple[int, ...], row: int, col: int) -> bool:
-    """Whether the file has no bytes for a block (GDAL: BLOCK_OFFSET in the domain TIFF)."""
+    """Return whether the file has no bytes of a block (GDAL: BLOCK_OFFSET in the domain TIFF)."""
     name = f"BLOCK_OFFSET_{col}_{row}"
     return all(dataset.get_tag_item(name, "TIFF", bidx=band) is None for band in bands)
 
 
 def _proving_level(dataset: DatasetReader) -> int | None:
-    """The finest overview of a moderate size, if overviews prove anything."""
-    # An .ovr is another file, which may be older than this one.
-    is_apart = any(name.endswith(".ovr") for name in dataset.files)
-    if is_apart or not _has_extreme_nodata(dataset) or dataset.compression not in LOSSLESS:
+    """Return the finest overview of moderate size, if overviews can prove anything."""
+    # An .ovr is a separate file, which may be older than this one.
+    is_external = any(name.endswith(".ovr") for name in dataset.files)
+    if is_external or not _has_extreme_nodata(dataset) or dataset.compression not in LOSSLESS:
         return None
     factors = dataset.overviews(1)
     for level, factor in enumerate(factors):
-        if ceil(dataset.height / factor) * ceil(dataset.width / factor) <= MOST_PX:
+        if ceil(dataset.height / factor) * ceil(dataset.width / factor) <= MAX_OVERVIEW_PX:
             return level if _is_average(dataset, level) else None
     return None
 
 
 def _has_extreme_nodata(dataset: DatasetReader) -> bool:
-    """Whether nodata alone decides, and is the end of an integer type's range in every band."""
+    """Return whether only nodata marks validity, with an extreme integer value in every band."""
     if any(flags != [MaskFlags.nodata] for flags in dataset.mask_flag_enums):
         return False
     if any(np.dtype(name).kind not in "iu" for name in dataset.dtypes):
@@ -110,9 +107,10 @@ def _has_extreme_nodata(dataset: DatasetReader) -> bool:
 
 
 def _is_average(dataset: DatasetReader, level: int) -> bool:
-    """Whether the file says so: gdaladdo in each overview, GDAL's later COG driver in the file.
+    """Return whether the metadata say that overviews up to ``level`` were made by averaging.
 
-    A level is made of the one before, so all of them must be; gdaladdo tags the first band alone.
+    GDAL's COG driver writes this for the file, gdaladdo for each overview of the first band. Each
+    level is made from the one before it, so all of them must be averages.
     """
     if dataset.tags(ns="IMAGE_STRUCTURE").get("OVERVIEW_RESAMPLING") == "AVERAGE":
         return True
@@ -126,14 +124,14 @@ def _empty_in_overview(raster: RasterHeader, grid: Grid, level: int) -> Iterator
         rasterio.open(gdal_path(raster.url), overview_level=level) as overview,
     ):
         for tile in grid.tiles():
-            area = _below(grid, grid.core(tile), overview)
+            area = _overview_window(grid, grid.core(tile), overview)
             valid: Valid = overview.dataset_mask(window=area) > 0
             if not valid.any():
                 yield tile
 
 
-def _below(grid: Grid, core: Window, overview: DatasetReader) -> RasterioWindow:
-    """The overview's pixels that a core went into, and some around them."""
+def _overview_window(grid: Grid, core: Window, overview: DatasetReader) -> RasterioWindow:
+    """Return the overview's pixels that a core contributes to, and some around them."""
     down, across = overview.height / grid.height, overview.width / grid.width
     row, col = floor(core.row * down) - AROUND_PX, floor(core.col * across) - AROUND_PX
     row_stop = ceil(core.row_stop * down) + AROUND_PX

@@ -1,4 +1,4 @@
-"""How GDAL is set up, what it calls things, and what it says when something is wrong."""
+"""Settings of GDAL, its names for files, and its error messages."""
 
 import os
 import threading
@@ -14,20 +14,24 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from segtasks.errors import StorageError
 
-# GDAL's own errors leave rasterio unwrapped in places, e.g. when a disk is full.
+# Rasterio does not wrap GDAL's own errors everywhere, e.g. when a disk is full.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 CACHE_BYTES = 128 * 2**20
-"""Of decoded blocks, kept by GDAL for the whole process."""
+"""Size of GDAL's cache of decoded blocks, for the whole process."""
 FILE_CACHE_BYTES = 4 * 2**20
-"""Of a file's own bytes, kept for each open handle: GDAL's 25 MB fill as a raster is read."""
+"""Size of GDAL's cache of file bytes per open handle. Its default of 25 MB fills up in reading."""
 _threads = threading.local()
 
-# It is said once, in one line, by the raster's own `warnings`.
+# `RasterHeader.warnings` holds the same remark in one line.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 
 def gdal_options() -> dict[str, Any]:
-    """GDAL settings: few requests when remote, the endpoint s3fs and boto use, bounded cache."""
+    """Return GDAL's settings: few remote requests, the endpoint of s3fs and boto, a bounded cache.
+
+    Raises:
+        StorageError: AWS_ENDPOINT_URL_S3 is no url.
+    """
     options: dict[str, Any] = {
         # An int in bytes; the default is 5 % of the memory.
         "GDAL_CACHEMAX": getattr(_threads, "cache_bytes", CACHE_BYTES),
@@ -37,7 +41,7 @@ def gdal_options() -> dict[str, Any]:
         "VSI_CACHE": True,
         "VSI_CACHE_SIZE": FILE_CACHE_BYTES,
         "CPL_VSIL_CURL_USE_HEAD": "YES",
-        # What is closed is asked for again: the object may have been replaced meanwhile.
+        # A closed file is requested again, since the object may have been replaced meanwhile.
         "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsicurl/",
     }
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -58,7 +62,7 @@ def gdal_options() -> dict[str, Any]:
 
 @contextmanager
 def small_cache(wanted_bytes: int) -> Iterator[None]:
-    """Let GDAL keep less than usual of what this thread reads, down to a quarter."""
+    """Reduce GDAL's block cache while this thread reads, at most to a quarter."""
     _threads.cache_bytes = min(max(wanted_bytes, CACHE_BYTES // 4), CACHE_BYTES)
     try:
         yield
@@ -67,7 +71,7 @@ def small_cache(wanted_bytes: int) -> Iterator[None]:
 
 
 def gdal_path(url: str) -> str:
-    """``url`` as GDAL names it."""
+    """Return GDAL's name for ``url``."""
     if url.startswith("s3://"):
         return f"/vsis3/{url.removeprefix('s3://')}"
     if url.startswith(("http://", "https://")):
@@ -76,18 +80,18 @@ def gdal_path(url: str) -> str:
 
 
 def drivers() -> set[str]:
-    """The formats of this GDAL, by their short names."""
+    """Return the short names of the formats that this GDAL supports."""
     with rasterio.Env() as env:
         return set(env.drivers())
 
 
 def release() -> str:
-    """GDAL's version."""
+    """Return GDAL's version."""
     return str(rasterio.__gdal_version__)
 
 
 def reason(error: BaseException) -> str:
-    """GDAL's own words: rasterio keeps them in the cause."""
+    """Return GDAL's own message, which rasterio keeps in the cause of its error."""
     cause = error.__cause__ or error.__context__
     text = str(cause) if cause and "previous exception" in str(error) else str(error)
     return " ".join(text.split())

@@ -1,11 +1,11 @@
-r"""Labels of an image as class ids on the pixel grid of the image. Needs no torch.
+r"""Read labels as class ids on the pixel grid of an image. Does not need torch.
 
     one band            ids      \
     one band, palette   either    \  read(window of the image) ──▶ (h, w) uint8
     three bands         colours   /                                0 … K-1, or `ignore`
     .gpkg .geojson ...  features /
 
-Every reader refuses a value that no class of the legend has, with file, value and place.
+Every reader refuses values that belong to no class of the legend, and names file, value and place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,17 +32,17 @@ BLACK = 0x000000
 
 
 class Labels(Protocol):
-    """Class ids by windows of the image they were opened for."""
+    """Labels that are read by windows of the image for which they were opened."""
 
     @property
     def url(self) -> str:
-        """Where they rest."""
+        """The path or URL of the labels."""
 
     def read(self, window: Window) -> ClassIds:
-        """Return class ids (h, w): 0 … K-1, and ``ignore`` where nothing is known.
+        """Return class ids (h, w): 0 … K-1, and ``ignore`` where there is no label.
 
         Raises:
-            SourceError: the window cannot be read, or holds what is not in the legend.
+            SourceError: the window cannot be read, or has a value that is not in the legend.
         """
 
 
@@ -58,14 +58,14 @@ def open_labels(
 
     Args:
         url: a raster, or a vector file with or without ``|layername=LAYER``.
-        like: the image, or mask, whose pixel grid they are wanted on.
-        legend: the classes, ids 0 … K-1 in order; their colours are those of coloured masks.
-        rules: void colours, and how vectors are burnt.
-        ignore: what is no class: in rasters of ids, and in what is read.
+        like: the image or mask that defines the pixel grid.
+        legend: the classes with ids 0 … K-1 in order. Their colours are those of coloured masks.
+        rules: void colours, values of classes, and how vectors are rasterised.
+        ignore: the value without a class, in rasters of ids and in the result.
 
     Raises:
-        SourceError: missing, unreadable, or not on the image (see `aligned.align`).
-        JobError: legend or rules do not suffice for labels of this kind.
+        SourceError: the file is missing, unreadable, or does not match the image (see `align`).
+        JobError: legend or rules are not sufficient for labels of this kind.
     """
     rules = rules or LabelRules()
     if vector_reader.is_vector(url):
@@ -80,7 +80,7 @@ def open_labels(
 
 
 def class_raster(url: str) -> RasterHeader:
-    """Describe a raster of class ids: its one band, not the colours of its palette.
+    """Read the header of a raster of class ids, whose values are ids even if it has a palette.
 
     Raises:
         SourceError: it is missing, has several bands, or its ids are no whole numbers.
@@ -89,10 +89,10 @@ def class_raster(url: str) -> RasterHeader:
 
 
 def holds_colours(raster: RasterHeader, legend: Sequence[ClassEntry]) -> bool:
-    """Whether a raster's values are colours of the legend, not ids.
+    """Return whether a raster's values are colours of the legend instead of ids.
 
-    Three bands of bytes are. A palette is when a class's colour stands in it, but not at the
-    class's id; black aside, with which TIFF fills palettes up.
+    Three bands of bytes are colours. A palette holds colours if it contains a class's colour at
+    another index than the class's id. Black is not considered, because TIFF pads palettes with it.
     """
     if raster.palette is None:
         return len(raster.bands) == RGB_BANDS and raster.dtype == "uint8"
@@ -106,35 +106,35 @@ def holds_colours(raster: RasterHeader, legend: Sequence[ClassEntry]) -> bool:
 
 
 def ids_by_colour(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) -> dict[int, int]:
-    """Return class id or ``ignore`` of each colour, 0xRRGGBB, in rising order.
+    """Return the class id (or ``ignore``) of each colour 0xRRGGBB, in ascending order of colour.
 
     Raises:
         JobError: two entries share a colour.
     """
-    named = [(entry.color, entry.id) for entry in legend]
-    named += [(color, ignore) for color in dict.fromkeys(rules.void_colors)]
+    pairs = [(entry.color, entry.id) for entry in legend]
+    pairs += [(color, ignore) for color in dict.fromkeys(rules.void_colors)]
     ids: dict[int, int] = {}
-    for color, class_id in named:
+    for color, class_id in pairs:
         if _number(color) in ids:
             raise JobError(
-                f"colour {color} is in the legend twice; coloured masks need one for each class, "
-                "and others for void"
+                f"colour {color} is in the legend twice; coloured masks need a different colour "
+                "for each class and for void"
             )
         ids[_number(color)] = class_id
     return dict(sorted(ids.items()))
 
 
 def ids_by_value(legend: Sequence[ClassEntry], rules: LabelRules, ignore: int) -> dict[int, int]:
-    """Return class id or ``ignore`` of each value of a raster, in rising order.
+    """Return the class id (or ``ignore``) of each raster value, in ascending order of value.
 
     Raises:
-        JobError: not one value for each class, or one for two.
+        JobError: there is not exactly one value per class, or two classes share one.
     """
     values = rules.label_values
     if len(values) != len(legend) or len(set(values)) < len(values):
         raise JobError(
             f"label_values {', '.join(map(str, values))}: {len(legend)} classes need as many "
-            "different values, in their order"
+            "different values, in the order of the classes"
         )
     ids = {ignore: ignore} | {value: i for i, value in enumerate(values)}
     return dict(sorted(ids.items()))
@@ -158,8 +158,8 @@ def _open_vectors(
     column = rules.label_column
     if column is None and len(legend) != TWO_CLASSES:
         raise JobError(
-            f"{url}: which of {len(legend)} classes is a feature? name the column that says it, "
-            f"label_column: {', '.join(layer.columns) or 'the file has none'}"
+            f"{url}: {len(legend)} classes need a column with the class of each feature; set "
+            f"label_column to one of {', '.join(layer.columns) or '(the file has no columns)'}"
         )
     if column is not None and column not in layer.columns:
         raise SourceError(
@@ -183,28 +183,28 @@ class IdLabels:
 
     @property
     def url(self) -> str:
-        """Where they rest."""
+        """The path or URL of the labels."""
         return self.source.raster.url
 
     def read(self, window: Window) -> ClassIds:
-        """See `labels.Labels.read`."""
+        """Read class ids, see `Labels.read`."""
         image, valid = self.source.read(self.source.raster.bands, window)
-        # int64: a negative or large id is named as it is, not wrapped around.
+        # int64, so that the message shows a negative or large id without wrap-around.
         values = image[0] if image.dtype == np.uint8 else image[0].astype(np.int64)
         ids = np.where(valid, values, self.ignore)
-        strange = (ids != self.ignore) & ((ids < 0) | (ids >= self.classes))
-        if strange.any():
+        unknown = (ids != self.ignore) & ((ids < 0) | (ids >= self.classes))
+        if unknown.any():
             raise SourceError(
-                f"{self.url}: label {ids[strange][0]} is not in the legend (0 … "
-                f"{self.classes - 1}), {_where(strange, window)}; add the class, set `ignore`, or "
-                "say with `label_values` what stands for the classes"
+                f"{self.url}: label {ids[unknown][0]} is not in the legend (0 … "
+                f"{self.classes - 1}), {_where(unknown, window)}; add the class, set `ignore`, or "
+                "list the values of the classes in `label_values`"
             )
         return ids.astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class ValueLabels:
-    """A raster whose values stand for classes; ``ids`` by value, in rising order."""
+    """A raster whose values encode classes; ``ids`` by value, in ascending order."""
 
     source: AlignedRaster
     ids: Mapping[int, int]
@@ -212,26 +212,26 @@ class ValueLabels:
 
     @property
     def url(self) -> str:
-        """Where they rest."""
+        """The path or URL of the labels."""
         return self.source.raster.url
 
     def read(self, window: Window) -> ClassIds:
-        """See `labels.Labels.read`."""
+        """Read class ids, see `Labels.read`."""
         image, valid = self.source.read(self.source.raster.bands, window)
         values = image[0].astype(np.int64)
-        classes, known = _looked_up(values, self.ids)
-        strange = valid & ~known
-        if strange.any():
+        classes, known = _look_up(values, self.ids)
+        unknown = valid & ~known
+        if unknown.any():
             raise SourceError(
-                f"{self.url}: label {values[strange][0]} is none of `label_values` ("
-                f"{', '.join(map(str, self.ids))}), {_where(strange, window)}; add it there"
+                f"{self.url}: label {values[unknown][0]} is none of `label_values` ("
+                f"{', '.join(map(str, self.ids))}), {_where(unknown, window)}; add it there"
             )
         return np.where(valid, classes, np.uint8(self.ignore))
 
 
 @dataclass(frozen=True)
 class ColourLabels:
-    """A raster whose colours are the legend's; ``ids`` by colour, 0xRRGGBB, in rising order."""
+    """A raster of the legend's colours; ``ids`` by colour 0xRRGGBB, in ascending order."""
 
     source: AlignedRaster
     ids: Mapping[int, int]
@@ -239,27 +239,28 @@ class ColourLabels:
 
     @property
     def url(self) -> str:
-        """Where they rest."""
+        """The path or URL of the labels."""
         return self.source.raster.url
 
     def read(self, window: Window) -> ClassIds:
-        """See `labels.Labels.read`."""
+        """Read class ids, see `Labels.read`."""
         image, valid = self.source.read(self.source.raster.bands, window)
         red, green, blue = image.astype(np.uint32)
         colours = red << 16 | green << 8 | blue
-        classes, known = _looked_up(colours, self.ids)
-        strange = valid & ~known
-        if strange.any():
+        classes, known = _look_up(colours, self.ids)
+        unknown = valid & ~known
+        if unknown.any():
             raise SourceError(
-                f"{self.url}: colour #{colours[strange][0]:06x} is not in the legend, "
-                f"{_where(strange, window)}; add a class or a void colour (no JPEG: it blurs them)"
+                f"{self.url}: colour #{colours[unknown][0]:06x} is not in the legend, "
+                f"{_where(unknown, window)}; add a class or a void colour (JPEG changes colours; "
+                "use a lossless format)"
             )
         return np.where(valid, classes, np.uint8(self.ignore))
 
 
 @dataclass(frozen=True)
 class VectorLabels:
-    """Features burnt on the grid of ``like``; of several over one pixel the last in the file."""
+    """Features rasterised on the grid of ``like``; where several overlap, the last one counts."""
 
     source: Vectors
     like: RasterHeader
@@ -269,26 +270,26 @@ class VectorLabels:
 
     @property
     def url(self) -> str:
-        """Where they rest."""
+        """The path or URL of the labels."""
         return self.source.url
 
     def read(self, window: Window) -> ClassIds:
-        """See `labels.Labels.read`."""
+        """Read class ids, see `Labels.read`."""
         found = vector_reader.features(self.source, self.like, window, self.rules.label_column)
         ids = [self._class_of(value) for value in found.values]
         fill = 0 if self.rules.uncovered == "first_class" else self.ignore
         touched = self.rules.all_touched
         return vector_reader.burn(found.shapes, ids, window, fill=fill, all_touched=touched)
 
-    def _class_of(self, value: Any) -> int:  # noqa: ANN401 - whatever a column holds
-        """Return the class of a feature by name or id; ``ignore`` where the column is empty."""
+    def _class_of(self, value: Any) -> int:  # noqa: ANN401 - any type of a column
+        """Return the class of a feature by name or id, or ``ignore`` if the column is empty."""
         if self.rules.label_column is None:
             return 1
         if value is None:
             return self.ignore
         if value in self.names:
             return self.names.index(value)
-        class_id = _whole(value)
+        class_id = _integer(value)
         if class_id != self.ignore and class_id not in range(len(self.names)):
             self._refuse(value)
         return class_id
@@ -300,27 +301,27 @@ class VectorLabels:
         )
 
 
-def _looked_up(
+def _look_up(
     values: NDArray[np.integer[Any]], ids: Mapping[int, int]
 ) -> tuple[ClassIds, NDArray[np.bool_]]:
-    """Return the ids (h, w) of values, ``ids`` being in rising order, and where there are any."""
-    listed = np.array(list(ids), values.dtype)
-    place = np.minimum(np.searchsorted(listed, values), len(listed) - 1)
-    return np.array(list(ids.values()), np.uint8)[place], listed[place] == values
+    """Return the ids (h, w) of values, and which values are known; keys of ``ids`` ascend."""
+    known = np.array(list(ids), values.dtype)
+    index = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.array(list(ids.values()), np.uint8)[index], known[index] == values
 
 
-def _whole(value: Any) -> int:  # noqa: ANN401 - see _class_of
-    """Return a value as a class id, -1 when it is none."""
+def _integer(value: Any) -> int:  # noqa: ANN401 - see _class_of
+    """Return a value as an integer, or -1 if it is none."""
     try:
         return int(value) if int(value) == float(value) else -1
     except (TypeError, ValueError, OverflowError):
         return -1
 
 
-def _where(strange: NDArray[np.bool_], window: Window) -> str:
-    """Return how many pixels and the first one's place on the image."""
-    row, col = np.argwhere(strange)[0].tolist()
+def _where(unknown: NDArray[np.bool_], window: Window) -> str:
+    """Describe the number of pixels and the place of the first one on the image."""
+    row, col = np.argwhere(unknown)[0].tolist()
     return (
-        f"{int(strange.sum())} px of rows {window.row}-{window.row_stop}, columns {window.col}-"
+        f"{int(unknown.sum())} px of rows {window.row}-{window.row_stop}, columns {window.col}-"
         f"{window.col_stop}, first at row {window.row + row}, column {window.col + col}"
     )

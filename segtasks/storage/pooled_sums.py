@@ -1,8 +1,9 @@
-"""Each cell's share in the averages over the raster, and their sum.
+"""The contribution of each cell to averages over the raster, and the sum of all contributions.
 
-A share is one small object, written before its receipt; zeros, most of it on a large raster, weigh
-nothing. The sum is taken in the order of the cells in float64, so it has the same bits whoever
-takes it; the first process that needs it keeps it beside the shares.
+A contribution is one small object, which is written before the cell's receipt. Most of it is zero
+on a large raster, and zeros compress to nothing. The sum is computed in float64 in the order of the
+cells, so every process gets the same bits. The first process that needs it stores it with the
+contributions.
 """
 
 import io
@@ -20,17 +21,17 @@ from segtasks.storage import object_store
 from segtasks.storage.workspace import SHARES
 
 Floats = npt.NDArray[np.float32]
-AT_ONCE = 64  # objects in memory
+BATCH = 64  # objects in memory
 
 
 def write(workspace: str, fingerprint: str, cell: Tile, share: Floats) -> None:
-    """Keep the share (D, bins) of one cell."""
+    """Store the contribution (D, bins) of one cell."""
     _write(_url(workspace, fingerprint, f"{cell.row}_{cell.col}"), share)
 
 
 @lru_cache(maxsize=2)
 def total(workspace: str, fingerprint: str, cells: Grid) -> Floats:
-    """The sum (D, bins) of the shares of all cells, each of which must be there."""
+    """Return the sum (D, bins) of the contributions of all cells, which must all be stored."""
     url = _url(workspace, fingerprint, "total")
     if not object_store.exists(url):
         names = (f"{cell.row}_{cell.col}" for cell in cells.tiles())
@@ -43,17 +44,17 @@ def _url(workspace: str, fingerprint: str, name: str) -> str:
 
 
 def _sum(urls: Iterator[str]) -> Floats:
-    found = np.zeros((), np.float64)
-    while some := list(islice(urls, AT_ONCE)):
-        for url, data in zip(some, object_store.read_many(some), strict=True):
-            found = found + _parse(url, data)
-    return found.astype(np.float32)
+    result = np.zeros((), np.float64)
+    while batch := list(islice(urls, BATCH)):
+        for url, data in zip(batch, object_store.read_many(batch), strict=True):
+            result = result + _parse(url, data)
+    return result.astype(np.float32)
 
 
 def _write(url: str, values: Floats) -> None:
-    plain = io.BytesIO()
-    np.save(plain, values)
-    object_store.write_bytes(url, zlib.compress(plain.getvalue(), level=1))
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    object_store.write_bytes(url, zlib.compress(buffer.getvalue(), level=1))
 
 
 def _parse(url: str, data: bytes) -> Floats:

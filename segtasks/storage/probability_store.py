@@ -2,10 +2,10 @@
 
     probabilities  (class, y, x) float16, NaN at nodata
     class          (class,)      class ids; names and colours are attributes
-    y, x           pixel centres, where rows and columns run along the axes of the map
+    y, x           pixel centres, if rows and columns are parallel to the axes of the CRS
     spatial_ref    ()            CF's grid mapping: the CRS, and GDAL's GeoTransform
 
-The group's own metadata come last: a killed writer leaves nothing that opens.
+The metadata of the group are written last, so that the store of a killed writer cannot be opened.
 """
 
 import json
@@ -32,7 +32,7 @@ Attributes = Mapping[str, Any]
 PARTS = {"probabilities", "class", "y", "x", "spatial_ref"}
 NAME, MAPPING = "probabilities", "spatial_ref"
 
-# Zarr says that version 3 has not standardised it yet; readers that do not know it do without.
+# Consolidated metadata are not part of the Zarr v3 specification; other readers ignore them.
 warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
 
 
@@ -44,27 +44,29 @@ def write(
     attributes: Attributes,
     parts: Iterable[tuple[Window, Halves]],
 ) -> None:
-    """Make the store of ``parts``: windows (K, h, w) of whole shards, one at a time in memory.
+    """Write the store, one window at a time in memory.
 
     Args:
-        url: what is there is removed first.
-        raster: the grid and its place.
-        classes: of the first axis.
-        shard_px: side of the windows, but for those at the raster's borders.
-        attributes: of the group.
-        parts: they cover the raster.
+        url: the store; an existing one is removed first.
+        raster: size and georeference of the grid.
+        classes: the classes of the first axis.
+        shard_px: side of the windows, except at the raster's borders.
+        attributes: attributes of the group.
+        parts: windows that cover the raster, each whole shards, with their data (K, h, w).
 
     Raises:
-        ResourceError: when the disk is full.
+        ResourceError: the disk is full.
     """
     try:
-        _remove(url)
+        # The group's metadata are removed first, so that a partly removed store cannot be opened.
+        object_store.remove_tree(f"{url}/{GROUP}")
+        object_store.remove_tree(url)
         cube = _create(url, raster, len(classes), shard_px)
         for window, data in parts:
             cube[(..., *window.slices)] = data
         _add_coordinates(url, raster, classes)
         zarr.create_group(store=url, zarr_format=3, attributes=dict(attributes))
-        # One request opens it all; xarray asks for this.
+        # Consolidated metadata open all arrays with one request; xarray looks for them.
         zarr.consolidate_metadata(url, zarr_format=3)
     except OSError as error:
         raise ResourceError(
@@ -74,7 +76,7 @@ def write(
 
 
 def read_attribute(url: str, key: str) -> str | None:
-    """An attribute of a whole store; ``None`` when there is no such store or attribute."""
+    """Read an attribute of a complete store; ``None`` if there is no such store or attribute."""
     if not object_store.exists(f"{url}/{GROUP}"):
         return None
     try:
@@ -85,20 +87,14 @@ def read_attribute(url: str, key: str) -> str | None:
 
 
 def is_unfinished(url: str) -> bool:
-    """Whether a killed run left ``url``: parts of a store, not yet a store, and nothing else."""
+    """Return whether ``url`` holds only parts of a store, as a killed run leaves them."""
     return object_store.names(url) <= PARTS
-
-
-def _remove(url: str) -> None:
-    """The group's metadata first: what is left of it then is no store."""
-    object_store.remove_tree(f"{url}/{GROUP}")
-    object_store.remove_tree(url)
 
 
 def _create(url: str, raster: RasterHeader, classes: int, shard_px: int) -> zarr.Array[Any]:
     chunk, shard = sides(shard_px, (raster.height, raster.width))
     return zarr.create_array(
-        # Not by name in the group: that would write the group's metadata now.
+        # By its own url, because creating it through the group would write the group's metadata.
         store=f"{url}/{NAME}",
         shape=(classes, raster.height, raster.width),
         chunks=(classes, chunk, chunk),
@@ -120,7 +116,7 @@ def _create(url: str, raster: RasterHeader, classes: int, shard_px: int) -> zarr
 def _add_coordinates(url: str, raster: RasterHeader, classes: Sequence[ClassEntry]) -> None:
     ids = np.array([entry.id for entry in classes], np.uint8)
     _add(url, "class", ids, _class_attributes(classes))
-    for name, values in _centres(raster).items():
+    for name, values in _pixel_centres(raster).items():
         axis = {"axis": name.upper(), "long_name": f"{name} of pixel centres"}
         _add(url, name, values, axis)
     _add(url, MAPPING, np.array(0, np.int32), _mapping_attributes(raster))
@@ -138,7 +134,7 @@ def _add(url: str, name: str, values: npt.NDArray[Any], attributes: Attributes) 
 
 
 def _class_attributes(classes: Sequence[ClassEntry]) -> Attributes:
-    """CF's flags (3.5), whose meanings are words; the names as they are beside them."""
+    """Return CF's flags (section 3.5), in which names have no blanks, and the names unchanged."""
     return {
         "long_name": "class id",
         "flag_values": [entry.id for entry in classes],
@@ -148,8 +144,8 @@ def _class_attributes(classes: Sequence[ClassEntry]) -> Attributes:
     }
 
 
-def _centres(raster: RasterHeader) -> dict[str, npt.NDArray[Any]]:
-    """Of rotated grids and those that control points place, a row has no y of its own."""
+def _pixel_centres(raster: RasterHeader) -> dict[str, npt.NDArray[Any]]:
+    """Return y and x of pixel centres; rotated grids and those with GCPs have none per row."""
     if raster.transform is None or raster.transform[1] or raster.transform[3]:
         return {}
     a, _, c, _, e, f = raster.transform
@@ -158,12 +154,12 @@ def _centres(raster: RasterHeader) -> dict[str, npt.NDArray[Any]]:
 
 
 def _mapping_attributes(raster: RasterHeader) -> Attributes:
-    """What rioxarray reads, and GDAL; of a raster without a CRS the GeoTransform alone."""
-    found: dict[str, Any] = {}
+    """Return the CRS and the GeoTransform as rioxarray and GDAL read them."""
+    attributes: dict[str, Any] = {}
     if raster.crs_wkt:
-        found |= CRS.from_wkt(raster.crs_wkt).to_cf()
-        found["spatial_ref"] = found["crs_wkt"]
+        attributes |= CRS.from_wkt(raster.crs_wkt).to_cf()
+        attributes["spatial_ref"] = attributes["crs_wkt"]
     if raster.transform:
         a, b, c, d, e, f = raster.transform
-        found["GeoTransform"] = " ".join(f"{value!r}" for value in (c, a, b, f, d, e))
-    return found
+        attributes["GeoTransform"] = " ".join(f"{value!r}" for value in (c, a, b, f, d, e))
+    return attributes

@@ -1,7 +1,4 @@
-"""Reading rasters by windows: any file GDAL opens, local, s3:// or https://.
-
-A raster's header, as GDAL reads it, as a `Raster`.
-"""
+"""Read headers and windows of rasters: any file that GDAL opens, local, s3:// or https://."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +27,10 @@ Valid = npt.NDArray[np.bool_]
 
 
 def describe(url: str) -> RasterHeader:
-    """Read the header.
+    """Read the header of a raster.
 
     Raises:
-        SourceError: missing, unreadable, without bands, or complex.
+        SourceError: it is missing, unreadable, complex, or has no bands.
     """
     dataset = dataset_cache.reopen(url)
     with rasterio.Env(**gdal_options()):
@@ -45,21 +42,26 @@ def describe(url: str) -> RasterHeader:
 def read(raster: RasterHeader, bands: tuple[int, ...], window: Window) -> tuple[Image, Valid]:
     """Read a window.
 
+    Args:
+        raster: the raster's header.
+        bands: 1-based bands in the wanted order; for a raster with a palette, channels of RGB.
+        window: lies inside the raster.
+
     Returns:
-        The image (C, h, w) in ``raster.dtype`` and where it is valid (h, w): False at nodata,
-        transparent or masked pixels and where a band is not finite.
+        The image (C, h, w) in ``raster.dtype`` and which pixels are valid (h, w). Pixels are
+        invalid if they are nodata, transparent or masked, or if a band is not finite.
 
     Raises:
-        SourceError: naming the window, when the file is truncated or the server gives up.
+        SourceError: the file is truncated or the server fails; the message names the window.
     """
     with reading(raster, window) as dataset:
         return pixels(dataset, raster, bands, window)
 
 
 def read_valid(raster: RasterHeader, bands: tuple[int, ...], window: Window) -> Valid:
-    """Where a window is valid (h, w), without its pixels: those of JPEG need not be decoded.
+    """Read which pixels (h, w) of a window are valid, if possible without decoding the image.
 
-    Bands of floats are read nonetheless, since they may not be finite.
+    Bands of floats are read nevertheless, since their values may not be finite.
 
     Raises:
         SourceError: as `read`.
@@ -72,21 +74,23 @@ def read_valid(raster: RasterHeader, bands: tuple[int, ...], window: Window) -> 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """How a file stores its pixels: blocks of (height, width), and bytes per pixel on average."""
+    """How a file stores its pixels: the size of its blocks, and the mean bytes per pixel."""
 
     height: int
     width: int
     bytes_per_px: float
 
     def touched_px(self, window: Window) -> int:
-        """Pixels of the blocks that must be read for a window."""
+        """Return the number of pixels in the blocks that a window touches."""
         rows = ceil(window.row_stop / self.height) - window.row // self.height
         cols = ceil(window.col_stop / self.width) - window.col // self.width
         return rows * self.height * cols * self.width
 
 
 def blocks(raster: RasterHeader) -> Blocks:
-    """How the file stores full resolution; a VRT's own bytes say nothing, its pixels' count.
+    """Return how the file stores full resolution.
+
+    A VRT is taken as uncompressed, since its own size does not include its pixels.
 
     Raises:
         SourceError: as `read`.
@@ -100,12 +104,34 @@ def blocks(raster: RasterHeader) -> Blocks:
     return Blocks(height, width, stored * share / raster.pixels)
 
 
+def sample(
+    raster: RasterHeader, bands: tuple[int, ...], *, side: int = 5, size_px: int = 256
+) -> Image:
+    """Read the valid pixels (N, C) of windows spread evenly over the raster.
+
+    Args:
+        raster: the raster's header.
+        bands: 1-based bands.
+        side: number of windows along each axis.
+        size_px: side of a window.
+    """
+    rows = np.linspace(0, max(0, raster.height - size_px), side).astype(int)
+    cols = np.linspace(0, max(0, raster.width - size_px), side).astype(int)
+    whole = Window(0, 0, raster.height, raster.width)
+    samples = []
+    for row in dict.fromkeys(rows.tolist()):
+        for col in dict.fromkeys(cols.tolist()):
+            image, valid = read(raster, bands, Window(row, col, size_px, size_px).intersect(whole))
+            samples.append(image[:, valid].T)
+    return np.concatenate(samples)
+
+
 @contextmanager
 def reading(raster: RasterHeader, window: Window) -> Iterator[DatasetReader]:
-    """The raster's dataset while a window is read; GDAL's errors become one line.
+    """Yield the raster's dataset to read a window; errors of GDAL become one line.
 
     Raises:
-        SourceError: naming the window.
+        SourceError: the window cannot be read; the message names it.
     """
     try:
         with rasterio.Env(**gdal_options()):
@@ -115,45 +141,67 @@ def reading(raster: RasterHeader, window: Window) -> Iterator[DatasetReader]:
         raise SourceError(
             f"{raster.url}: rows {window.row}-{window.row_stop}, columns {window.col}-"
             f"{window.col_stop} cannot be read ({reason(error)}); the file is truncated or "
-            "damaged there, mend it and rerun: what is done is kept"
+            "damaged there, repair it and rerun: finished tiles are kept"
         ) from None
 
 
 def pixels(
     dataset: DatasetReader, raster: RasterHeader, bands: tuple[int, ...], window: Window
 ) -> tuple[Image, Valid]:
-    """What `read` returns, of the raster's own dataset or of a warped one over it."""
+    """Read a window as `read` does, from the raster's own dataset or from a warped one."""
     area = _area(window)
     valid = _valid(dataset, area)
     if raster.palette:
-        return _expand(dataset.read(1, window=area), bands, valid, raster)
+        colours = np.array(raster.palette, np.uint8)[dataset.read(1, window=area)]  # (h, w, RGBA)
+        channels = [band - 1 for band in bands]
+        return np.moveaxis(colours[..., channels], -1, 0), valid & (colours[..., 3] > 0)
     image = _read_bands(dataset, bands, area, raster.dtype)
     if image.dtype.kind == "f":
         valid &= np.isfinite(image).all(axis=0)
     return image, valid
 
 
+def header(dataset: DatasetReader, url: str) -> RasterHeader:
+    """Return the header of an open dataset.
+
+    Raises:
+        SourceError: it is complex or has no bands.
+    """
+    if dataset.count == 0:
+        names = dataset.subdatasets
+        remedy = f"; name one of its subdatasets, e.g. {names[0]}" if names else ""
+        raise SourceError(f"{url}: has no bands{remedy}")
+    palette = _palette(dataset)
+    kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
+    colour_bands = tuple(index for index, kind in kinds if kind != ColorInterp.alpha)
+    affine = dataset.transform
+    raster = RasterHeader(
+        url=url,
+        identity=identity(dataset, url),
+        height=dataset.height,
+        width=dataset.width,
+        bands=(1, 2, 3) if palette else colour_bands,
+        band_names=RGB if palette else _band_names(dataset),
+        dtype="uint8" if palette else _common_dtype(dataset),
+        crs_wkt=_crs_wkt(dataset),
+        transform=None if affine.is_identity else tuple(affine)[:6],
+        gcps=_gcps(dataset),
+        rpcs=tuple(dataset.tags(ns="RPC").items()),
+        palette=palette,
+        dated=_dated(dataset),
+        warnings=_warnings(dataset, url),
+    )
+    if not raster.bands:
+        raise SourceError(f"{url}: has only an alpha band; give a raster with image bands")
+    return raster
+
+
 def _area(window: Window) -> RasterioWindow:
     return RasterioWindow(window.col, window.row, window.width, window.height)
 
 
-def sample(
-    raster: RasterHeader, bands: tuple[int, ...], *, side: int = 5, size_px: int = 256
-) -> Image:
-    """Valid pixels (N, C) of ``side`` x ``side`` windows spread evenly over the raster."""
-    rows = np.linspace(0, max(0, raster.height - size_px), side).astype(int)
-    cols = np.linspace(0, max(0, raster.width - size_px), side).astype(int)
-    whole = Window(0, 0, raster.height, raster.width)
-    found = []
-    for row in dict.fromkeys(rows.tolist()):
-        for col in dict.fromkeys(cols.tolist()):
-            image, valid = read(raster, bands, Window(row, col, size_px, size_px).intersect(whole))
-            found.append(image[:, valid].T)
-    return np.concatenate(found)
-
-
 def _valid(dataset: DatasetReader, area: RasterioWindow) -> Valid:
-    """GDAL's mask; it overlooks alpha where a nodata value is declared as well."""
+    """Read GDAL's mask, and alpha, which the mask ignores if a nodata value is declared as well."""
     valid: Valid = dataset.dataset_mask(window=area) > 0
     kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
     alpha = [index for index, kind in kinds if kind == ColorInterp.alpha]
@@ -174,61 +222,20 @@ def _read_bands(
     return image
 
 
-def _expand(
-    index: Image, bands: tuple[int, ...], valid: Valid, raster: RasterHeader
-) -> tuple[Image, Valid]:
-    table = np.array(raster.palette, np.uint8)[index]  # (h, w, RGBA)
-    channels = [band - 1 for band in bands]
-    return np.moveaxis(table[..., channels], -1, 0), valid & (table[..., 3] > 0)
-
-
-def header(dataset: DatasetReader, url: str) -> RasterHeader:
-    """What is known of an open dataset.
-
-    Raises:
-        SourceError: without bands, or complex.
-    """
-    if dataset.count == 0:
-        raise SourceError(f"{url}: has no bands{_subdatasets(dataset)}")
-    palette = _palette(dataset)
-    raster = RasterHeader(
-        url=url,
-        identity=identity(dataset, url),
-        height=dataset.height,
-        width=dataset.width,
-        bands=(1, 2, 3) if palette else _colour_bands(dataset),
-        band_names=RGB if palette else _band_names(dataset),
-        dtype="uint8" if palette else _common_dtype(dataset),
-        crs_wkt=_crs_wkt(dataset),
-        transform=_transform(dataset),
-        gcps=_gcps(dataset),
-        rpcs=tuple(dataset.tags(ns="RPC").items()),
-        palette=palette,
-        dated=_dated(dataset),
-        warnings=_warnings(dataset, url),
-    )
-    if not raster.bands:
-        raise SourceError(f"{url}: its only band is alpha; there is nothing to segment")
-    return raster
-
-
-def _colour_bands(dataset: DatasetReader) -> tuple[int, ...]:
-    kinds = zip(dataset.indexes, dataset.colorinterp, strict=True)
-    return tuple(index for index, kind in kinds if kind != ColorInterp.alpha)
-
-
 def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
-    """Descriptions that name a colour, which people write; else GDAL's colour; else those."""
-    kinds = zip(dataset.descriptions, dataset.colorinterp, strict=True)
-    return tuple(_name(said or "", kind.name) for said, kind in kinds)
+    """Return a name per band: a description that is a colour, else GDAL's colour if it is one.
 
-
-def _name(said: str, colour: str) -> str:
-    return said if canonical_band_name(said) in COLOURS or colour not in COLOURS else colour
+    If neither is a colour, the description is the name, and is empty if there is none.
+    """
+    names = []
+    for description, kind in zip(dataset.descriptions, dataset.colorinterp, strict=True):
+        is_colour = canonical_band_name(description or "") in COLOURS
+        names.append(kind.name if kind.name in COLOURS and not is_colour else description or "")
+    return tuple(names)
 
 
 def _common_dtype(dataset: DatasetReader) -> str:
-    """One dtype that holds every band: bands of a GDAL dataset may differ."""
+    """Return one dtype that holds the values of all bands, whose dtypes may differ."""
     names = [name for name in dataset.dtypes if name != "complex_int16"]
     if len(names) < len(dataset.dtypes):
         return "complex64"
@@ -240,7 +247,7 @@ def _palette(dataset: DatasetReader) -> tuple[tuple[int, int, int, int], ...] | 
         return None
     try:
         colormap = dataset.colormap(1)
-    except ValueError:  # it says palette, but has none: the values are what there is
+    except ValueError:  # a palette is declared but missing, so the values are taken as they are
         return None
     size = np.iinfo(dataset.dtypes[0]).max + 1
     return tuple(colormap.get(index, (0, 0, 0, 0)) for index in range(size))
@@ -251,11 +258,6 @@ def _crs_wkt(dataset: DatasetReader) -> str | None:
     return crs.to_wkt() if crs else None
 
 
-def _transform(dataset: DatasetReader) -> tuple[float, float, float, float, float, float] | None:
-    affine = dataset.transform
-    return None if affine.is_identity else tuple(affine)[:6]
-
-
 def _gcps(dataset: DatasetReader) -> tuple[GroundControlPoint, ...]:
     points = dataset.gcps[0]
     return tuple(
@@ -264,10 +266,10 @@ def _gcps(dataset: DatasetReader) -> tuple[GroundControlPoint, ...]:
 
 
 def _dated(dataset: DatasetReader) -> str | None:
-    """The time of the tag, which cameras without a clock fill with zeros."""
+    """Return the time of TIFFTAG_DATETIME; cameras without a clock fill it with zeros."""
     text = dataset.tags().get("TIFFTAG_DATETIME", "")
     try:
-        return f"{datetime.strptime(text.strip(), '%Y:%m:%d %H:%M:%S').isoformat()}Z"  # noqa: DTZ007 - TIFF 6.0 knows no zones
+        return f"{datetime.strptime(text.strip(), '%Y:%m:%d %H:%M:%S').isoformat()}Z"  # noqa: DTZ007 - TIFF 6.0 has no time zones
     except ValueError:
         return None
 
@@ -278,8 +280,3 @@ def _warnings(dataset: DatasetReader, url: str) -> tuple[str, ...]:
     return (
         f"{redact_url(url)}: has no coordinate reference system; the mask will have none either",
     )
-
-
-def _subdatasets(dataset: DatasetReader) -> str:
-    names = dataset.subdatasets
-    return f"; name one of its subdatasets, e.g. {names[0]}" if names else ""

@@ -62,7 +62,7 @@ def done(workspace: str, fingerprint: str, stage: str) -> set[Tile]:
 
 
 def forget(workspace: str, stage: str) -> None:
-    """Remove all receipts of a stage, of whatever settings."""
+    """Remove all receipts of a stage, for any settings."""
     for fingerprint in object_store.names(f"{workspace}/receipts"):
         object_store.remove_tree(f"{workspace}/receipts/{fingerprint}/{stage}")
 

@@ -1,7 +1,7 @@
-"""Arrays of no fixed length that one tile of a stage leaves for others: an object for each tile.
+"""Arrays of variable length that one tile passes to later stages: one object per tile.
 
-An object is written before its tile's receipt, whole or not at all, under the fingerprint of its
-stage. What tiles make together is written under the fingerprint of the stage that makes it.
+An object is written completely before its tile's receipt, under the fingerprint of its stage.
+Results of all tiles together are stored under the fingerprint of the stage that computes them.
 """
 
 import io
@@ -21,17 +21,18 @@ Table = Mapping[str, npt.NDArray[Any]]
 
 
 def write(workspace: str, fingerprint: str, tile: Tile, table: Table) -> None:
-    """Keep the named arrays of one tile."""
+    """Store the named arrays of one tile."""
     packed = io.BytesIO()
-    np.savez_compressed(packed, **table)  # type: ignore[arg-type] # its stubs know no mapping
+    np.savez_compressed(packed, **table)  # type: ignore[arg-type] # its stubs allow no mapping
     object_store.write_bytes(_url(workspace, fingerprint, tile), packed.getvalue())
 
 
 def read(workspace: str, fingerprint: str, tile: Tile) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of one tile.
+    """Read the named arrays of one tile.
 
     Raises:
-        WorkspaceError: they are damaged.
+        WorkspaceError: the object is damaged.
+        StorageError: there is no such object.
     """
     url = _url(workspace, fingerprint, tile)
     try:
@@ -42,7 +43,7 @@ def read(workspace: str, fingerprint: str, tile: Tile) -> dict[str, npt.NDArray[
 
 
 def exists(workspace: str, fingerprint: str, tile: Tile) -> bool:
-    """Whether the arrays of a tile are there."""
+    """Return whether the arrays of a tile are stored."""
     return object_store.exists(_url(workspace, fingerprint, tile))
 
 

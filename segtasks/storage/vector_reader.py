@@ -1,7 +1,7 @@
-"""Vector files by windows: the features that may touch a window, on the raster's pixel grid.
+"""Read vector files by windows: the features that may touch a window, in pixels of a raster.
 
 GeoPackage, FlatGeobuf and Shapefile are read through their spatial index. GeoParquet and GeoJSON
-have none; they are read once and cached.
+have no index, so they are read once and cached.
 
 Needs geopandas: ``pip install 'segtasks[vectors]'``.
 """
@@ -24,17 +24,17 @@ from segtasks.errors import SourceError, redact_url
 from segtasks.raster.grid import Window
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import local_copy, object_store
-from segtasks.storage.align import footprint_of, reprojected, require_overlap
+from segtasks.storage.align import footprint_of, reproject_bounds, require_overlap
 
 PARQUET, GEOJSON = (".parquet", ".geoparquet"), (".geojson", ".json")
 LAYER = "|layername="
-"""Between file and layer, as QGIS writes it."""
-KEPT_FILES = 32
-"""Many data sets have a GeoJSON per image."""
-_reading = threading.Lock()
+"""Separates file and layer, as in QGIS."""
+CACHED_FILES = 32
+"""Many data sets have one GeoJSON per image."""
 SUFFIXES = (".gpkg", ".fgb", ".shp", *PARQUET, *GEOJSON)
 MARGIN_PX = 64
-"""Read around a window: an edge that is straight in one CRS bends in another."""
+"""Margin read around a window, because a straight edge in one CRS is curved in another."""
+_read_lock = threading.Lock()
 
 Box = tuple[float, float, float, float]
 """(left, bottom, right, top)."""
@@ -42,7 +42,17 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Vectors:
-    """Header of one layer; ``bounds`` is ``None`` when it is empty."""
+    """The header of one layer.
+
+    Attributes:
+        url: the file, with ``|layername=LAYER`` if the user named a layer.
+        path: the local file or copy.
+        layer: name of the layer, if the format has layers.
+        identity: a string that changes when the content of the file changes.
+        columns: names of the attribute columns.
+        crs_wkt: CRS as WKT.
+        bounds: box of all shapes in that CRS; ``None`` if there are none.
+    """
 
     url: str
     path: Path
@@ -55,14 +65,19 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Features:
-    """Shapes in file order, (col, row) in pixels of a raster; values of a column, None if empty."""
+    """Features in the order of the file.
+
+    Attributes:
+        shapes: shapely geometries, (col, row) in pixels of a raster.
+        values: the value of one column per feature; ``None`` if it is empty.
+    """
 
     shapes: Sequence[Any]
     values: Sequence[Any]
 
 
 def is_vector(url: str) -> bool:
-    """Whether ``url`` has the suffix of a vector file."""
+    """Return whether ``url`` has the suffix of a vector file."""
     return PurePosixPath(redact_url(url.partition(LAYER)[0])).suffix.lower() in SUFFIXES
 
 
@@ -70,50 +85,56 @@ def describe(url: str) -> Vectors:
     """Read the header of ``FILE`` or ``FILE|layername=LAYER``.
 
     Raises:
-        SourceError: missing, unreadable, or several layers and none named.
+        SourceError: the file is missing or unreadable, or has several layers and none is named.
     """
-    name, _, asked = url.partition(LAYER)
-    path, layer = local(name), asked or None
+    name, _, layer_name = url.partition(LAYER)
+    path, layer = _local_file(name), layer_name or None
     identity = object_store.identity(str(path))
-    if is_cached_whole(path):
-        frame = cached_layer(url, str(path), layer, identity)
+    if _has_no_index(path):
+        frame = _cached_layer(url, str(path), layer, identity)
         columns = frame.columns.drop(frame.geometry.name)
         crs, bounds = frame.crs, frame.total_bounds
     else:
-        layer, info = read_layer_info(url, path, layer)
+        layer, info = _read_layer_info(url, path, layer)
         columns, crs, bounds = info["fields"], info["crs"], info["total_bounds"]
     names = tuple(str(column) for column in columns)
     return Vectors(url, path, layer, identity, names, _wkt(crs), _box(bounds))
 
 
 def require_place(vectors: Vectors, like: RasterHeader) -> None:
-    """Refuse a layer that cannot be laid over ``like``, or lies beside it.
+    """Refuse a layer that cannot be placed on the grid of ``like`` or does not overlap it.
 
     Raises:
-        SourceError: ``like`` has no geotransform, only one of the two has a CRS, there is no way
-            between their CRSs, or they share no pixel.
+        SourceError: ``like`` has no geotransform, only one of the two has a CRS, PROJ cannot
+            transform between their CRSs, or they share no pixel.
     """
     if like.transform is None:
         raise SourceError(
-            f"{like.url} has no geotransform, so {vectors.url} cannot be laid over it; "
+            f"{like.url} has no geotransform, so {vectors.url} cannot be placed on it; "
             "georeference it, or give labels as a raster"
         )
     if (vectors.crs_wkt is None) != (like.crs_wkt is None):
-        bare, other = vectors.url, like.url
+        without, other = vectors.url, like.url
         if like.crs_wkt is None:
-            bare, other = other, bare
-        raise SourceError(f"{bare} has no CRS, {other} has one; write the CRS into the first")
+            without, other = other, without
+        raise SourceError(f"{without} has no CRS, {other} has one; write the CRS into the first")
     if vectors.bounds:
         require_overlap(vectors.url, footprint_of(vectors.bounds, vectors.crs_wkt, like), like)
 
 
 def features(vectors: Vectors, like: RasterHeader, window: Window, column: str | None) -> Features:
-    """The features that may touch a window of ``like``, in file order.
+    """Read the features that may touch a window of ``like``, in the order of the file.
+
+    Args:
+        vectors: the layer.
+        like: the raster that defines the pixel grid.
+        window: a window of ``like``.
+        column: the column of which the values are returned, if any.
 
     Raises:
         SourceError: the file cannot be read.
     """
-    frame = _found(vectors, _search_box(vectors, like, window), column)
+    frame = _features_in_box(vectors, _search_box(vectors, like, window), column)
     if frame.crs is not None:
         frame = frame.to_crs(like.crs_wkt)
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
@@ -121,29 +142,36 @@ def features(vectors: Vectors, like: RasterHeader, window: Window, column: str |
     shapes = frame.geometry.affine_transform(
         [inverse.a, inverse.b, inverse.d, inverse.e, inverse.c, inverse.f]
     )
-    return Features(list(shapes), _values(frame, column))
+    if column is None:
+        return Features(list(shapes), [None] * len(frame))
+    values = frame[column].astype(object)
+    return Features(list(shapes), list(values.where(values.notna(), None)))
 
 
-def everything(vectors: Vectors) -> tuple[Any, ...]:
-    """All shapes of a layer, in file order and in its own CRS.
+def read_all_shapes(vectors: Vectors) -> tuple[Any, ...]:
+    """Read all shapes of a layer, in the order of the file and in its own CRS.
 
     Raises:
         SourceError: the file cannot be read.
     """
-    return tuple(read_layer(vectors.url, vectors.path, vectors.layer, {}).geometry)
+    return tuple(_read_layer(vectors.url, vectors.path, vectors.layer, {}).geometry)
 
 
 def burn(
     shapes: Sequence[Any], ids: Sequence[int], window: Window, *, fill: int, all_touched: bool
 ) -> NDArray[np.uint8]:
-    """Class ids (h, w) of a window: of the last shape over a pixel's centre, else ``fill``.
+    """Rasterise shapes: a pixel gets the id of the last shape that contains its centre.
 
     Args:
-        shapes: (col, row) in pixels of the whole raster, so that windows meet without seams.
-        ids: of each shape.
-        window: what to draw.
-        fill: where no shape is.
-        all_touched: pixels a shape's outline touches count too (GDAL's ``-at``).
+        shapes: geometries, (col, row) in pixels of the whole raster, so that windows have no seams.
+        ids: class id of each shape.
+        window: the window to rasterise.
+        fill: class id where there is no shape.
+        all_touched: whether a shape also covers the pixels that its outline touches (GDAL's
+            ``-at``).
+
+    Returns:
+        Class ids (h, w) of the window.
     """
     out = np.full(window.shape, fill, np.uint8)
     if shapes:
@@ -153,27 +181,20 @@ def burn(
     return out
 
 
-def _values(frame: Any, column: str | None) -> list[Any]:  # noqa: ANN401 - a GeoDataFrame
-    if column is None:
-        return [None] * len(frame)
-    values = frame[column].astype(object)
-    return list(values.where(values.notna(), None))
-
-
 def _search_box(vectors: Vectors, like: RasterHeader, window: Window) -> Box:
     around = window.grow(MARGIN_PX)
     place = Affine(*(like.transform or ())) @ Affine.translation(around.col, around.row)
     bounds = array_bounds(around.height, around.width, place)
-    return reprojected(bounds, like.crs_wkt, vectors.crs_wkt, like.url)
+    return reproject_bounds(bounds, like.crs_wkt, vectors.crs_wkt, like.url)
 
 
-def _found(vectors: Vectors, box: Box, column: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    """The features whose boxes meet ``box``, in file order: an index has an order of its own."""
-    if is_cached_whole(vectors.path):
-        frame = cached_layer(vectors.url, str(vectors.path), vectors.layer, vectors.identity)
+def _features_in_box(vectors: Vectors, box: Box, column: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame
+    """Return the features whose boxes touch ``box``, sorted into the order of the file."""
+    if _has_no_index(vectors.path):
+        frame = _cached_layer(vectors.url, str(vectors.path), vectors.layer, vectors.identity)
         return frame.iloc[np.sort(frame.sindex.intersection(box))]
     options = {"columns": [column] if column else [], "bbox": box, "fid_as_index": True}
-    return read_layer(vectors.url, vectors.path, vectors.layer, options).sort_index()
+    return _read_layer(vectors.url, vectors.path, vectors.layer, options).sort_index()
 
 
 def _wkt(crs: Any) -> str | None:  # noqa: ANN401 - pyproj's CRS, a text or None
@@ -189,34 +210,26 @@ def _box(bounds: Any) -> Box | None:  # noqa: ANN401 - an array, a tuple or None
     return left, bottom, right, top
 
 
-def is_cached_whole(path: Path) -> bool:
-    """Whether a file has no spatial index, so that all of it is read at once and kept."""
+def _has_no_index(path: Path) -> bool:
+    """Return whether a file has no spatial index, so that it is read as a whole and cached."""
     return path.suffix.lower() in (*PARQUET, *GEOJSON)
 
 
-def cached_layer(url: str, path: str, layer: str | None, identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    """The whole file and its index in memory; one thread reads, the others wait for it.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    with _reading:
-        return _whole(url, path, layer, identity)
+def _cached_layer(url: str, path: str, layer: str | None, identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
+    """Return the whole layer with its index; one thread reads it while the others wait."""
+    with _read_lock:
+        return _whole_layer(url, path, layer, identity)
 
 
-@lru_cache(maxsize=KEPT_FILES)
-def _whole(url: str, path: str, layer: str | None, _identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    found = read_layer(url, Path(path), layer, {})
-    assert found.sindex is not None  # built now, not by several threads at once
-    return found
+@lru_cache(maxsize=CACHED_FILES)
+def _whole_layer(url: str, path: str, layer: str | None, _identity: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
+    frame = _read_layer(url, Path(path), layer, {})
+    assert frame.sindex is not None  # build it now, not in several threads at once
+    return frame
 
 
-def read_layer(url: str, path: Path, layer: str | None, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    """A layer, or what ``options`` of `geopandas.read_file` leave of it.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
+def _read_layer(url: str, path: Path, layer: str | None, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a GeoDataFrame
+    """Read a layer as selected by ``options`` of `geopandas.read_file`."""
     geopandas = _geopandas(url)
     try:
         if path.suffix.lower() in PARQUET:
@@ -226,24 +239,21 @@ def read_layer(url: str, path: Path, layer: str | None, options: dict[str, Any])
         raise _unreadable(url, error) from None
 
 
-def read_layer_info(url: str, path: Path, layer: str | None) -> tuple[str, dict[str, Any]]:
-    """The layer's name and pyogrio's header of it.
-
-    Raises:
-        SourceError: unreadable, without shapes, or several layers and none named.
-    """
+def _read_layer_info(url: str, path: Path, layer: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the name of the layer and pyogrio's header of it."""
     _geopandas(url)
     import pyogrio  # noqa: PLC0415 - comes with geopandas, which is an extra
 
     try:
-        layer = layer or _only(url, [name for name, kind in pyogrio.list_layers(path) if kind])
+        # QGIS stores styles in layers that have no geometry type.
+        shape_layers = [name for name, kind in pyogrio.list_layers(path) if kind]
+        layer = layer or _only_layer(url, shape_layers)
         return layer, pyogrio.read_info(path, layer=layer, force_total_bounds=True)
     except (ValueError, RuntimeError) as error:
         raise _unreadable(url, error) from None
 
 
-def _only(url: str, layers: Sequence[str]) -> str:
-    """The one layer with shapes; QGIS keeps styles in others, which have none."""
+def _only_layer(url: str, layers: Sequence[str]) -> str:
     if not layers:
         raise SourceError(f"{url}: has no layer with shapes; check the file")
     if len(layers) > 1:
@@ -255,7 +265,7 @@ def _only(url: str, layers: Sequence[str]) -> str:
 
 def _unreadable(url: str, error: Exception) -> SourceError:
     reason = " ".join(str(error).split())
-    return SourceError(f"{url}: cannot be read as vectors ({reason}); mend or convert it")
+    return SourceError(f"{url}: cannot be read as vectors ({reason}); repair or convert it")
 
 
 def _geopandas(url: str) -> ModuleType:
@@ -269,14 +279,12 @@ def _geopandas(url: str) -> ModuleType:
     return module
 
 
-def local(name: str) -> Path:
-    """A local file with the bytes of ``name``.
-
-    Raises:
-        SourceError: there is none, or it is several files.
-    """
+def _local_file(name: str) -> Path:
+    """Return the file itself, or a local copy of a remote one."""
     if object_store.is_remote(name) and name.lower().endswith(".shp"):
-        raise SourceError(f"{name}: a Shapefile is several files; convert it to GeoPackage")
+        raise SourceError(
+            f"{name}: a Shapefile consists of several files; convert it to GeoPackage"
+        )
     path = local_copy.local_copy(name)
     if not path.exists():
         raise SourceError(f"{name}: no such file; check the path")

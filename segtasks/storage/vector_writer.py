@@ -1,4 +1,4 @@
-"""Polygons as files, written as they come: GeoParquet, FlatGeobuf, GeoPackage.
+"""Write polygons batch by batch to GeoParquet, FlatGeobuf or GeoPackage.
 
 Needs pyarrow, pyogrio and shapely: ``pip install 'segtasks[vectors]'``.
 """
@@ -21,29 +21,29 @@ DRIVERS = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
 LAYER, GEOMETRY = "polygons", "geometry"
 BATCH = 4096
 Columns = dict[str, npt.NDArray[Any]]
-"""Equally long; ``geometry`` holds WKB."""
+"""Named columns of equal length; ``geometry`` holds WKB."""
 
-# Of a raster that says not where it lies; the plan has said so.
+# The raster may have no CRS, about which the plan has a warning already.
 warnings.filterwarnings("ignore", message="'crs' was not provided")
 
 
 def require(vectors: Vectors) -> None:
-    """Refuse what cannot be written here.
+    """Check that the packages for writing vectors are installed.
 
     Raises:
-        JobError: naming the extra to install.
+        JobError: some are missing; the message names the extra to install.
     """
     require_packages(f"vectors {vectors.format}", "vectors", *NEEDED)
 
 
 def write(path: Path, kind: str, batches: Iterable[Columns], crs_wkt: str | None) -> None:
-    """Write the features of ``batches``, of which the first says the columns.
+    """Write the features of all batches to one file.
 
     Args:
         path: a file that does not exist.
         kind: parquet, flatgeobuf or gpkg.
-        batches: tables of the same columns, at least one, maybe empty.
-        crs_wkt: of the geometries; ``None``: of no place on earth.
+        batches: at least one table, all with the same columns; tables may be empty.
+        crs_wkt: CRS of the geometries as WKT, if there is one.
 
     Raises:
         ResourceError: the disk is full.
@@ -67,21 +67,21 @@ def write(path: Path, kind: str, batches: Iterable[Columns], crs_wkt: str | None
 
 
 def _record(columns: Columns, pa: Any) -> Any:  # noqa: ANN401 - an extra's module and its type
-    # Said, since no value tells where there is none.
+    # Explicit types, since an empty column has no values from which to infer one.
     kinds = {"name": pa.string(), GEOMETRY: pa.binary()}
     return pa.record_batch({key: pa.array(each, kinds.get(key)) for key, each in columns.items()})
 
 
 def _regrouped(first: Any, records: Iterator[Any], pa: Any) -> Iterator[Any]:  # noqa: ANN401 - see _record
-    """Batches of some thousand features: a tile may have three."""
-    held = [first]
+    """Combine batches to some thousand features each, since a tile may have only a few."""
+    pending = [first]
     for record in records:
-        held.append(record)
-        if sum(map(len, held)) >= BATCH:
-            yield pa.concat_batches(held)
-            held = []
-    if held:
-        yield pa.concat_batches(held)
+        pending.append(record)
+        if sum(map(len, pending)) >= BATCH:
+            yield pa.concat_batches(pending)
+            pending = []
+    if pending:
+        yield pa.concat_batches(pending)
 
 
 def _write_gdal(path: Path, kind: str, reader: Any, crs_wkt: str | None) -> None:  # noqa: ANN401 - see _record
@@ -99,7 +99,7 @@ def _write_gdal(path: Path, kind: str, reader: Any, crs_wkt: str | None) -> None
 
 
 def _write_parquet(path: Path, reader: Any, crs_wkt: str | None) -> None:  # noqa: ANN401 - see _record
-    """GeoParquet 1.1: WKB, and the key ``geo``, which holds the bounds and so comes last."""
+    """Write GeoParquet 1.1; its metadata ``geo`` have the bounds and are thus written last."""
     import shapely  # noqa: PLC0415 - an extra
     from pyarrow import parquet  # noqa: PLC0415 - an extra
 
@@ -112,10 +112,10 @@ def _write_parquet(path: Path, reader: Any, crs_wkt: str | None) -> None:  # noq
                 bounds = shapely.total_bounds(shapes)
                 low, high = np.minimum(low, bounds[:2]), np.maximum(high, bounds[2:])
         box = [*low.tolist(), *high.tolist()] if np.isfinite(low).all() else None
-        writer.add_key_value_metadata({"geo": json.dumps(_geo(crs_wkt, box))})
+        writer.add_key_value_metadata({"geo": json.dumps(_geo_metadata(crs_wkt, box))})
 
 
-def _geo(crs_wkt: str | None, box: list[float] | None) -> dict[str, Any]:
+def _geo_metadata(crs_wkt: str | None, box: list[float] | None) -> dict[str, Any]:
     from pyproj import CRS  # noqa: PLC0415 - 0.1 s
 
     crs = CRS.from_wkt(crs_wkt).to_json_dict() if crs_wkt else None

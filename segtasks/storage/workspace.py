@@ -105,7 +105,7 @@ def sides(shard_px: int, shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def _array(url: str, name: str) -> zarr.Array[Any]:
-    """The array, opened once per process and again after another job has made it anew."""
+    """Return the array, opened once per process and again after another job has replaced it."""
     return _opened(url, name, object_store.identity(f"{url}/{name}/{GROUP}"))
 
 
@@ -144,7 +144,7 @@ def write(url: str, name: str, window: Window, data: npt.NDArray[Any]) -> None:
 
 
 def drop_cached_arrays() -> None:
-    """Drop cached handles, after a workspace was removed or created anew."""
+    """Drop cached handles after a workspace was removed or created again."""
     _opened.cache_clear()
 
 

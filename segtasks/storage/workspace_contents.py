@@ -1,4 +1,4 @@
-"""What a workspace holds, said in its manifest: enough to judge its arrays without its job."""
+"""The contents of a workspace, recorded in its manifest: its arrays can be read without the job."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,16 +14,16 @@ from segtasks.raster.stretch import Stretch
 from segtasks.storage import workspace
 
 KEY = "contents"
-"""In the manifest."""
+"""Key in the manifest."""
 
 
 class Contents(ConfigModel):
-    """Of the arrays' pixels: where on earth, which classes, how raw values become colours.
+    """The meaning of a workspace's arrays: grid, classes, and stretch of the image's values.
 
     Attributes:
-        raster: header of the source, on whose grid the arrays are.
+        raster: header of the source, which defines the grid of the arrays.
         legend: the classes of the probabilities, by id.
-        colours: what makes raw values of the image 0..255 for the CRF.
+        colours: the stretch of raw image values to 0..255 for the CRF.
     """
 
     raster: RasterHeader
@@ -32,26 +32,26 @@ class Contents(ConfigModel):
 
     @classmethod
     def read(cls, url: str) -> Self:
-        """Of a workspace.
+        """Return the contents of a workspace.
 
         Raises:
-            WorkspaceError: there is none, or it was begun by a segtasks that said this otherwise.
+            WorkspaceError: there is no workspace, or another version of segtasks made it.
         """
         manifest = workspace.read_manifest(url)
         if manifest is None:
             raise WorkspaceError(
-                f"{url}: is no workspace; give one that segtasks run --keep-workspace left, "
+                f"{url}: is no workspace; give one that was kept by segtasks run --keep-workspace, "
                 "PREFIX/.workspace"
             )
         try:
             return cls.model_validate(manifest.get(KEY))
         except ValidationError as error:
             raise WorkspaceError(
-                f"{url}: does not say what it holds, another segtasks made it; make it anew with "
-                "segtasks run --fresh --overwrite --keep-workspace"
+                f"{url}: has no valid description of its contents (another version of segtasks "
+                "made it); make it again with segtasks run --fresh --overwrite --keep-workspace"
             ) from error
 
     def entry(self) -> Mapping[str, Any]:
-        """For the manifest, which serves people too: the raster's url is read by nobody."""
-        shown = replace(self.raster, url=redact_url(self.raster.url))
-        return {KEY: self.model_copy(update={"raster": shown}).model_dump(mode="json")}
+        """Return the entry for the manifest, in which the raster's url has no secrets."""
+        redacted = replace(self.raster, url=redact_url(self.raster.url))
+        return {KEY: self.model_copy(update={"raster": redacted}).model_dump(mode="json")}

@@ -1,1 +1,1 @@
-"""Training: pairs of image and label rasters in, model file out."""
+"""Train a network on pairs of image and label rasters, and write a model file."""

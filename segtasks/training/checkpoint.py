@@ -1,6 +1,7 @@
-"""All that training is, between two iterations: written whole or not at all, resumed exactly.
+"""The complete state of training between two iterations, from which it resumes exactly.
 
-Random numbers need no keeping: each iteration draws its own from (seed, iteration).
+A checkpoint is written completely or not at all. It has no state of random numbers, because each
+iteration draws its own from (seed, iteration).
 """
 
 import json
@@ -18,20 +19,20 @@ from segtasks.errors import JobError, StorageError
 from segtasks.evaluation.metrics import Scores
 
 _NO_MATTER = {"to", "checkpoint", "checkpoint_every", "fresh", "weights_dtype", "licence", "note"}
-"""Fields of a job that its weights do not depend on."""
+"""Fields of a job that do not change the weights."""
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
 Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One row of the curves."""
+    """The results of one iteration, a row of the curves."""
 
     iteration: int
     loss: float
     learning_rate: float
     mean_iou: float | None
-    """At validations only."""
+    """Only if there was a validation."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Best:
 
     iteration: int
     counts: Tensor
-    """(K, K), see `Scores`."""
+    """Confusion matrix (K, K) of the validation, see `Scores`."""
     weights: Weights
 
     @property
     def scores(self) -> Scores:
-        """What they scored."""
+        """The metrics of the validation."""
         return Scores(self.counts.numpy())
 
 
@@ -54,13 +55,13 @@ class Checkpoint:
     """The state after an iteration.
 
     Attributes:
-        identity: of the job and its data; another job's state is not taken up.
-        iteration: of the last update.
-        weights: of the network.
-        optimizer: its state.
-        scaler: the loss scale's state; empty without one.
-        best: of the validations so far.
-        curve: of the iterations so far.
+        identity: values of the job and its data. A checkpoint with another identity is refused.
+        iteration: number of the last update.
+        weights: weights of the network.
+        optimizer: state of the optimizer.
+        scaler: state of the loss scaler; empty if there is none.
+        best: the best validation so far.
+        curve: results of the iterations so far.
     """
 
     identity: dict[str, Any]
@@ -72,13 +73,13 @@ class Checkpoint:
     curve: list[Step] = field(default_factory=list)
 
     @property
-    def fruitless(self) -> int:
-        """Validations since the best one."""
+    def validations_since_best(self) -> int:
+        """The number of validations since the best one."""
         best = self.best.iteration if self.best else 0
         return sum(s.mean_iou is not None and s.iteration > best for s in self.curve)
 
-    def note(self, step: Step, scores: Scores | None, module: nn.Module) -> None:
-        """Take down an iteration; keep the weights where they are the best so far."""
+    def record(self, step: Step, scores: Scores | None, module: nn.Module) -> None:
+        """Record an iteration, and copy the weights if they are the best so far."""
         self.iteration = step.iteration
         self.curve.append(step)
         if scores and (self.best is None or scores.mean_iou > self.best.scores.mean_iou):
@@ -87,11 +88,11 @@ class Checkpoint:
 
 
 def identity_of(job: TrainJob, **found: Any) -> dict[str, Any]:  # noqa: ANN401 - plain values
-    """What two jobs that give the same weights have in common.
+    """Return the values that determine the weights of a training.
 
     Args:
-        job: what was asked for.
-        found: what else decides, e.g. of the data; whatever JSON holds.
+        job: the settings.
+        found: further values that change the weights, e.g. of the data, as JSON types.
     """
     values = {**job.model_dump(exclude=_NO_MATTER), **found}
     plain: dict[str, Any] = json.loads(json.dumps(values))
@@ -99,7 +100,7 @@ def identity_of(job: TrainJob, **found: Any) -> dict[str, Any]:  # noqa: ANN401 
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the state; the one before it is whole until this one is.
+    """Write the state; the previous file is replaced only when the new one is complete.
 
     Raises:
         StorageError: it cannot be written, e.g. because the disk is full.
@@ -123,20 +124,20 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read(path: Path, identity: dict[str, Any]) -> Checkpoint | None:
-    """The state kept at ``path``; none if there is none.
+    """Read the state at ``path``; ``None`` if there is no file.
 
     Raises:
-        JobError: it is another job's, or no checkpoint.
+        JobError: the file is no checkpoint, or that of another job.
     """
     if not path.exists():
         return None
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint = _revived(kept)
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = _from_plain(values)
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise JobError(
-            f"{path}: not a checkpoint ({reason:.120}); remove it, or give --fresh to begin anew"
+            f"{path}: not a checkpoint ({reason:.120}); remove it, or give --fresh to start again"
         ) from error
     if checkpoint.identity != identity:
         raise JobError(
@@ -153,14 +154,14 @@ def _difference(kept: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 
 def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Tensors and plain values only, which `weights_only` loads."""
+    """Convert to tensors and plain values, which torch loads with `weights_only`."""
     values = _fields(checkpoint)
     values["best"] = _fields(checkpoint.best) if checkpoint.best else None
     values["curve"] = [_fields(step) for step in checkpoint.curve]
     return values
 
 
-def _revived(values: dict[str, Any]) -> Checkpoint:
+def _from_plain(values: dict[str, Any]) -> Checkpoint:
     best = Best(**values.pop("best")) if values["best"] else values.pop("best")
     curve = [Step(**row) for row in values.pop("curve")]
     return Checkpoint(**values, best=best, curve=curve)

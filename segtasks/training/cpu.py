@@ -1,6 +1,7 @@
-"""How many CPU threads torch computes with: sums come out in another order with another number.
+"""Settings of the CPU in training: the number of threads, and units for bfloat16.
 
-Whether a CPU has units for the precision of a job.
+The number of threads is part of the settings because it changes the order of sums and thus their
+rounding.
 """
 
 import logging
@@ -11,11 +12,17 @@ import torch
 
 from segtasks.config.train_job import TrainJob
 
+logger = logging.getLogger("segtasks")
+
+BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16")
+"""Units of x86 CPUs. Without them, oneDNN emulates bfloat16 at half the speed of float32 with
+AVX-512, and at a seventh of it with AVX2 (fcn8s_lean, docs/training.md)."""
+
 
 def with_threads(job: TrainJob) -> TrainJob:
-    """The job with the number it leaves open: what torch has, shared by the processes.
+    """Return the job with the number of threads set: torch's number divided by the processes.
 
-    On GPUs it stays open, since nothing that is learnt is computed on the CPU.
+    On GPUs it is not set, since the CPU then computes nothing that changes the weights.
     """
     if job.threads or job.device == "cuda":
         return job
@@ -25,7 +32,7 @@ def with_threads(job: TrainJob) -> TrainJob:
 
 @contextmanager
 def on_threads(count: int | None) -> Iterator[None]:
-    """Compute with ``count`` threads (none: as it is), then with as many as before."""
+    """Let torch use ``count`` threads (None: no change) in the block, then the previous number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -34,15 +41,8 @@ def on_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-logger = logging.getLogger("segtasks")
-
-BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16")
-"""Of x86. Without them oneDNN makes do with others: half the speed of float32 with AVX-512, a
-seventh with AVX2 (fcn8s_lean, docs/training.md)."""
-
-
 def is_emulated(job: TrainJob, capabilities: Mapping[str, object]) -> bool:
-    """Whether bfloat16 is computed by other units, on a CPU of ``torch.cpu.get_capabilities``."""
+    """Return whether bfloat16 is emulated on a CPU with these ``torch.cpu.get_capabilities``."""
     if job.device != "cpu" or job.precision != "bfloat16":
         return False
     is_x86 = capabilities.get("architecture") == "x86_64"
@@ -50,7 +50,7 @@ def is_emulated(job: TrainJob, capabilities: Mapping[str, object]) -> bool:
 
 
 def warn_of_emulation(job: TrainJob) -> None:
-    """Say so where another precision is faster; a job that names one gets it all the same."""
+    """Log a warning if float32 would be faster; the job's precision is used nevertheless."""
     if is_emulated(job, torch.cpu.get_capabilities()):
         logger.warning(
             "precision bfloat16: this CPU has no units for it, float32 is two to seven times as "

@@ -1,4 +1,4 @@
-"""Random crops of the training pairs: where, turned how, in what light. Drawn from one seed."""
+"""Random crops of the training pairs with random flips, rotations and colours, from one seed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,21 +17,21 @@ from segtasks.training.image_pairs import Pair
 from segtasks.training.prefetch import prefetch
 
 SAMPLES, SAMPLE_PX = 2, 768
-"""Tiles that the halos of a finished model are measured on, and their side."""
+"""Number and side of the tiles on which the halos of a finished model are measured."""
 
-AHEAD = 2
-"""Batches that wait for the network, so that it never waits for them."""
+PREFETCHED = 2
+"""Batches that are read ahead, so that the network does not wait for them."""
 
 Crop = tuple[Tensor, Tensor]
-"""Image (C, h, w), normalised, 0 where invalid; labels (h, w), int64."""
+"""Image (C, h, w), normalised and 0 where invalid; labels (h, w), int64."""
 
 
 @dataclass(frozen=True)
 class Cropper:
-    """Makes batches of crops from pairs; a pair is drawn in proportion to its area as seen.
+    """Makes batches of crops from pairs, which are drawn in proportion to their rescaled area.
 
-    A crop depends on (seed, iteration, its number in the batch) alone: nothing has to be replayed
-    to resume, and processes draw their shares without asking each other.
+    A crop depends only on (seed, iteration, its number in the batch). Therefore nothing has to be
+    replayed to resume, and processes draw their crops independently of each other.
     """
 
     pairs: Sequence[Pair]
@@ -42,18 +42,18 @@ class Cropper:
     ranks: Ranks
 
     def batches(self, iterations: Iterable[int]) -> AbstractContextManager[Iterator[Crop]]:
-        """This process's part of each batch, (N, C, h, w) and (N, h, w), read ahead."""
-        return prefetch(self.part, iterations, AHEAD)
+        """Read ahead this process's part of each batch, (N, C, h, w) and (N, h, w)."""
+        return prefetch(self.part, iterations, PREFETCHED)
 
     def part(self, iteration: int) -> Crop:
-        """This process's part of the batch of an iteration."""
+        """Return this process's part of the batch of an iteration."""
         count = self.batch // self.ranks.size
         numbers = range(self.ranks.rank * count, (self.ranks.rank + 1) * count)
         images, labels = zip(*(self.crop(iteration, number) for number in numbers), strict=True)
         return torch.stack(images), torch.stack(labels)
 
     def crop(self, iteration: int, number: int) -> Crop:
-        """One crop of a batch."""
+        """Return one crop of a batch."""
         rng = np.random.default_rng([self.job.seed, iteration, number])
         area = np.array([pair.pixels_seen for pair in self.pairs])
         pair = self.pairs[int(rng.choice(len(area), p=area / area.sum()))]
@@ -67,7 +67,7 @@ class Cropper:
 
 
 def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) -> Crop:
-    """Return a window as (raw - mean) / std per band, and 0, the mean colour, without data."""
+    """Read a window as (raw - mean) / std per band, and 0 (the mean colour) where invalid."""
     image, valid, labels = pair.read(window)
     mean = np.array(normalisation.mean, np.float32)[:, None, None]
     std = np.array(normalisation.std, np.float32)[:, None, None]
@@ -76,7 +76,7 @@ def read_normalised(pair: Pair, window: Window, normalisation: Normalisation) ->
 
 
 def sample_tiles(pairs: Sequence[Pair], normalisation: Normalisation) -> Tensor:
-    """Normalised tiles (N, C, h, w) from the middle of the first pairs, of one size, as seen."""
+    """Read normalised, rescaled tiles (N, C, h, w) of one size, from the first pairs."""
     chosen = pairs[:SAMPLES]
     size = min([SAMPLE_PX, *(int(_least_side(pair) * pair.scale) for pair in chosen)])
     tiles = []
@@ -93,7 +93,7 @@ def _least_side(pair: Pair) -> int:
 
 
 def _window(pair: Pair, side: int, rng: np.random.Generator) -> Window:
-    """Return a window of ``side`` anywhere in the pair, smaller where the pair is."""
+    """Draw a window of ``side`` in the pair, or a smaller one if the pair is smaller."""
     height, width = min(side, pair.image.height), min(side, pair.image.width)
     row = int(rng.integers(pair.image.height - height + 1))
     col = int(rng.integers(pair.image.width - width + 1))
@@ -101,14 +101,14 @@ def _window(pair: Pair, side: int, rng: np.random.Generator) -> Window:
 
 
 def _padded(crop: Crop, side: int, ignore: int) -> Crop:
-    """Return the crop at side x side px or more: mean colour, ignored, at the bottom and right."""
+    """Pad the crop to side x side pixels or more, at the bottom and right, with ignored pixels."""
     image, labels = crop
     border = [0, side - labels.shape[1], 0, side - labels.shape[0]]
     return functional.pad(image, border), functional.pad(labels, border, value=ignore)
 
 
 def _resized(crop: Crop, side: int) -> Crop:
-    """Return the crop at side x side px: bilinear image, nearest labels."""
+    """Resize the crop to side x side pixels: bilinear for the image, nearest for labels."""
     image, labels = crop
     if image.shape[-1] == side:
         return crop
@@ -119,7 +119,7 @@ def _resized(crop: Crop, side: int) -> Crop:
 
 
 def flip_or_rotate(crop: Crop, augmentation: Augmentation, rng: np.random.Generator) -> Crop:
-    """Return one of the eight flips and quarter turns (the group D4), image and labels alike."""
+    """Apply one of the eight flips and quarter turns (the group D4) to image and labels."""
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     if not augmentation.turns:
         return crop
@@ -128,7 +128,7 @@ def flip_or_rotate(crop: Crop, augmentation: Augmentation, rng: np.random.Genera
 
 
 def jitter_colours(crop: Crop, ways: Augmentation, rng: np.random.Generator) -> Crop:
-    """Return the crop in another light: contrast x, brightness and bands +, normalised units."""
+    """Change contrast (a factor) and brightness and colour (offsets, in normalised units)."""
     image, labels = crop
     contrast = 1 + rng.uniform(-ways.contrast, ways.contrast)
     brightness = 2 * rng.uniform(-ways.brightness, ways.brightness)

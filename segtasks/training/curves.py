@@ -1,4 +1,4 @@
-"""How training went: loss, learning rate and mIoU by iteration, as a table and as a picture."""
+"""The curves of training: loss, learning rate and mIoU by iteration, as a table and a picture."""
 
 import csv
 import io
@@ -8,21 +8,21 @@ import numpy as np
 
 HEAD = ("iteration", "loss", "learning_rate", "mean_iou")
 Row = tuple[int, float, float, float | None]
-"""As `HEAD`; mean IoU at validations only."""
+"""The columns of `HEAD`; mean IoU only if there was a validation."""
 _SMOOTH = 50
-"""The loss is also drawn as a running mean over this share of the way."""
+"""The loss is also drawn as a running mean over 1 / `_SMOOTH` of the iterations."""
 SIZE_INCHES, DPI = (8, 4.5), 120
 
 
 def table(rows: Sequence[Row]) -> bytes:
-    """The curves as CSV, a row per iteration."""
+    """Return the curves as CSV with a row per iteration."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([HEAD, *rows])
     return text.getvalue().encode()
 
 
 def picture(rows: Sequence[Row]) -> bytes:
-    """The curves as a PNG: the loss on the left axis, mIoU on the right."""
+    """Draw the curves as PNG, with the loss on the left axis and mIoU on the right."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.5 s
     from matplotlib.figure import Figure  # noqa: PLC0415 - the same
 
@@ -44,7 +44,7 @@ def picture(rows: Sequence[Row]) -> bytes:
 
 
 def _smoothed(losses: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The mean of the last few, fewer at the start."""
+    """Return the running mean, over fewer values at the start."""
     count = max(1, len(losses) // _SMOOTH)
     sums = np.cumsum(np.concatenate([[0.0], losses]))
     ends = np.arange(1, len(losses) + 1)

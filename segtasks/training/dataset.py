@@ -1,4 +1,4 @@
-"""What is found out about the data before the first iteration."""
+"""The training data: pairs, and their statistics before the first iteration."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -29,15 +29,15 @@ from segtasks.training.resolution import ground_resolution_m
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pairs, and what follows from their pixels.
+    """The pairs, and the statistics of their pixels.
 
     Attributes:
-        training: to learn from.
-        validation: to choose the best weights by.
-        normalisation: of the images.
-        class_weights: (K,).
-        ground_resolution_m: side of the pixels learnt from; none where images do not say.
-        identity: of the job and this data, see `checkpoint`.
+        training: pairs to train on.
+        validation: pairs to choose the best weights by.
+        normalisation: mean and standard deviation of the images.
+        class_weights: weights of the classes in the loss (K,).
+        ground_resolution_m: side of the pixels to train on; ``None`` if it is unknown.
+        identity: identity of the job and this data, see `checkpoint`.
     """
 
     training: list[Pair]
@@ -52,8 +52,8 @@ def make_training_data(job: TrainJob, settings: Settings) -> TrainingData:
     """Open and check the pairs, and measure them.
 
     Raises:
-        JobError: a glob finds nothing, a band is not there, or images are not alike.
-        SourceError: a file is missing or unfit.
+        JobError: a glob finds nothing, a band is missing, or images have different bands.
+        SourceError: a file is missing or unsuitable.
     """
     training, validation = (open_pairs(part, job) for part in (job.sources, job.validation))
     check_alike([*training, *validation])
@@ -89,7 +89,7 @@ def _sha256(init: str | None) -> str | None:
 
 
 def _class_weights(job: TrainJob, pixels: NDArray[np.int64]) -> Tensor:
-    """Return (K,) float32; classes without a pixel weigh 0."""
+    """Return the weights (K,) float32; classes without a pixel have weight 0."""
     if job.class_weights == "equal":
         return torch.ones(len(pixels))
     share = pixels / pixels.sum()

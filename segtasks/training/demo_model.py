@@ -1,6 +1,7 @@
-"""Train the model that ships with the package, on scenes of its own making.
+"""Train the demo model that ships with the package, on synthetic scenes.
 
-nice python -m segtasks.training.demo_model segtasks/networks/pretrained_files/demo.safetensors
+The command is
+``nice python -m segtasks.training.demo_model segtasks/networks/pretrained_files/demo.safetensors``.
 """
 
 import sys
@@ -17,7 +18,7 @@ from segtasks.training.synthetic import LEGEND, write_scene
 from segtasks.training.synthetic.write import PIXEL_M
 
 TRAINING_SEEDS, VALIDATION_SEEDS = range(1, 13), range(101, 104)
-"""Tests and the demo run on others."""
+"""Tests and the demo use scenes of other seeds."""
 SCENE_PX = 2048
 COMMAND = (
     "nice -n 10 python -m segtasks.training.demo_model "
@@ -28,7 +29,7 @@ NAMES = [name for name, _ in LEGEND]
 
 
 def demo_job(folder: Path, to: Path) -> TrainJob:
-    """Return the job; scenes are expected in ``folder`` as ``write_scenes`` leaves them."""
+    """Return the job that trains on the scenes which ``write_scenes`` wrote to ``folder``."""
     labels = "{parent}/{stem}_label.tif"
     return TrainJob(
         sources=(PairSource(image=f"{folder}/train_*.tif", labels=labels),),
@@ -66,10 +67,10 @@ def train_demo(out: Path) -> Result:
     """Make the scenes in a temporary folder and train on them."""
     with tempfile.TemporaryDirectory(prefix="segtasks-demo-") as name:
         write_scenes(Path(name))
-        return train(demo_job(Path(name), out), _tell)
+        return train(demo_job(Path(name), out), _print_progress)
 
 
-def _tell(progress: Progress) -> None:
+def _print_progress(progress: Progress) -> None:
     if progress.scores:
         figures = progress.scores.table(NAMES)
         click.echo(f"{progress.iteration}/{progress.iterations} {progress.loss:.3f} {figures}")

@@ -1,7 +1,7 @@
-"""Several processes that train one network: each has its share of a batch, the first one writes.
+"""Several processes that train one network: each processes a part of the batch, rank 0 writes.
 
-As `torchrun` does it on one machine: rank 0 is this process, the others are started and end with
-it. Gradients are shared by DistributedDataParallel, over NCCL between GPUs and gloo between CPUs.
+This works like `torchrun` on one machine: rank 0 is this process, the others are spawned and end
+with it. DistributedDataParallel averages gradients, over NCCL between GPUs and gloo between CPUs.
 """
 
 import tempfile
@@ -27,105 +27,118 @@ from segtasks.errors import JobError
 
 _PATIENCE = timedelta(hours=6)
 """How long a process waits for the others, which may validate on large images."""
-_LAST_WORDS_SECONDS = 5
+_JOIN_SECONDS = 5
+"""How long to wait for the error of a failed process."""
 Work = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this is."""
+    """The rank of this process and the number of processes."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes and speaks."""
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
     def sum(self, value: Tensor) -> Tensor:
-        """The sum over all processes, in place."""
+        """Sum a tensor over all processes, in place."""
         if self.size > 1:
             distributed.all_reduce(value)
         return value
 
     def shared(self, module: nn.Module) -> nn.Module:
-        """``module`` with gradients that are the mean over all processes."""
+        """Wrap ``module`` so that its gradients are averaged over all processes."""
         if self.size == 1:
             return module
         return DistributedDataParallel(module, gradient_as_bucket_view=True)
 
     def align(self, module: nn.Module) -> None:
-        """Give every process the first one's running statistics, each having seen other crops."""
+        """Copy the running statistics of rank 0 to all processes, which have seen other crops."""
         if self.size > 1:
             for buffer in module.buffers():
                 distributed.broadcast(buffer, 0)
 
 
 @contextmanager
-def joined(processes: int, device: str, work: Work, *args: Any) -> Iterator[Ranks]:  # noqa: ANN401 - work's
-    """Start the other processes, which call ``work(ranks, *args)``; what they need is pickled.
+def process_group(processes: int, device: str, work: Work, *args: Any) -> Iterator[Ranks]:  # noqa: ANN401 - work's
+    """Start the other processes, which call ``work(ranks, *args)`` with pickled arguments.
+
+    Yields:
+        The rank of this process, which does the same work in the block.
 
     Raises:
-        JobError: fewer GPUs than processes, or one of the others failed.
+        JobError: there are fewer GPUs than processes, or one of the others failed.
     """
     if device == "cuda" and torch.cuda.device_count() < processes:
         raise JobError(
             f"{processes} processes need a GPU each, torch sees {torch.cuda.device_count()}; "
-            "set `processes` to that"
+            "set `processes` to that number"
         )
     if processes == 1:
         yield Ranks()
         return
     with tempfile.TemporaryDirectory(prefix="segtasks-ranks-") as folder:
-        meeting = f"file://{Path(folder).absolute()}/meeting"
-        rest = (processes, device, meeting, torch.get_num_threads(), work, args)
+        init_url = f"file://{Path(folder).absolute()}/meeting"
+        rest = (processes, device, init_url, torch.get_num_threads(), work, args)
         others: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
-            _other, rest, processes - 1, join=False, start_method=worker_processes.METHOD
+            _run_other, rest, processes - 1, join=False, start_method=worker_processes.METHOD
         )
         try:
-            _meet(0, processes, device, meeting)
+            _init_process_group(0, processes, device, init_url)
             yield Ranks(0, processes)
             while not others.join():
                 pass
-        except RuntimeError as error:  # the others hang up when one of them fails
+        except RuntimeError as error:  # the connection breaks when another process fails
             raise _failure(others) or error from None
         finally:
             _end(others)
 
 
-def _other(index: int, size: int, device: str, meeting: str, threads: int, *rest: Any) -> None:  # noqa: ANN401 - work's
+def _run_other(
+    index: int,
+    size: int,
+    device: str,
+    init_url: str,
+    threads: int,
+    *rest: Any,  # noqa: ANN401 - work's
+) -> None:
     work, args = rest
     torch.set_num_threads(threads)
-    _meet(index + 1, size, device, meeting)
+    _init_process_group(index + 1, size, device, init_url)
     try:
         work(Ranks(index + 1, size), *args)
     finally:
         distributed.destroy_process_group()
 
 
-def _meet(rank: int, size: int, device: str, meeting: str) -> None:
+def _init_process_group(rank: int, size: int, device: str, init_url: str) -> None:
     if device == "cuda":
         torch.cuda.set_device(rank)
     backend = "nccl" if device == "cuda" else "gloo"
     distributed.init_process_group(
-        backend, init_method=meeting, rank=rank, world_size=size, timeout=_PATIENCE
+        backend, init_method=init_url, rank=rank, world_size=size, timeout=_PATIENCE
     )
 
 
 def _failure(others: ProcessContext) -> JobError | None:
-    """What another process failed of, if one did."""
+    """Return the error of another process, if one failed."""
     try:
-        others.join(timeout=_LAST_WORDS_SECONDS)
+        others.join(timeout=_JOIN_SECONDS)
     except (ProcessRaisedException, ProcessExitedException) as error:
-        said = str(error).strip().splitlines()[-1]
-        return JobError(f"process {error.error_index + 1} failed ({said:.160}); mend it, run again")
+        reason = str(error).strip().splitlines()[-1]
+        return JobError(
+            f"process {error.error_index + 1} failed ({reason:.160}); fix the cause and run again"
+        )
     return None
 
 
 def _end(others: ProcessContext) -> None:
-    """Leave the group, and nobody behind."""
-    with suppress(ValueError, AssertionError):  # it was never entered
+    """Leave the process group and end the other processes."""
+    with suppress(ValueError, AssertionError):  # the group was never initialised
         distributed.destroy_process_group()
     for process in others.processes:
         if process.is_alive():

@@ -1,4 +1,4 @@
-"""Images with their labels, read by windows; what does not fit is refused before work starts."""
+"""Images with their labels, read by windows, and checks of both before work starts."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,11 +24,11 @@ from segtasks.storage.raster_reader import Valid
 from segtasks.training.resolution import magnification
 
 SCAN_PX = 1024
-"""Side of the windows labels are checked by; each reader holds one."""
+"""Side of the windows by which labels are checked; each thread has one in memory."""
 READERS = 4
-"""Threads that check them: GDAL decodes, and waits for a network, outside Python's lock."""
+"""Threads that check labels. GDAL decodes, and waits for the network, without holding the GIL."""
 LAST_PX = 256
-"""Side of the window at the end of each image that is tried."""
+"""Side of the window at the end of each image that is read as a test."""
 
 logger = logging.getLogger("segtasks")
 T = TypeVar("T")
@@ -40,11 +40,11 @@ class Pair:
     """An image and its labels on the image's grid.
 
     Attributes:
-        image: as it lies in its file.
-        labels: of its pixels.
-        bands: that are read, 1-based.
-        ignore: the label of pixels that have none.
-        scale: what a network sees the image magnified by.
+        image: header of the image.
+        labels: labels of its pixels.
+        bands: 1-based bands that are read.
+        ignore: label value of pixels without a label.
+        scale: factor by which the image is rescaled for the network.
     """
 
     image: RasterHeader
@@ -55,51 +55,52 @@ class Pair:
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """Of the bands that are read."""
+        """The names of the bands that are read."""
         return band_names_of(self.image, self.bands)
 
     @property
     def pixels_seen(self) -> float:
-        """Height x width as a network sees it."""
+        """The number of pixels after rescaling for the network."""
         return float(self.image.pixels * self.scale**2)
 
     def side_px(self, seen_px: float) -> int:
-        """Pixels of the image that ``seen_px`` of the network are."""
+        """Convert a length in the network's pixels to pixels of the image."""
         return max(1, round(seen_px / self.scale))
 
     def windows(self, side_px: int) -> Iterator[Window]:
-        """Windows of ``side_px`` that partition the pair."""
+        """Yield windows of ``side_px`` that partition the pair."""
         grid = Grid(self.image.height, self.image.width, side_px)
         return (grid.core(tile) for tile in grid.tiles())
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], Valid, ClassIds]:
-        """Return a window: image (C, h, w), raw; valid (h, w); labels (h, w).
+        """Read a window: image (C, h, w), raw; valid (h, w); labels (h, w).
 
         Labels are ``ignore`` wherever image or labels have no data.
         """
         image, valid = raster_reader.read(self.image, self.bands, window)
-        return image.astype(np.float32), valid, self._known(window, valid)
+        return image.astype(np.float32), valid, self._labels_where(valid, window)
 
     def read_labels(self, window: Window) -> ClassIds:
-        """Return the labels (h, w) that `read` gives, without the image's pixels."""
-        return self._known(window, raster_reader.read_valid(self.image, self.bands, window))
+        """Read the labels (h, w) that `read` returns, without the image's pixels."""
+        valid = raster_reader.read_valid(self.image, self.bands, window)
+        return self._labels_where(valid, window)
 
-    def _known(self, window: Window, valid: Valid) -> ClassIds:
+    def _labels_where(self, valid: Valid, window: Window) -> ClassIds:
         return np.where(valid, self.labels.read(window), np.uint8(self.ignore))
 
 
 def open_pairs(sources: Sequence[Source], job: TrainJob) -> list[Pair]:
-    """Return the pairs of ``sources``, in order; the end of each image has been read.
+    """Open the pairs of ``sources`` in order, and read the end of each image as a test.
 
     Raises:
-        JobError: a glob finds nothing, a band is not there, or the legend does not suffice.
+        JobError: a glob finds nothing, a band is missing, or the legend is not sufficient.
         SourceError: a file is missing or damaged, or labels do not fit their image.
     """
-    return list(_side_by_side(lambda names: _open(*names, job), find_pairs(sources)))
+    return list(_in_threads(lambda names: _open(*names, job), find_pairs(sources)))
 
 
 def check_alike(pairs: Sequence[Pair]) -> None:
-    """Refuse pairs that one network cannot take.
+    """Refuse pairs that one network cannot be trained on.
 
     Raises:
         JobError: images differ in number, order or dtype of bands.
@@ -110,12 +111,12 @@ def check_alike(pairs: Sequence[Pair]) -> None:
             raise JobError(
                 f"{pair.image.url} has {len(pair.bands)} bands of {pair.image.dtype}, "
                 f"{first.image.url} {len(first.bands)} of {first.image.dtype}; "
-                "set `bands`, or convert"
+                "set `bands`, or convert one of them"
             )
         if names_contradict(pair.band_names, first.band_names):
             raise JobError(
                 f"{pair.image.url} has its bands as {', '.join(pair.band_names)}, "
-                f"{first.image.url} as {', '.join(first.band_names)}; bring them into one order "
+                f"{first.image.url} as {', '.join(first.band_names)}; write them in the same order "
                 "(gdal_translate -b)"
             )
 
@@ -126,66 +127,64 @@ def _open(image_url: str, labels_url: str, job: TrainJob) -> Pair:
     if not set(bands) <= set(image.bands):
         raise JobError(f"{image.url} has no bands {bands}; set `bands` to some of {image.bands}")
     labels = open_labels(labels_url, image, job.legend, job.labels, ignore=job.ignore)
-    raster_reader.read(image, bands, _last(image))
+    # The end of the file is missing in an interrupted copy.
+    row, col = max(0, image.height - LAST_PX), max(0, image.width - LAST_PX)
+    raster_reader.read(image, bands, Window(row, col, image.height - row, image.width - col))
     scale = magnification(image, job.ground_resolution_m)
     return Pair(image, labels, bands, job.ignore, scale)
 
 
-def _last(image: RasterHeader) -> Window:
-    """Return the window at the end of the file: what an interrupted copy lacks."""
-    row, col = max(0, image.height - LAST_PX), max(0, image.width - LAST_PX)
-    return Window(row, col, image.height - row, image.width - col)
-
-
 def class_pixels(pairs: Sequence[Pair], classes: int, split: str = "training") -> NDArray[np.int64]:
-    """Count the valid pixels of each class, (K,), over all labels: the check before work starts.
+    """Count the valid pixels of each class (K,) over all labels, which also checks all labels.
 
     Raises:
         SourceError: a label is no class, or no pixel of the split is labelled.
     """
-    work = ((pair, window) for pair in pairs for window in pair.windows(SCAN_PX))
+
+    def count(part: tuple[Pair, Window]) -> NDArray[np.int64]:
+        pair, window = part
+        return np.bincount(pair.read_labels(window).ravel(), minlength=classes)[:classes]
+
     total = np.zeros(classes, np.int64)
-    for counts in _side_by_side(lambda part: _count(*part, classes), work):
+    parts = ((pair, window) for pair in pairs for window in pair.windows(SCAN_PX))
+    for counts in _in_threads(count, parts):
         total += counts
     if not total.any():
         raise SourceError(
             f"no pixel of the {split} pairs ({pairs[0].labels.url} and {len(pairs) - 1} more) is "
-            "labelled; are images and labels where the other has data?"
+            "labelled; check that images and labels have data at the same places"
         )
     return total
 
 
 def absent_classes(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> list[str]:
-    """Return the names of classes without a pixel; of ``pixels`` (K,)."""
+    """Return the names of classes without a pixel; ``pixels`` (K,) is the count per class."""
     return [entry.name for entry in legend if not pixels[entry.id]]
 
 
 def require_classes(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> None:
-    """Refuse a legend with classes that the training pairs do not show; ``pixels`` (K,).
+    """Refuse a legend with classes that do not occur in the training pairs; ``pixels`` is (K,).
 
     Raises:
-        SourceError: naming them.
+        SourceError: a class does not occur; the message names it.
     """
     if absent := absent_classes(pixels, legend):
         raise SourceError(
             f"no pixel of the training pairs is of class {', '.join(absent)}; remove it from the "
-            "legend or add images that show it"
+            "legend or add images that contain it"
         )
 
 
 def warn_of_absent(pixels: NDArray[np.int64], legend: Sequence[ClassEntry]) -> None:
-    """Log which classes the validation pairs do not show; ``pixels`` (K,)."""
+    """Log which classes do not occur in the validation pairs; ``pixels`` is (K,)."""
     for name in absent_classes(pixels, legend):
-        logger.warning("no pixel of the validation pairs is of class %s: nothing measures it", name)
+        logger.warning(
+            "no pixel of the validation pairs is of class %s: its IoU cannot be measured", name
+        )
 
 
-def _count(pair: Pair, window: Window, classes: int) -> NDArray[np.int64]:
-    counts = np.bincount(pair.read_labels(window).ravel(), minlength=classes)
-    return counts[:classes]
-
-
-def _side_by_side(work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
-    """Do ``work`` in threads; results, and the first error, in the order of ``parts``."""
+def _in_threads(work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    """Do ``work`` in threads, and yield results (or the first error) in the order of ``parts``."""
     pool = ThreadPoolExecutor(READERS)
     try:
         yield from pool.map(work, parts)
@@ -194,7 +193,7 @@ def _side_by_side(work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
 
 
 def band_moments(pairs: Sequence[Pair]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per band over valid pixels spread over all images.
+    """Compute mean and standard deviation per band over valid pixels spread over all images.
 
     Raises:
         SourceError: no pixel is valid, or a band is constant.

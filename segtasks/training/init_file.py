@@ -1,4 +1,4 @@
-"""The file that training begins from. Needs no torch."""
+"""The file with the initial weights of training. Does not need torch."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from segtasks.storage import local_copy
 
 
 def init_path(init: str) -> Path:
-    """The local file of ``init``: a model by name, a path or a url.
+    """Return the local file of ``init``, which is the name of a shipped model, a path or a url.
 
     Raises:
         ModelError: there is no such file.
     """
     path = local_copy.local_copy(pretrained.resolve(init))
     if not path.is_file():
-        raise ModelError(f"{init}: no such file to begin from; check `init`")
+        raise ModelError(f"{init}: no such file to start from; check `init`")
     return path
 
 
 def init_card(init: str) -> Card | None:
-    """The card of a model file; weights from elsewhere have none.
+    """Return the card of a model file; weights from other programs have none.
 
     Raises:
         ModelError: there is no such file.
@@ -32,5 +32,5 @@ def init_card(init: str) -> Card | None:
         return None
     try:
         return read_card(path)
-    except ModelError:  # safetensors of somebody else; if it is damaged, its reader says so
+    except ModelError:  # safetensors of another program; if it is damaged, its reader refuses it
         return None

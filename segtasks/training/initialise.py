@@ -1,8 +1,6 @@
-"""Where training begins: from random weights, or from whatever of a file fits the network."""
+"""The network before training: with random weights, or with the weights of a file that fit."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +18,7 @@ from segtasks.training.init_file import init_card, init_path
 from segtasks.training.recipes import Settings
 
 _NAMED = 4
-"""Keys that a report names, of those left over or new."""
+"""Number of left-over or new keys that the report names."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,9 @@ class InitialNetwork:
     """A network before its first iteration.
 
     Attributes:
-        module: its device and memory format settled.
-        new: keys of the parameters that no file filled; all without ``init``.
-        report: what became of ``init``, for people.
+        module: the network, on its device and in its memory format.
+        new: keys of the parameters that are not from a file; all of them without ``init``.
+        report: lines for the user on which weights of ``init`` were used.
     """
 
     module: nn.Module
@@ -39,10 +37,10 @@ class InitialNetwork:
 
 
 def initialise_network(job: TrainJob, settings: Settings, bands: int) -> InitialNetwork:
-    """Build the network; with ``job.init``, give it what fits of that file.
+    """Build the network, and load the weights of ``job.init`` that fit.
 
-    Layers that do not fit, as scoring layers of another number of classes, keep their random
-    weights, as when the papers go from ImageNet to their own classes.
+    Layers that do not fit, such as scoring layers with another number of classes, keep their random
+    weights, as in the papers that start from ImageNet.
 
     Raises:
         ModelError: the network is unknown, or the file cannot be read or has nothing that fits.
@@ -55,41 +53,42 @@ def initialise_network(job: TrainJob, settings: Settings, bands: int) -> Initial
         width=settings.width,
         **settings.variant,
     )
-    found = _found(job, settings, bands) if job.init else None
-    if found:
-        module.load_state_dict(module.state_dict() | found.weights)
+    transferred = _transfer(job, settings, bands) if job.init else None
+    if transferred:
+        module.load_state_dict(module.state_dict() | transferred.weights)
     module.to(job.device)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # 1.6 x faster on CPUs
-    if found is None:
+    if transferred is None:
         return InitialNetwork(module, tuple(dict(module.named_parameters())), ())
-    return InitialNetwork(module, found.new, _report(job, found, bands))
+    return InitialNetwork(module, transferred.new, _report(job, transferred, bands))
 
 
 def check_order(job: TrainJob, pair: Pair) -> None:
-    """Refuse images that name their bands in another order than the weights to begin from.
+    """Refuse images whose bands have another order than those of the initial weights.
 
-    Weights without a card are ImageNet's. Bands that the job chooses are meant.
+    Weights without a card are taken as ImageNet's. If the job chooses bands, they are not checked.
 
     Raises:
-        JobError: naming both orders.
+        JobError: the orders differ; the message names both.
     """
     card = init_card(job.init) if job.init else None
-    theirs = card.bands if card else RGB
-    first = pair.band_names[: len(theirs)]
-    if not job.init or job.bands or len(first) < len(theirs) or not names_contradict(first, theirs):
+    of_init = card.bands if card else RGB
+    first = pair.band_names[: len(of_init)]
+    if not job.init or job.bands or len(first) < len(of_init):
         return
-    raise JobError(
-        f"{pair.image.url}: its bands are {', '.join(pair.band_names)}, those of init "
-        f"{redact_url(job.init)} {', '.join(theirs)}; say which stand for them, e.g. --bands "
-        f"{','.join(map(str, pair.bands))}"
-    )
+    if names_contradict(first, of_init):
+        raise JobError(
+            f"{pair.image.url}: its bands are {', '.join(pair.band_names)}, those of init "
+            f"{redact_url(job.init)} {', '.join(of_init)}; choose bands in its order, e.g. --bands "
+            f"{','.join(map(str, pair.bands))}"
+        )
 
 
 def initial_normalisation(job: TrainJob, measured: Normalisation) -> Normalisation:
-    """Return what the weights are used to, if the images are of that kind, else the measured one.
+    """Return the normalisation of the initial weights if it fits the images, else the measured one.
 
-    A model file is used to its own, for the same number of bands and dtype. Weights of ImageNet are
-    used to bands of mean 0 and deviation 1, which the measured one makes of any images.
+    That of a model file fits if number of bands and dtype are the same. Weights of ImageNet expect
+    bands of mean 0 and standard deviation 1, which the measured normalisation gives for any images.
     """
     card = init_card(job.init) if job.init else None
     if card is None:
@@ -99,10 +98,11 @@ def initial_normalisation(job: TrainJob, measured: Normalisation) -> Normalisati
     return own if alike else measured
 
 
-def _found(job: TrainJob, settings: Settings, bands: int) -> Transfer:
+def _transfer(job: TrainJob, settings: Settings, bands: int) -> Transfer:
     assert job.init is not None
+    path, is_model = init_path(job.init), init_card(job.init) is not None
     return transfer(
-        _weights_in(job.init),
+        load(path)[0].state_dict() if is_model else read_weights(path),
         job.init,
         network=job.network,
         width=settings.width,
@@ -112,19 +112,14 @@ def _found(job: TrainJob, settings: Settings, bands: int) -> Transfer:
     )
 
 
-def _weights_in(init: str) -> Mapping[str, Any]:
-    path = init_path(init)
-    return load(path)[0].state_dict() if init_card(init) else read_weights(path)
-
-
-def _report(job: TrainJob, found: Transfer, bands: int) -> tuple[str, ...]:
-    total = f"{len(found.weights)} tensors ({found.parameters:,} parameters) taken"
-    spread = [f"{key} from {count} bands to {bands}" for key, count in found.spread.items()]
+def _report(job: TrainJob, transferred: Transfer, bands: int) -> tuple[str, ...]:
+    total = f"{len(transferred.weights)} tensors ({transferred.parameters:,} parameters) taken"
+    spread = [f"{key} from {count} bands to {bands}" for key, count in transferred.spread.items()]
     return (
         f"init       {job.init}: {total}",
         *(f"           spread {text}" for text in spread),
-        f"           left in the file: {_listed(found.left_over)}",
-        f"           new here: {_listed(found.new)}",
+        f"           left in the file: {_listed(transferred.left_over)}",
+        f"           new here: {_listed(transferred.new)}",
     )
 
 

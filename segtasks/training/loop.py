@@ -1,10 +1,11 @@
-"""Train a network on image/label pairs: check everything, then loop, keep the best, write it.
+"""Train a network on pairs of images and labels, and write the weights of the best validation.
 
     pairs ─▶ class pixels, band moments ─▶ crops ─▶ SGD, poly rate ─▶ validation ─▶ model file
-             (refused here if unfit)       read ahead      │          best mIoU kept
+             (unsuitable pairs refused)    read ahead      │          best mIoU kept
                                                            └─▶ checkpoint, to resume from
 
-Median frequency weights: median of class shares / share (Eigen & Fergus 2015, sec. 6.3.2).
+Median frequency weights are the median of the classes' proportions divided by the proportion (Eigen
+& Fergus 2015, sec. 6.3.2).
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from segtasks.training import checkpoint, curves
 from segtasks.training.checkpoint import Checkpoint
 from segtasks.training.cpu import on_threads, warn_of_emulation, with_threads
 from segtasks.training.dataset import TrainingData, make_training_data
-from segtasks.training.distributed import Ranks, joined
+from segtasks.training.distributed import Ranks, process_group
 from segtasks.training.initialise import initialise_network
 from segtasks.training.model_writer import write_model
 from segtasks.training.recipes import Settings, settings_of
@@ -38,20 +39,20 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What training made."""
+    """The result of a training."""
 
     model: str
     """Path of the model file."""
     card: Card
     scores: Scores
-    """Of the best validation, whose weights were written."""
+    """Metrics of the best validation, whose weights were written."""
     iteration: int
     curves: tuple[str, ...]
-    """A table and a picture beside the model file."""
+    """Names of a table and a picture next to the model file."""
 
 
 def _nothing(_: object) -> None:
-    """Tell nobody."""
+    """Ignore the report."""
 
 
 def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _nothing) -> Result:
@@ -92,50 +93,52 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
 
 def _trained(job: TrainJob, on_progress: OnProgress, on_line: OnLine) -> Result:
     settings = settings_of(job)
-    material = make_training_data(job, settings)
-    kept = Path(job.checkpoint_file)
+    data = make_training_data(job, settings)
+    checkpoint_path = Path(job.checkpoint_file)
     if job.fresh:
-        kept.unlink(missing_ok=True)
-    rest = (job, settings, material)
-    with joined(job.processes, job.device, _follow, *rest) as ranks:
-        module, state = _follow(ranks, *rest, on_progress, on_line)
-    result = _written(job, settings, material, module, state)
-    kept.unlink(missing_ok=True)
+        checkpoint_path.unlink(missing_ok=True)
+    args = (job, settings, data)
+    with process_group(job.processes, job.device, _train_process, *args) as ranks:
+        module, state = _train_process(ranks, *args, on_progress, on_line)
+    result = _write_result(job, settings, data, module, state)
+    checkpoint_path.unlink(missing_ok=True)
     return result
 
 
-def _follow(
+def _train_process(
     ranks: Ranks,
     job: TrainJob,
     settings: Settings,
-    material: TrainingData,
+    data: TrainingData,
     on_progress: OnProgress = _nothing,
     on_line: OnLine = _nothing,
 ) -> tuple[nn.Module, Checkpoint]:
-    """Train, on one of the processes, from the beginning or from the checkpoint."""
+    """Train in one of the processes, from the start or from the checkpoint."""
     keep_freed()
-    kept = checkpoint.read(Path(job.checkpoint_file), material.identity)
-    start = initialise_network(job, settings, len(material.normalisation.mean))
-    resumed = f"resumed    after iteration {kept.iteration}, {job.checkpoint_file}" if kept else ""
-    for line in filter(None, (*settings.lines(job), *start.report, resumed)):
+    saved = checkpoint.read(Path(job.checkpoint_file), data.identity)
+    initial = initialise_network(job, settings, len(data.normalisation.mean))
+    lines = [*settings.lines(job), *initial.report]
+    if saved:
+        lines.append(f"resumed    after iteration {saved.iteration}, {job.checkpoint_file}")
+    for line in lines:
         on_line(line)
-    course = make_trainer(ranks, job, settings, material, start)
-    if kept:
-        course.resume(kept)
-    state = kept or Checkpoint(material.identity)
-    course.run(state, on_progress)
-    return start.module, state
+    trainer = make_trainer(ranks, job, settings, data, initial)
+    if saved:
+        trainer.resume(saved)
+    state = saved or Checkpoint(data.identity)
+    trainer.run(state, on_progress)
+    return initial.module, state
 
 
-def _written(
-    job: TrainJob, settings: Settings, material: TrainingData, module: nn.Module, state: Checkpoint
+def _write_result(
+    job: TrainJob, settings: Settings, data: TrainingData, module: nn.Module, state: Checkpoint
 ) -> Result:
-    """The model file of the best validation, and the curves."""
+    """Write the model file of the best validation, and the curves."""
     best = state.best
     assert best is not None  # the last iteration is always validated
     module.load_state_dict(best.weights)
     names = _write_curves(job, state)
-    card = write_model(job, settings, module, material, best)
+    card = write_model(job, settings, module, data, best)
     return Result(job.to, card, best.scores, best.iteration, names)
 
 

@@ -1,8 +1,8 @@
-"""What training makes small: cross entropy, Dice, Lovász-Softmax, over labelled pixels alone.
+"""The loss of training: cross entropy, Dice and Lovász-Softmax over the labelled pixels.
 
-Dice: Milletari et al. 2016, arXiv:1606.04797, eq. 3, per class and without its squares, and
-Lovász-Softmax: Berman et al. 2018, arXiv:1705.08790, eq. 11; both by kornia, both the mean over the
-classes that are in the crops.
+Dice is that of Milletari et al. 2016, arXiv:1606.04797, eq. 3, per class and without the squares.
+Lovász-Softmax is that of Berman et al. 2018, arXiv:1705.08790, eq. 11. Both are computed by kornia,
+as means over the classes in the crops.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,24 +17,24 @@ from segtasks.config.train_job import Loss
 def loss_of(
     logits: Tensor, labels: Tensor, weights: Tensor, ignore: int, kind: Loss = "cross_entropy"
 ) -> Tensor:
-    """Return the weighted mean loss over labelled pixels; 0 where none is labelled.
+    """Compute the weighted mean loss over labelled pixels; it is 0 if no pixel is labelled.
 
-    A pixel without a label is taken out first: whatever its logits are, even NaN, it changes
-    neither the loss nor a gradient.
+    Pixels without a label are removed first, so that their logits change neither the loss nor a
+    gradient, even if they are NaN.
 
     Args:
-        logits: (N, K, H, W).
-        labels: (N, H, W), int64.
-        weights: (K,), of the classes.
-        ignore: label that is no class.
-        kind: names joined by + are added.
+        logits: logits (N, K, H, W).
+        labels: class ids (N, H, W), int64.
+        weights: weights of the classes (K,).
+        ignore: label value that is no class.
+        kind: the loss; the losses of names joined by + are added.
     """
     rows, classes = logits.movedim(1, -1).reshape(-1, logits.shape[1]), labels.flatten()
     known = classes != ignore
     if not known.all():
         at = known.nonzero()[:, 0]
         rows, classes = rows.index_select(0, at), classes[at]
-    # Class by class, softmax runs along pixels: 4 x as fast as one per pixel.
+    # With classes first, softmax runs along pixels, which is 4 x as fast as one per pixel.
     pixels = rows.T.float().contiguous()  # (K, P); classes: (P,)
     if not len(classes):
         return pixels.sum()
@@ -43,19 +43,19 @@ def loss_of(
 
 
 def mass_of(labels: Tensor, weights: Tensor) -> Tensor:
-    """Sum of the weights of the labelled pixels: what one part of a batch counts in its mean."""
+    """Sum the class weights of the labelled pixels: the weight of a part in the batch's mean."""
     counts = torch.bincount(labels.flatten(), minlength=len(weights))[: len(weights)]
     return (counts * weights).sum()
 
 
 def _cross_entropy(pixels: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
     total = functional.cross_entropy(pixels, classes, weight=weights, reduction="sum")
-    # cross_entropy's own mean is 0 / 0 where all classes weigh 0.
+    # cross_entropy's own mean is 0 / 0 if all classes have weight 0.
     return total / mass_of(classes, weights).clamp(min=1)
 
 
 def _dice(pixels: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-    from kornia.losses import dice_loss  # noqa: PLC0415 - 2 s that cross entropy need not wait for
+    from kornia.losses import dice_loss  # noqa: PLC0415 - takes 2 s, and cross entropy needs none
 
     image, target = pixels[..., None], classes[..., None]
     loss: Tensor = dice_loss(image, target, average="macro", weight=weights)
@@ -65,7 +65,7 @@ def _dice(pixels: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
 def _lovasz(pixels: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
     from kornia.losses import lovasz_softmax_loss  # noqa: PLC0415 - the same
 
-    # kornia's mean is over all classes; Berman's over those present, which absent ones would drown.
+    # kornia's mean is over all classes, Berman's only over those that are present.
     present = torch.zeros_like(weights).index_fill(0, classes[0], 1) * weights
     shares = present * len(weights) / present.sum().clamp(min=torch.finfo(weights.dtype).tiny)
     loss: Tensor = lovasz_softmax_loss(pixels[..., None], classes[..., None], weight=shares)
@@ -77,4 +77,4 @@ _LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "dice": _dice,
     "lovasz": _lovasz,
 }
-"""Of one image of labelled pixels: logits (1, K, P), class ids (1, P), weights (K,)."""
+"""Losses of one image of labelled pixels: logits (1, K, P), class ids (1, P), weights (K,)."""

@@ -1,4 +1,4 @@
-"""The model file training leaves: weights, card, and where they came from."""
+"""Write the model file of a training: weights, card and provenance."""
 
 from pathlib import PurePath
 
@@ -20,32 +20,32 @@ def write_model(
     job: TrainJob,
     settings: Settings,
     module: nn.Module,
-    material: TrainingData,
+    data: TrainingData,
     best: Best,
 ) -> Card:
     """Write ``job.to``; return the card as written.
 
     Args:
-        job: what was asked for.
-        settings: what it came to.
+        job: the settings of the user.
+        settings: the complete settings.
         module: the trained network.
-        material: what it has learnt from.
-        best: whose weights these are.
+        data: the training data.
+        best: the validation to which the weights belong.
     """
-    normalisation = material.normalisation
-    # safetensors writes numpy arrays in the order of memory, so channels_last must end here.
+    normalisation = data.normalisation
+    # safetensors writes arrays in memory order, so channels_last is converted back here.
     module.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     card = make_card(
         module,
-        samples=sample_tiles(material.validation, normalisation),
+        samples=sample_tiles(data.validation, normalisation),
         network=job.network,
         classes=job.legend,
-        bands=material.training[0].band_names,
+        bands=data.training[0].band_names,
         normalisation=normalisation,
         licence=job.licence,
         width=settings.width,
         variant=settings.variant,
-        ground_resolution_m=material.ground_resolution_m,
+        ground_resolution_m=data.ground_resolution_m,
         provenance=_provenance(job, settings, best),
     )
     return save(job.to, module, card, dtype=job.weights_dtype)
@@ -78,5 +78,5 @@ def _provenance(
 
 
 def _listed(sources: tuple[Source, ...]) -> str:
-    """Names without folders: a model file travels, and folders are nobody's business."""
+    """List names without folders, since a model file is passed on to others."""
     return ", ".join(PurePath(redact_url(source.origin)).name for source in sources)

@@ -1,9 +1,11 @@
 """A network as it is trained: with its auxiliary head, or at several scales.
 
-image ─┬─ x1    ─▶ logits ──────┬─▶ loss        DeepLab v2, sec. 4.1: each scale and their
-├─ x0.75 ─▶ logits, x4/3 ┼─▶ loss        maximum have a loss of weight 1
-└─ x0.5  ─▶ logits, x2   ┼─▶ loss
-max ◀─┴─▶ loss
+    image ─┬─ x1    ─▶ logits ───────┬─▶ loss
+           ├─ x0.75 ─▶ logits, x4/3 ─┼─▶ loss
+           └─ x0.5  ─▶ logits, x2   ─┼─▶ loss
+                                     └─▶ max ─▶ loss
+
+Each scale and their maximum have a loss of weight 1 (DeepLab v2, sec. 4.1).
 """
 
 import torch
@@ -15,21 +17,26 @@ from segtasks.training.recipes import Settings
 
 
 class TrainingModule(nn.Module):
-    """Gives all the logits that have a loss.
+    """Wraps a network so that it returns all logits that enter the loss.
 
     Attributes:
-        network: what is trained.
-        loss_weights: one for each of `forward`'s logits.
+        network: the network that is trained.
+        loss_weights: the weight of the loss of each of `forward`'s logits.
     """
 
     def __init__(self, network: nn.Module, settings: Settings) -> None:
         super().__init__()
         self.network = network
         self._scales = settings.loss_scales
-        self.loss_weights = self._weights(settings)
+        if isinstance(network, Dilated) and network.auxiliary is not None:
+            self.loss_weights: tuple[float, ...] = (1.0, settings.auxiliary_weight)
+        elif self._scales == (1.0,):
+            self.loss_weights = (1.0,)
+        else:
+            self.loss_weights = (1.0,) * (len(self._scales) + 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(N, C, H, W) -> logits (N, K, H, W), the network's own first."""
+        """Compute logits (N, K, H, W) of images (N, C, H, W), the network's own logits first."""
         network = self.network
         if isinstance(network, Dilated) and network.auxiliary is not None:
             return network.training_logits(images)
@@ -38,17 +45,15 @@ class TrainingModule(nn.Module):
         logits = [_at_scale(network, images, scale) for scale in self._scales]
         return *logits, torch.stack(logits).amax(0)
 
-    def _weights(self, settings: Settings) -> tuple[float, ...]:
-        if isinstance(self.network, Dilated) and self.network.auxiliary is not None:
-            return 1.0, settings.auxiliary_weight
-        return (1.0,) if self._scales == (1.0,) else (1.0,) * (len(self._scales) + 1)
-
 
 def _at_scale(network: nn.Module, images: Tensor, scale: float) -> Tensor:
-    """Logits of the image at a scale, at the image's own size; corners on corners, as Caffe."""
+    """Compute the logits of the rescaled images, resized back to the images' size.
+
+    Corner pixels are aligned, as Caffe does it.
+    """
     if scale == 1:
-        whole: Tensor = network(images)
-        return whole
+        logits: Tensor = network(images)
+        return logits
     size = [max(1, round((side - 1) * scale)) + 1 for side in images.shape[-2:]]
     logits = network(_resized(images, size))
     return _resized(logits, list(images.shape[-2:]))

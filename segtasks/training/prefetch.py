@@ -1,4 +1,4 @@
-"""Things made on a thread before they are asked for, a bounded number of them."""
+"""Compute items ahead on a thread, a bounded number of them."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +14,15 @@ Item = TypeVar("Item")
 def prefetch(
     make: Callable[[Key], Item], keys: Iterable[Key], depth: int
 ) -> Iterator[Iterator[Item]]:
-    """``make(key)`` for each key, in order; ``depth`` of them wait at most.
+    """Yield an iterator over ``make(key)`` for each key in order, computed ahead on a thread.
 
-    What ``make`` raises is raised where its result would have come. Nothing more is made after the
-    block.
+    An error of ``make`` is raised where its result would have come. After the block, nothing more
+    is computed.
+
+    Args:
+        make: computes an item.
+        keys: its arguments.
+        depth: largest number of items that are computed ahead.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
     try:
@@ -29,10 +34,10 @@ def prefetch(
 def _in_order(
     pool: ThreadPoolExecutor, make: Callable[[Key], Item], keys: Iterable[Key], depth: int
 ) -> Iterator[Item]:
-    waiting: deque[Future[Item]] = deque()
+    pending: deque[Future[Item]] = deque()
     for key in keys:
-        waiting.append(pool.submit(make, key))
-        if len(waiting) > depth:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        pending.append(pool.submit(make, key))
+        if len(pending) > depth:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -1,8 +1,9 @@
-"""The settings a job comes to: what it says, and the rest from a recipe. Needs no torch.
+"""The complete settings of a training: those of the job, and the rest from a recipe. No torch.
 
-`paper`: as published (`networks.entry.Recipe`), for networks that begin from trained weights.
-`scratch`: ours, for narrow networks that begin from random ones, where SGD at a paper's rate needs
-ImageNet weights to get anywhere: AdamW, rate 2e-3, decay 0.01 (Loshchilov & Hutter 2019).
+The recipe `paper` is the published one (`network_spec.Recipe`), for networks that start from
+trained weights. The recipe `scratch` is that of segtasks for narrow networks that start from random
+weights, for which SGD at a paper's rate would need ImageNet weights. It uses AdamW with rate 2e-3
+and weight decay 0.01 (Loshchilov & Hutter 2019).
 """
 
 from collections.abc import Mapping
@@ -18,22 +19,22 @@ from segtasks.networks.registry import spec
 from segtasks.training.init_file import init_card
 
 WHOLE_IMAGE_PX = 512
-"""Crops where the paper took whole images: PASCAL VOC's have 500 px at most."""
+"""Size of crops if the paper used whole images, which have at most 500 px in PASCAL VOC."""
 ITERATIONS = 20_000
-"""Where the source states none."""
+"""Number of iterations if the source states none."""
 STEP, STEPS = 0.1, 3
-"""The step policy: DeepLab v1 multiplies by 0.1 every 2000 of 6000 iterations."""
-_TRAINS_WELL: Mapping[str, bool] = {"batch_norm": True, "auxiliary": True}
-"""Options of networks that are not in the published file, or only in training."""
+"""The step policy, as in DeepLab v1, which multiplies by 0.1 every 2000 of 6000 iterations."""
+_TRAINING_OPTIONS: Mapping[str, bool] = {"batch_norm": True, "auxiliary": True}
+"""Options that improve training, and are not in the published network or used only in training."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained. The names are those of `TrainJob`, none of them open."""
+    """How a network is trained, with the names of `TrainJob` and a value for each of them."""
 
     recipe: RecipeName
     source: str
-    """whose settings the recipe's are"""
+    """Source of the recipe's settings."""
     width: float
     variant: Mapping[str, Option]
     optimizer: Literal["sgd", "adamw"]
@@ -51,7 +52,7 @@ class Settings:
     iterations: int
 
     def rate_at(self, iteration: int) -> float:
-        """Learning rate of an iteration, counted from 1."""
+        """Return the learning rate of an iteration, counted from 1."""
         done = (iteration - 1) / self.iterations
         if self.policy == "poly":  # Liu et al. 2015; DeepLab v2, sec. 4.1
             return float(self.learning_rate * (1 - done) ** self.power)
@@ -60,7 +61,7 @@ class Settings:
         return self.learning_rate
 
     def lines(self, job: TrainJob) -> list[str]:
-        """The settings for people, with what the job settles itself."""
+        """Return the settings as lines of text, with those that only the job has."""
         chosen = ", ".join(f"{key}={value}" for key, value in self.variant.items())
         policy = f"poly {self.power:g}" if self.policy == "poly" else self.policy
         momentum = f", momentum {self.momentum:g}" if self.optimizer == "sgd" else ""
@@ -81,7 +82,7 @@ class Settings:
         ]
 
     def _heads(self) -> str:
-        """What has a loss beside the logits."""
+        """Describe the logits that have a loss besides the network's own."""
         auxiliary = self.variant.get("auxiliary") and f", auxiliary x{self.auxiliary_weight:g}"
         several = self.loss_scales != (1.0,)
         scales = ", ".join(f"{scale:g}" for scale in self.loss_scales)
@@ -89,34 +90,34 @@ class Settings:
 
 
 def settings_of(job: TrainJob) -> Settings:
-    """Settle what the job leaves open.
+    """Complete the settings of a job.
 
     Raises:
-        ModelError: the network is unknown, or there is no file ``init``.
-        JobError: parts of a batch would not be of one size.
+        ModelError: the network is unknown, or the file ``init`` does not exist.
+        JobError: the parts of a batch would have different sizes.
     """
-    found, card = spec(job.network), init_card(job.init) if job.init else None
-    name = job.recipe or _usual(job, card)
+    network, card = spec(job.network), init_card(job.init) if job.init else None
+    name = job.recipe or _default_recipe(job, card)
     open_fields = {field.name for field in fields(Settings)} & TrainJob.model_fields.keys()
-    said = {key: getattr(job, key) for key in open_fields if getattr(job, key) is not None}
-    preset = _paper(found) if name == "paper" else _scratch(found)
-    variant = _variant(job, card, found, name) | job.variant
+    given = {key: getattr(job, key) for key in open_fields if getattr(job, key) is not None}
+    preset = _paper(network) if name == "paper" else _scratch(network)
+    variant = _variant(job, card, network, name) | job.variant
     width = card.width if card else preset["width"]
-    chosen = {**preset, "width": width} | said | {"recipe": name, "variant": variant}
+    chosen = {**preset, "width": width} | given | {"recipe": name, "variant": variant}
     settings = Settings(**chosen)
     _check_parts(job, settings.batch)
     return settings
 
 
-def _usual(job: TrainJob, card: Card | None) -> RecipeName:
-    """The recipe by which a model file was made; else the paper's for weights, ours for none."""
-    own = card.provenance.get("recipe") if card else None
+def _default_recipe(job: TrainJob, card: Card | None) -> RecipeName:
+    """Return the recipe of a model file's card, else `paper` with initial weights or `scratch`."""
+    of_card = card.provenance.get("recipe") if card else None
     known: dict[object, RecipeName] = {"paper": "paper", "scratch": "scratch"}
-    return known.get(own, "paper" if job.init else "scratch")
+    return known.get(of_card, "paper" if job.init else "scratch")
 
 
-def _paper(found: NetworkSpec) -> dict[str, Any]:
-    recipe = found.recipe
+def _paper(network: NetworkSpec) -> dict[str, Any]:
+    recipe = network.recipe
     return {
         "source": recipe.source,
         "width": 1.0,
@@ -136,10 +137,10 @@ def _paper(found: NetworkSpec) -> dict[str, Any]:
     }
 
 
-def _scratch(found: NetworkSpec) -> dict[str, Any]:
-    """Ours; an auxiliary head weighs what its paper says."""
+def _scratch(network: NetworkSpec) -> dict[str, Any]:
+    """Return the recipe for random weights; the weight of an auxiliary head is the paper's."""
     return {
-        **_paper(found),
+        **_paper(network),
         "source": "ours, for random weights",
         "width": 0.25,
         "optimizer": "adamw",
@@ -156,13 +157,13 @@ def _scratch(found: NetworkSpec) -> dict[str, Any]:
 
 
 def _variant(
-    job: TrainJob, card: Card | None, found: NetworkSpec, name: RecipeName
+    job: TrainJob, card: Card | None, network: NetworkSpec, name: RecipeName
 ) -> dict[str, Option]:
-    """Options nobody gave: init's, if it is the same network; else those that train well."""
+    """Return default options: those of init if it is the same network, else for training."""
     if card and card.network == job.network:
         return dict(card.variant)
-    chosen = {key: value for key, value in _TRAINS_WELL.items() if key in found.options}
-    if name == "paper":  # its weights know no BatchNorm
+    chosen = {key: value for key, value in _TRAINING_OPTIONS.items() if key in network.options}
+    if name == "paper":  # the published weights have no BatchNorm
         chosen.pop("batch_norm", None)
     return dict(chosen)
 

@@ -1,4 +1,4 @@
-"""How large a network's pixels are on the ground: by how much each image is magnified for it."""
+"""The ground resolution of a network, and the factor by which each image is rescaled to it."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -8,40 +8,42 @@ from segtasks.errors import JobError
 from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 
-AS_IT_IS = 0.02
-"""Resampling for less than this would only blur."""
+MIN_CHANGE = 0.02
+"""Rescaling by less than this would only blur the image."""
 LEAST, GREATEST = Fraction(1, 4), Fraction(4)
-"""The scales of `segtasks.config.inference`: what is learnt must be found again."""
-ALIKE = 1.5
-FINEST = 20
+"""The range of scales of `segtasks.config.inference`, so that inference can use the same scale."""
+MAX_RATIO = 1.5
+"""Images whose pixel sizes differ by a larger factor have no common ground resolution."""
+MAX_DENOMINATOR = 20
 
 
 def magnification(image: RasterHeader, ground_resolution_m: float | None) -> Fraction:
-    """Return what an image is scaled by to have pixels of ``ground_resolution_m``.
+    """Return the factor by which an image is rescaled to pixels of ``ground_resolution_m``.
 
-    1 where either is not known, or they are within 2 %.
+    The factor is 1 if one of the two sizes is unknown, or if they differ by at most 2 %.
 
     Raises:
-        JobError: it is not within 1/4 ... 4.
+        JobError: the factor is not within 1/4 ... 4.
     """
-    found = pixel_side_m(image)
-    if ground_resolution_m is None or found is None:
+    side_m = pixel_side_m(image)
+    if ground_resolution_m is None or side_m is None:
         return Fraction(1)
-    scale = Fraction(found / ground_resolution_m).limit_denominator(FINEST)
+    scale = Fraction(side_m / ground_resolution_m).limit_denominator(MAX_DENOMINATOR)
     if not LEAST <= scale <= GREATEST:
         raise JobError(
-            f"{image.url}: a pixel is {found:.3g} m, {float(scale):.3g} times ground_resolution_m "
-            f"({ground_resolution_m:g}); it must be 0.25 to 4 times: resample it, or choose another"
+            f"{image.url}: a pixel is {side_m:.3g} m, {float(scale):.3g} times ground_resolution_m "
+            f"({ground_resolution_m:g}); it must be 0.25 to 4 times: resample the image, or choose "
+            "another resolution"
         )
-    return Fraction(1) if abs(scale - 1) <= AS_IT_IS else scale
+    return Fraction(1) if abs(scale - 1) <= MIN_CHANGE else scale
 
 
-def ground_resolution_m(asked: float | None, images: Sequence[RasterHeader]) -> float | None:
-    """Return the pixels' side a network has learnt from: as ``asked``, or the images' own.
+def ground_resolution_m(given: float | None, images: Sequence[RasterHeader]) -> float | None:
+    """Return the ground resolution of a training: as ``given``, or the median of the images.
 
-    ``None`` where no image knows its own or they are more than 1.5 times apart.
+    The result is ``None`` if no image is georeferenced or they differ by a factor above 1.5.
     """
-    if asked is not None:
-        return asked
+    if given is not None:
+        return given
     sides = [side for side in map(pixel_side_m, images) if side is not None]
-    return median(sides) if sides and max(sides) <= ALIKE * min(sides) else None
+    return median(sides) if sides and max(sides) <= MAX_RATIO * min(sides) else None

@@ -1,7 +1,7 @@
-"""The iterations: crops, step, validation, checkpoint; on each of the processes alike.
+"""The iterations of training (crops, step, validation, checkpoint), the same in each process.
 
-What an iteration draws at random depends on (seed, iteration, process) alone, so a course that was
-killed and taken up again is the course that was not.
+The random numbers of an iteration depend only on (seed, iteration, process), so a training that was
+killed and resumed gives the same weights as one that was not.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ from segtasks.training.validation import evaluate_network
 
 @dataclass(frozen=True)
 class Progress:
-    """One iteration done."""
+    """The results of one iteration."""
 
     iteration: int
     iterations: int
     loss: float
     learning_rate: float
     scores: Scores | None
-    """At validations only."""
+    """Only if there was a validation."""
 
 
 OnProgress = Callable[[Progress], None]
@@ -43,39 +43,39 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Trainer:
-    """Training of one network.
+    """Trains one network.
 
     Attributes:
-        ranks: which of the processes this is.
-        job: what was asked for.
-        settings: what it came to.
-        material: the data.
+        ranks: the rank of this process.
+        job: the settings of the user.
+        settings: the complete settings.
+        data: the training data.
         module: the network.
-        stepper: updates it.
+        stepper: updates the network.
     """
 
     ranks: Ranks
     job: TrainJob
     settings: Settings
-    material: TrainingData
+    data: TrainingData
     module: nn.Module
     stepper: Stepper
 
-    def resume(self, kept: Checkpoint) -> None:
-        """Give network and optimizer the state of a checkpoint."""
-        self.module.load_state_dict(kept.weights)
-        self.stepper.optimizer.load_state_dict(kept.optimizer)
-        self.stepper.scaler.load_state_dict(kept.scaler)
+    def resume(self, state: Checkpoint) -> None:
+        """Load the state of a checkpoint into network and optimizer."""
+        self.module.load_state_dict(state.weights)
+        self.stepper.optimizer.load_state_dict(state.optimizer)
+        self.stepper.scaler.load_state_dict(state.scaler)
 
     def run(self, state: Checkpoint, on_progress: OnProgress) -> None:
-        """Go on from ``state``, which is kept up to date, to the end."""
+        """Train from ``state``, which is updated, to the end."""
         if self._is_over(state):
             return
         todo = range(state.iteration + 1, self.settings.iterations + 1)
-        material, settings = self.material, self.settings
+        data, settings = self.data, self.settings
         cropper = Cropper(
-            material.training,
-            material.normalisation,
+            data.training,
+            data.normalisation,
             self.job,
             settings.crop_px,
             settings.batch,
@@ -83,65 +83,62 @@ class Trainer:
         )
         with cropper.batches(todo) as batches:
             for iteration, batch in zip(todo, batches, strict=True):
-                torch.manual_seed(self._seed(iteration))
-                progress = self._done(state, iteration, self.stepper.step(batch, iteration))
+                # The random numbers of the network itself, i.e. of its dropout.
+                entropy = [self.job.seed, iteration, self.ranks.rank]
+                torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+                progress = self._finish(state, iteration, self.stepper.step(batch, iteration))
                 on_progress(progress)
                 if progress.scores and self._is_over(state):
                     break
 
-    def _done(self, state: Checkpoint, iteration: int, loss: float) -> Progress:
-        """Validate and keep the state where it is time to."""
-        due = iteration % self.job.validate_every == 0 or iteration == self.settings.iterations
-        scores = self._validated() if due else None
+    def _finish(self, state: Checkpoint, iteration: int, loss: float) -> Progress:
+        """Record the iteration; validate and write a checkpoint if it is time to."""
+        is_due = iteration % self.job.validate_every == 0 or iteration == self.settings.iterations
+        scores = self._validate() if is_due else None
         rate = self.settings.rate_at(iteration)
         step = Step(iteration, loss, rate, scores.mean_iou if scores else None)
-        state.note(step, scores, self.module)
+        state.record(step, scores, self.module)
         if self.ranks.is_first and (scores or iteration % self.job.checkpoint_every == 0):
-            self._keep(state)
+            self._write_checkpoint(state)
         return Progress(iteration, self.settings.iterations, loss, rate, scores)
 
-    def _keep(self, state: Checkpoint) -> None:
+    def _write_checkpoint(self, state: Checkpoint) -> None:
         state.weights = dict(self.module.state_dict())
         state.optimizer = self.stepper.optimizer.state_dict()
         state.scaler = self.stepper.scaler.state_dict()
         checkpoint.write(Path(self.job.checkpoint_file), state)
 
     def _is_over(self, state: Checkpoint) -> bool:
-        tired = 0 < self.job.patience <= state.fruitless
-        return tired or state.iteration >= self.settings.iterations
+        is_out_of_patience = 0 < self.job.patience <= state.validations_since_best
+        return is_out_of_patience or state.iteration >= self.settings.iterations
 
-    def _seed(self, iteration: int) -> int:
-        """Of what the network draws, its dropout, in an iteration."""
-        words = np.random.SeedSequence([self.job.seed, iteration, self.ranks.rank])
-        return int(words.generate_state(1)[0])
-
-    def _validated(self) -> Scores:
-        """Each process does its part of the pairs."""
+    def _validate(self) -> Scores:
+        """Compute the metrics of the validation pairs, of which each process does a part."""
         self.ranks.align(self.module)
-        found = evaluate_network(
+        scores = evaluate_network(
             self.module,
-            self.material.validation[self.ranks.rank :: self.ranks.size],
-            self.material.normalisation,
+            self.data.validation[self.ranks.rank :: self.ranks.size],
+            self.data.normalisation,
             classes=len(self.job.legend),
             window_px=self.job.validation_px,
         )
-        counts = torch.from_numpy(found.counts).to(self.job.device)
+        counts = torch.from_numpy(scores.counts).to(self.job.device)
         return Scores(self.ranks.sum(counts).cpu().numpy())
 
 
 def make_trainer(
-    ranks: Ranks, job: TrainJob, settings: Settings, material: TrainingData, start: InitialNetwork
+    ranks: Ranks, job: TrainJob, settings: Settings, data: TrainingData, initial: InitialNetwork
 ) -> Trainer:
-    """A course from its start."""
-    learner = TrainingModule(start.module, settings)
+    """Create the trainer of a network."""
+    module = TrainingModule(initial.module, settings)
     stepper = Stepper(
         job,
         settings,
-        ranks.shared(learner),
-        learner.loss_weights,
-        optimizer_of(settings, start.module, start.new),
+        ranks.shared(module),
+        module.loss_weights,
+        optimizer_of(settings, initial.module, initial.new),
         torch.amp.GradScaler(job.device, enabled=job.precision == "float16"),
-        material.class_weights.to(job.device),
+        data.class_weights.to(job.device),
         ranks,
     )
-    return Trainer(ranks, job, settings, material, start.module, stepper)
+    return Trainer(ranks, job, settings, data, initial.module, stepper)

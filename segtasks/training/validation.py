@@ -1,4 +1,4 @@
-"""Scores of a network over pairs, window by window."""
+"""Metrics of a network over the validation pairs, window by window."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -24,11 +24,11 @@ def evaluate_network(
     classes: int,
     window_px: int,
 ) -> Scores:
-    """Score a network on windows that partition the pairs; each window is one patch.
+    """Compute the metrics of a network on windows that partition the pairs.
 
-    An image of other pixels than the network's is resized for it, and its logits back, as
-    inference does. Windows have no halo, so the figure is a little lower than that of a stitched
-    mask.
+    Each window is one patch. If an image has another resolution than the network, it is resized,
+    and its logits are resized back, as in inference. Windows have no halo, so the metrics are a
+    little lower than those of a stitched mask.
     """
     device = next(module.parameters()).device
     training = module.training
@@ -45,10 +45,10 @@ def evaluate_network(
 
 
 def _classify(module: nn.Module, image: Tensor, scale: Fraction) -> ClassIds:
-    """(C, h, w) -> class ids (h, w)."""
+    """Return the class ids (h, w) of an image (C, h, w)."""
     height, width = image.shape[1:]
     with torch.inference_mode():
-        seen = resize(image[None], scale, [ceil(height * scale), ceil(width * scale)])
-        logits = resize(module(seen), 1 / scale, [height, width])
+        rescaled = resize(image[None], scale, [ceil(height * scale), ceil(width * scale)])
+        logits = resize(module(rescaled), 1 / scale, [height, width])
         mask: ClassIds = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
     return mask

@@ -56,7 +56,7 @@ def test_the_plan_names_a_stage_and_its_memory(photo: Path, tmp_path: Path) -> N
     ("options", "says"),
     [
         (("--tile-px", "1000"), "1000 px is off the lattice"),
-        (("--patch-px", "100"), "is not a multiple of 32 px (the network's lattice); use"),
+        (("--patch-px", "100"), "is not a multiple of 32 px (the network's stride); use"),
         (("--overlap-px", "31"), "overlap 31 px is odd; use 30 or 32"),
         (("--bands", "1,2"), "2 chosen, but the model needs 3 (red, green, blue)"),
         (("--bands", "1,2,9"), "has no band 9; its colour bands are 1, 2, 3"),

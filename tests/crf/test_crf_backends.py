@@ -1,4 +1,4 @@
-"""The contract of the backends: which one is taken, and what none of them is given."""
+"""The interface of the backends: which one is chosen, and which inputs are refused for all."""
 
 import sys
 import types
@@ -25,7 +25,7 @@ def unary(pixels: int = PIXELS) -> Array:
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Make imports of these modules fail, as where they are not installed."""
+    """Make imports of these modules fail, as if they were not installed."""
     for name in names:
         monkeypatch.setitem(sys.modules, name, None)
 
@@ -42,13 +42,13 @@ def test_auto_takes_native_then_pydensecrf_then_torch(monkeypatch: pytest.Monkey
     assert backends.resolve("exact") == "exact"
 
 
-def test_missing_backend_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_backend_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     hide(monkeypatch, "pydensecrf", BACKENDS["pydensecrf"])
     with pytest.raises(CrfError, match=r"pip install 'pydensecrf2>=1\.1'"):
         backends.marginals("pydensecrf", unary(), [], 1)
 
 
-def test_unknown_backend_is_refused_with_those_there_are() -> None:
+def test_an_unknown_backend_is_refused_with_the_known_ones() -> None:
     with pytest.raises(CrfError, match="CRF backend 'cuda': use auto or one of native, pydensecrf"):
         backends.resolve("cuda")
 
@@ -105,7 +105,7 @@ def with_value(array: Array, value: float) -> Array:
         ),
     ],
 )
-def test_kernel_that_would_crash_or_poison_is_refused(
+def test_a_kernel_that_would_crash_or_give_nan_is_refused(
     made: Array, matrix: Array, message: str
 ) -> None:
     with pytest.raises(CrfError, match=message):
@@ -121,7 +121,7 @@ def test_only_potts_has_a_potts_weight() -> None:
     assert Kernel(features(), unequal).potts_w is None
 
 
-def test_nothing_given_is_changed() -> None:
+def test_inputs_are_not_changed() -> None:
     scene = drawing(48)
     before = scene.probabilities.copy()
     energies, made = unary(), Kernel(features(), kernel.potts(K, 3))

@@ -42,7 +42,7 @@ def exact_marginals(scene: Scene, name: str) -> Float32:
 
 
 def errors(scenes: list[Scene], backend: str, name: str) -> tuple[float, float]:
-    """Mean |dQ| and % of labels that differ from the exact sums, of all scenes together."""
+    """Return mean |dQ| and % of labels that differ from the exact sums, over all scenes."""
     differences, percents = [], []
     for scene in scenes:
         exactly, found = exact_marginals(scene, name), scene.refined(32, 32, preset(name), backend)
@@ -80,7 +80,7 @@ def test_bound_can_fail() -> None:
 
 
 def by_pairs(unary: Float32, features: Float32, compatibility: Float32, rounds: int) -> Float32:
-    """Algorithm 1 read off the paper: loops over pixels and pairs."""
+    """Compute algorithm 1 as written in the paper, with loops over pixels and pairs."""
     classes, pixels = unary.shape
     k = np.zeros((pixels, pixels))
     for i in range(pixels):

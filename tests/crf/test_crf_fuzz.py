@@ -1,4 +1,4 @@
-"""No input kills the process: SIGSEGV would be this test's failure and not the run's end."""
+"""No input kills the process; a SIGSEGV would fail this test instead of ending the run."""
 
 import os
 import subprocess

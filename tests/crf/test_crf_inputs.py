@@ -1,4 +1,4 @@
-"""What crashed or poisoned pydensecrf (facts of its behaviour, each seen) is a sentence here."""
+"""Inputs that crash pydensecrf or give NaN, each of them observed, are refused with a message."""
 
 from dataclasses import replace
 from typing import Any

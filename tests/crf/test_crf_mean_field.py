@@ -1,4 +1,4 @@
-"""One window: against pydensecrf's own calls, against exact sums, and what must not matter."""
+"""One window, compared with pydensecrf's own calls and exact sums, and changes without effect."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ DEEPLAB = CrfParameters(iterations=10, pos_xy_std=1, bi_w=4, bi_xy_std=67, bi_rg
 
 
 def plain_pydensecrf(scene: Scene, parameters: CrfParameters) -> Float32:
-    """The README's way: addPairwiseGaussian and addPairwiseBilateral on an 8-bit RGB image."""
+    """Call pydensecrf as in its README, on an 8-bit RGB image."""
     densecrf = pytest.importorskip("pydensecrf.densecrf", reason="the reference")
     K, H, W = scene.probabilities.shape
     field = densecrf.DenseCRF2D(W, H, K)
@@ -39,7 +39,7 @@ def test_at_the_rasters_corner_equals_plain_pydensecrf(
 
 
 def exact_mean_field(scene: Scene, parameters: CrfParameters) -> NDArray[np.float64]:
-    """Algorithm 1 with all pairs summed, in float64; kernels symmetrically normalised."""
+    """Compute algorithm 1 with sums over all pairs in float64 and symmetric normalisation."""
     K, H, W = scene.probabilities.shape
     unary = -np.log(np.clip(scene.probabilities.reshape(K, -1).astype(np.float64), 1e-5, 1))
     yx = np.indices((H, W)).reshape(2, -1).astype(np.float64)
@@ -54,7 +54,7 @@ def exact_mean_field(scene: Scene, parameters: CrfParameters) -> NDArray[np.floa
 
 
 def gauss(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(pixels, pixels) kernel of (d, pixels) features, D^-1/2 k D^-1/2, D its row sums."""
+    """Return the kernel D^-1/2 k D^-1/2 (pixels, pixels) of features (d, pixels)."""
     squares = (features**2).sum(axis=0)
     kernel = np.exp(features.T @ features - squares[:, None] / 2 - squares / 2)
     scale = 1 / np.sqrt(kernel.sum(axis=0))

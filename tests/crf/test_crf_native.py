@@ -26,7 +26,7 @@ Case = tuple[Float32, list[Kernel], int]
 
 
 def case(classes: int, pixels: int, dims: tuple[int, ...] = (2, 5), reach: float = 6.0) -> Case:
-    """Energies of a noisy field, and a Potts kernel of each number of features."""
+    """Return energies of a noisy field, and a Potts kernel per number of features."""
     rng = np.random.default_rng(classes + pixels)
     unary = rng.uniform(0, 6, (classes, pixels)).astype(np.float32)
     features = [rng.uniform(0, reach, (d, pixels)).astype(np.float32) for d in dims]
@@ -104,7 +104,7 @@ def test_too_many_features_are_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e9])
-def test_features_that_slip_through_are_refused(value: float) -> None:
+def test_features_that_pass_the_other_checks_are_refused(value: float) -> None:
     unary, kernels, _ = case(3, 100)
     features = kernels[1].features.copy()
     features[3, 70] = value
@@ -115,7 +115,7 @@ def test_features_that_slip_through_are_refused(value: float) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_nothing_that_is_checked_kills_the_process(data: st.DataObject) -> None:
+def test_checked_inputs_never_kill_the_process(data: st.DataObject) -> None:
     classes, pixels = data.draw(st.integers(2, 12)), data.draw(st.integers(1, 200))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     size = data.draw(st.sampled_from([0.0, 1e-30, 1.0, 30.0, 1000.0]))
@@ -152,8 +152,8 @@ def test_two_threads_get_what_one_gets() -> None:
     np.testing.assert_array_equal(found[1], expected[1])
 
 
-def test_python_goes_on_meanwhile() -> None:
-    """Within one call into C++ another thread counts; while the GIL is held it could not."""
+def test_other_threads_run_during_a_call() -> None:
+    """Another thread counts during one call into C++, which it could not if the GIL were held."""
     unary, kernels, _ = case(6, 300_000, (5,))
     done, counted = threading.Event(), 0
 

@@ -41,7 +41,7 @@ def test_std_that_would_kill_the_process_is_refused(name: str, value: Any) -> No
 
 @pytest.mark.parametrize("name", ["pos_w", "bi_w"])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "3", None, [3.0, 3.0]])
-def test_weight_that_would_poison_is_refused(name: str, value: Any) -> None:  # noqa: ANN401
+def test_weight_that_would_give_nan_is_refused(name: str, value: Any) -> None:  # noqa: ANN401
     with pytest.raises(CrfError, match=rf"{name} is .*must be one finite number >= 0"):
         CrfParameters(**{name: value})
 
@@ -59,7 +59,7 @@ def test_compatibility_that_is_no_matrix_of_pairs_is_refused(matrix: Any, messag
         CrfParameters(compatibility=matrix)
 
 
-def test_compatibility_of_other_classes_is_refused() -> None:
+def test_compatibility_of_another_number_of_classes_is_refused() -> None:
     # pydensecrf takes it without a word, and answers garbage.
     parameters = CrfParameters(compatibility=((0, 1), (1, 0)))
     assert parameters.pair_costs(2).tolist() == [[0, 1], [1, 0]]

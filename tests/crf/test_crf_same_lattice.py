@@ -85,7 +85,7 @@ def test_same_bits_twice(backend: str) -> None:
 
 
 def random_kernels(classes: int) -> tuple[Float32, list[Kernel]]:
-    """Energies and kernels with matrices that are not Potts: all signs, a diagonal."""
+    """Return energies and kernels with matrices of all signs that are not Potts."""
     rng = np.random.default_rng(classes)
     unary = rng.uniform(0, 4, (classes, 600)).astype(np.float32)
     kernels = []
@@ -119,7 +119,7 @@ def test_potts_is_a_scalar_a_matrix_and_a_reward(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", [REFERENCE, "exact", *LATTICES])
 def test_a_positive_pair_is_penalised(backend: str) -> None:
-    """Two pixels in one place, one sure of class 0, one torn between 1 and 2."""
+    """Two pixels at one place: one is certain of class 0, one is undecided between 1 and 2."""
     unary = np.array([[0, 5], [5, 0], [5, 0]], np.float32)
     matrix = np.zeros((3, 3), np.float32)
     matrix[0, 2] = matrix[2, 0] = 4

@@ -1,4 +1,4 @@
-"""A picture in 16 bits, in floats or as light is the picture again: the CRF is the same."""
+"""The CRF gives the same labels for a picture in 16 bits, in floats or in linear light."""
 
 import numpy as np
 import pytest

@@ -26,7 +26,7 @@ from tests.helpers.crf_scenes import (
 BOUND_PERCENT = 0.02
 CORE_PX = 256
 SMALL = CrfParameters(bi_xy_std=24)
-"""A short reach keeps the tests small; halos are in units of it. The slow test has the default."""
+"""A short reach keeps the tests small; halos are multiples of it. The slow test has the default."""
 
 SHARED = [
     pytest.param(name, marks=pytest.mark.shared)
@@ -108,7 +108,7 @@ def test_shift_off_the_lattice_does_change_something() -> None:
 
 
 def test_a_pixel_has_one_place_on_the_lattice_in_every_window() -> None:
-    """Its features from two windows differ by whole periods: sqrt(3) along x, 3 along y."""
+    """A pixel's features in two windows differ by whole periods: sqrt(3) along x, 3 along y."""
     valid, std_px = np.ones((1, 1), bool), 13.7
     row, col = 1_234_567, 7_654_321
     far = position_features(valid, row, col, std_px).ravel()
@@ -147,7 +147,7 @@ def test_a_million_pixels_away_labels_are_those_at_the_origin(
 
 
 def test_positions_over_std_in_float32_do_not_get_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The phase taken away: refused, as the lattice's int16 keys wrap, and wrong if it were not."""
+    """Without the phase it is refused, as int16 keys would wrap; without the check it is wrong."""
     scene = drawing(160)
     near, at_origin = scene.labels(ALONG_X), unphased_labels(scene, 0, ALONG_X)
     assert percent_different(near, at_origin) == 0
@@ -158,7 +158,7 @@ def test_positions_over_std_in_float32_do_not_get_there(monkeypatch: pytest.Monk
 
 
 def unphased_labels(scene: Scene, col: int, parameters: CrfParameters) -> Labels:
-    """Labels where positions count from the raster's corner, in plain float32."""
+    """Return labels with positions counted from the raster's corner in plain float32."""
     valid = np.ones(scene.image8.shape[1:], bool)
     position = position_features(valid, 0, 0, parameters.pos_xy_std)
     bilateral = bilateral_features(valid, scene.image8, 0, 0, parameters)

@@ -1,4 +1,4 @@
-"""Boundary F, against scipy's distance transform over the whole raster."""
+"""Boundary F, compared with scipy's distance transform over the whole raster."""
 
 import numpy as np
 import pytest

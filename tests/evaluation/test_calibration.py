@@ -1,4 +1,4 @@
-"""Calibration error, against a slow loop over the bins of the paper."""
+"""Calibration error, compared with a slow loop over the bins of the paper."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_expected_error_is_that_of_a_slow_loop(pixels: list[tuple[float, bool]])
     assert found.pixels.sum() == len(pixels)
 
 
-def test_sure_and_always_wrong_is_the_worst() -> None:
+def test_certain_and_always_wrong_is_the_worst() -> None:
     sums = calibration_sums(np.ones(4, np.float32), np.zeros(4, bool))
     assert Calibration(sums).expected_error == 1
     assert Calibration(sums).accuracy[-1] == 0

@@ -1,4 +1,4 @@
-"""Areas by stratified estimation, against the worked example of Olofsson et al. 2014."""
+"""Areas by stratified estimation, compared with the worked example of Olofsson et al. 2014."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def replicates_of(blocks: list[np.ndarray[tuple[int, int], np.dtype[np.int64]]])
 
 
 def test_the_bootstrap_is_as_wide_as_the_spread_of_its_blocks() -> None:
-    """The error of a mean of n blocks is their deviation by sqrt(n), whatever is in them."""
+    """The error of a mean of n blocks is their standard deviation over sqrt(n)."""
     rng = np.random.default_rng(3)
     shares = rng.uniform(0.6, 0.9, 200)
     blocks = [np.array([[round(1000 * s), 1000 - round(1000 * s)], [0, 1]]) for s in shares]
@@ -62,7 +62,7 @@ def test_the_bootstrap_is_as_wide_as_the_spread_of_its_blocks() -> None:
     assert found[0] < shares.mean() < found[1]
 
 
-def test_blocks_that_are_alike_leave_nothing_to_doubt() -> None:
+def test_equal_blocks_have_an_interval_of_width_zero() -> None:
     block = np.array([[8, 2], [1, 9]])
     figures = mean_iou(replicates_of([block] * 30).counts)
     np.testing.assert_allclose(figures, mean_iou(block))

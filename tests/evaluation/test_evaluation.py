@@ -1,4 +1,4 @@
-"""Evaluation of files: by blocks as of the whole, pooled, aligned, refused in one line."""
+"""Evaluation of files: blocks give the result of the whole; pooling, alignment and refusals."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from segtasks.config.loading import validated
 from segtasks.errors import JobError, SegtasksError
 from segtasks.evaluation.boundary import boundary_counts
 from segtasks.evaluation.calibration import BINS
-from segtasks.evaluation.error_map import MENDED, NOT_COMPARED, OUTCOMES, RIGHT, SPOILT, WRONG
+from segtasks.evaluation.error_map import CORRECTED, DEGRADED, NOT_COMPARED, OUTCOMES, RIGHT, WRONG
 from segtasks.evaluation.figures import figures
 from segtasks.evaluation.metrics import confusion
 from segtasks.evaluation.scoring import Evaluation, count_pairs
@@ -60,7 +60,7 @@ def test_areas_are_of_the_whole_mask_labelled_or_not(write: Write) -> None:
     np.testing.assert_allclose(found.area / found.mapped[0], 1.1129 * 1.1057, rtol=1e-3)
 
 
-def test_without_a_place_areas_are_pixels(write: Write) -> None:
+def test_without_georeference_areas_are_pixels(write: Write) -> None:
     mask, labels, _ = scene(80, 80)
     nowhere = {"crs": None, "transform": None}
     pair = {
@@ -88,7 +88,7 @@ def test_probabilities_give_calibration_and_what_was_before(write: Write, tmp_pa
 
 
 def slow_error(held: NDArray[np.float32], truth: Ids, known: NDArray[np.bool_]) -> float:
-    """ECE by masks of each bin."""
+    """Compute the ECE with a mask per bin."""
     confidence, right = held.max(0)[known], (held.argmax(0) == truth)[known]
     error = 0.0
     for m in range(BINS):
@@ -147,7 +147,7 @@ def test_the_error_map_counts_every_pixel_once(write: Write) -> None:
     mask, labels, before = unvoided(mask, labels, before)
     now, then, void = mask == labels, before == labels, labels == 255
     expected = {NOT_COMPARED: void, RIGHT: now & then & ~void, WRONG: ~now & ~then}
-    expected |= {MENDED: now & ~then, SPOILT: then & ~now}
+    expected |= {CORRECTED: now & ~then, DEGRADED: then & ~now}
     for outcome, where in expected.items():
         slow = where.reshape(550, 2, 700, 2).sum((1, 3))
         np.testing.assert_array_equal(counts[outcome], slow)
@@ -212,7 +212,10 @@ def shape_errors(write: Write, tmp_path: Path) -> dict[str, tuple[dict[str, Any]
             {"mask": good, "labels": write("s.tif", labels[1:], **bare)},
             r"s\.tif is 79 x 90 px, .*m\.tif 80 x 90",
         ),
-        "place": ({"mask": good, "labels": write("f.tif", labels, transform=far)}, "lies beside"),
+        "place": (
+            {"mask": good, "labels": write("f.tif", labels, transform=far)},
+            "does not overlap",
+        ),
         "label": ({"mask": good, "labels": write("b.tif", beyond)}, r"b\.tif: label 7 is not in"),
         "id": ({"mask": write("c.tif", beyond), "labels": good}, r"c\.tif: label 7 is not in"),
         "void": (
@@ -222,7 +225,7 @@ def shape_errors(write: Write, tmp_path: Path) -> dict[str, tuple[dict[str, Any]
         "tags": (other, r"o\.tif: has no SEGTASKS_CLASSES tag; name the classes with --class"),
         "missing": ({"mask": good, "labels": "nothing.tif"}, r"nothing\.tif: no such file"),
         "unreadable": ({"mask": good, "labels": __file__}, "cannot be opened as a raster"),
-        "no array": (whole | {"probabilities": str(tmp_path)}, "holds no probabilities; keep"),
+        "no array": (whole | {"probabilities": str(tmp_path)}, "has no probabilities; run"),
         "shape": (
             whole | {"probabilities": f"{tmp_path}/ws"},
             r"are 3 x 40 x 90 \(classes, rows, columns\), the mask has 3 x 80 x 90",
@@ -254,7 +257,7 @@ def test_a_damaged_file_is_named_with_its_place(write: Write) -> None:
         judged(pair)
 
 
-def test_what_is_known_of_some_images_only_is_refused() -> None:
+def test_a_before_for_some_images_only_is_refused() -> None:
     pairs = [{"mask": "a", "labels": "b"}, {"mask": "c", "labels": "d", "before": "e"}]
     with pytest.raises(
         JobError, match="a has no before, others have one; give all or none a before"

@@ -1,4 +1,4 @@
-"""Scores, against a slow obvious version and scikit-learn."""
+"""Metrics, compared with a slow and simple version and with scikit-learn."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves: a page that needs nothing beside it, figures, pictures."""
+"""The files of an evaluation: a self-contained page, metrics and pictures."""
 
 import io
 import json
@@ -59,12 +59,12 @@ def test_the_terminal_says_what_the_json_says(write: Write, tmp_path: Path) -> N
     assert "area, m2" in text
 
 
-def test_an_existing_page_is_not_replaced_unless_told(write: Write, tmp_path: Path) -> None:
+def test_an_existing_page_is_not_replaced_without_overwrite(write: Write, tmp_path: Path) -> None:
     mask, labels, kept = files(write, tmp_path)
     to = ("--to", f"{tmp_path}/out")
     command(mask, labels, "--probabilities", kept, *to)
     before = (tmp_path / "out" / "evaluation.html").read_bytes()
-    with pytest.raises(DestinationError, match=r"is there already; .* give --overwrite"):
+    with pytest.raises(DestinationError, match=r"already exists; .* give --overwrite"):
         command(mask, labels, *to)
     assert (tmp_path / "out" / "evaluation.html").read_bytes() == before
     command(mask, labels, *to, "--overwrite")
@@ -98,7 +98,7 @@ def test_stars_find_masks_and_say_which_labels(
         found = [image["labels"] for image in json.loads(command(*words))["images"]]
         assert found == [f"{start}a-[1].tif", f"{start}b-[1].tif"]
     for nothing in ("o/*/mask.tif", "o/**/mask.tif"):
-        with pytest.raises(JobError, match=r"mask\.tif: no mask is named so"):
+        with pytest.raises(JobError, match=r"mask\.tif: matches no mask"):
             command(nothing, "a.tif")
 
 

@@ -37,7 +37,7 @@ SPOILING = [math.nan, math.inf, -math.inf, -1.0, 300.0, 1e38, 1e-45]
 
 
 def mostly(sound: st.SearchStrategy[Any], odd: list[Any]) -> st.SearchStrategy[Any]:
-    """A sound value 15 times out of 16: one fault at a time gets further."""
+    """Draw a valid value 15 times out of 16, so that faults occur one at a time."""
     return st.integers(0, 15).flatmap(lambda n: sound if n else st.sampled_from(odd))
 
 
@@ -80,7 +80,7 @@ def arrays_of_a_window(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def handled(draw: st.DrawFn, array: Any) -> Any:  # noqa: ANN401 - an array, or what is left of it
-    """The array as users bring them: another type, order, shape, read-only."""
+    """Change an array as users may pass it: another type, order or shape, or read-only."""
     kind = draw(mostly(st.just("as it is"), ["f4", "f2", "u1", "T", "F", "list", "cut", "frozen"]))
     if kind in ("f4", "f2", "u1"):
         with np.errstate(all="ignore"):

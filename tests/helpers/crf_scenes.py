@@ -62,12 +62,12 @@ class Scene:
         )
 
     def labels(self, parameters: CrfParameters) -> Labels:
-        """Most probable class of the scene refined in one piece; of equal ones the lowest."""
+        """Return the most probable class of the whole refined scene, the lowest of equal ones."""
         return np.asarray(self.refined(0, 0, parameters).argmax(axis=0))
 
 
 def photograph(name: str, side: int, classes: int = 6) -> Scene:
-    """The upper left corner of a shared photograph, three bands; skips the test if it is absent."""
+    """Read the upper left corner of a shared photograph; skips the test if it is absent."""
     path = SHARED / "data" / "fair_oam" / name
     if not path.exists():
         pytest.skip(f"shared imagery not found: {path} (set SEGTASKS_SHARED)")
@@ -77,7 +77,7 @@ def photograph(name: str, side: int, classes: int = 6) -> Scene:
 
 
 def city(part: str, side: int, classes: int = 6, bands: int = 3) -> Scene:
-    """A square inside a shared satellite photograph; a fourth band is its excess of green."""
+    """Read a square of a shared satellite photograph, with its excess of green as fourth band."""
     path = SHARED / "data" / "dubai" / "parts" / part
     if not path.exists():
         pytest.skip(f"shared imagery not found: {path} (set SEGTASKS_SHARED)")
@@ -101,7 +101,7 @@ def drawing(side: int, classes: int = 6, bands: int = 3, seed: int = 7) -> Scene
 
 
 def scene_of(image8: Float32, classes: int) -> Scene:
-    """The scene of an image: softmax of minus the distances to the colour classes, with noise."""
+    """Make the scene of an image: softmax of negative distances to colour classes, with noise."""
     rng = np.random.default_rng(0)
     side = image8.shape[1]
     coarse = np.stack([resized(band, -(-side // STRIDE)) for band in image8])
@@ -112,7 +112,7 @@ def scene_of(image8: Float32, classes: int) -> Scene:
 
 
 def confident_softmax(logits: Float32) -> Float32:
-    """Softmax, sharpened until the mean highest probability is that of a decent network."""
+    """Compute a softmax, sharpened until its mean maximum is that of a good network."""
     probabilities = logits
     for sharpness in np.geomspace(1, 64, 25):
         odds = np.exp(sharpness * (logits - logits.max(axis=0)))
@@ -123,7 +123,7 @@ def confident_softmax(logits: Float32) -> Float32:
 
 
 def means(coarse: Float32, classes: int, rng: np.random.Generator) -> Float32:
-    """Eight rounds of k-means over the pixels of (C, h, w): class colours (K, C)."""
+    """Find class colours (K, C) by eight rounds of k-means over the pixels of (C, h, w)."""
     pixels = coarse.reshape(len(coarse), -1).T
     centres = pixels[rng.choice(len(pixels), classes, replace=False)]
     for _ in range(8):
@@ -134,7 +134,7 @@ def means(coarse: Float32, classes: int, rng: np.random.Generator) -> Float32:
 
 
 def squared_distances(image: Float32, centres: Float32) -> Float32:
-    """(K, h, w) from (C, h, w) and (K, C)."""
+    """Return distances (K, h, w) between an image (C, h, w) and colours (K, C)."""
     return np.stack([((image - centre[:, None, None]) ** 2).sum(axis=0) for centre in centres])
 
 
@@ -145,7 +145,7 @@ def low_frequency(rng: np.random.Generator, side: int, grain_px: int) -> Float32
 
 
 def resized(plane: Float32, side: int) -> Float32:
-    """A plane brought to (side, side), bilinearly."""
+    """Resize a plane to (side, side), bilinearly."""
     image = Image.fromarray(plane.astype(np.float32))
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
 
@@ -181,5 +181,5 @@ def cores(side: int, core_px: int) -> Iterator[tuple[int, int]]:
 
 
 def percent_different(some: Labels, others: Labels) -> float:
-    """Share of pixels with another label, in %."""
+    """Return the percentage of pixels with another label."""
     return 100 * float((some != others).mean())

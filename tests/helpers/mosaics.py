@@ -1,4 +1,4 @@
-"""Masks to sieve and to vectorise, whole and by tiles."""
+"""Masks to sieve and to vectorise, whole and by tiles; the sieve's rule written out by hand."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from segtasks.raster.labels import NODATA
 from segtasks.raster.regions.connected_components import Bytes, components
 from segtasks.raster.regions.small_regions import (
     border_components_of,
-    merged,
+    merge_small_regions,
     resolve_small_regions,
 )
 
 
 def sieved(mask: Bytes, least_px: int, connectedness: int, tile_px: int) -> Bytes:
-    """The mask sieved tile by tile."""
+    """Sieve a mask tile by tile."""
     (height, width), out = mask.shape, np.empty_like(mask)
     grid = Grid(height, width, tile_px)
     cores = [grid.core(tile) for tile in grid.tiles()]
@@ -27,12 +27,12 @@ def sieved(mask: Bytes, least_px: int, connectedness: int, tile_px: int) -> Byte
     }
     rims = resolve_small_regions(parts, grid, connectedness, least_px)
     for core, each, rim in zip(cores, found, rims, strict=True):
-        out[core.slices] = merged(each, rim, least_px)
+        out[core.slices] = merge_small_regions(each, rim, least_px)
     return out
 
 
 def by_hand(mask: Bytes, least_px: int) -> Bytes:
-    """The rule as it is written, slow and obvious, 4-connected."""
+    """Sieve a mask (4-connected) by the rule as it is written, slowly and plainly."""
     from scipy.ndimage import label  # noqa: PLC0415 - 0.3 s
 
     ids, classes = np.full(mask.shape, -1), list[int]()
@@ -60,7 +60,7 @@ def by_hand(mask: Bytes, least_px: int) -> Bytes:
 
 
 def blobs(height: int, width: int, seed: int, classes: int = 4, grain: float = 3.0) -> Bytes:
-    """Smooth noise cut into classes, speckles on it, nodata in two corners and some specks."""
+    """A mask of smooth noise cut into classes, with speckles, and nodata in corners and specks."""
     from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - 0.3 s
 
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def blobs(height: int, width: int, seed: int, classes: int = 4, grain: float = 3
 
 @st.composite
 def masks(draw: Any) -> Bytes:  # noqa: ANN401 - hypothesis' draw
-    """Small masks of few classes, some pixels nodata."""
+    """Small masks of few classes, with some pixels nodata."""
     height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
     values = st.sampled_from(draw(st.sampled_from([(0, 1), (0, 1, 2), (0, 1, NODATA)])))
     pixels = draw(st.lists(values, min_size=height * width, max_size=height * width))

@@ -513,7 +513,7 @@ class Bad:
 def _complex(folder: Path, dtype: str) -> Bad:
     path = folder / "complex.tif"
     write(path, np.ones((1, 20, 20), "complex64"), dtype=dtype)
-    return Bad(source=str(path), message="convert to amplitude")
+    return Bad(source=str(path), message="convert them to amplitude")
 
 
 def _zero_bytes(folder: Path) -> Bad:
@@ -554,7 +554,7 @@ def _folder(folder: Path) -> Bad:
 
 def _missing_part(folder: Path) -> Bad:
     path = vrt(folder / "torn.vrt", [("Byte", "", "absent.tif", 1)])
-    return Bad(source=str(path), message=r"absent\.tif.*mend")
+    return Bad(source=str(path), message=r"absent\.tif.*repair")
 
 
 def _dangling(folder: Path) -> Bad:
@@ -569,7 +569,7 @@ def _subdatasets(folder: Path) -> Bad:
 
 def _only_alpha(folder: Path) -> Bad:
     write(folder / "only.tif", pattern(), colorinterp=(ALPHA,))
-    return Bad(source=str(folder / "only.tif"), message="only band is alpha")
+    return Bad(source=str(folder / "only.tif"), message="has only an alpha band")
 
 
 def _of(folder: Path, message: str, job: Mapping[str, Any] | None = None, **options: Any) -> Bad:  # noqa: ANN401

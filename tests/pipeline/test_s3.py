@@ -352,7 +352,7 @@ def test_source_replaced_while_the_job_runs_is_refused(
             upload(source, tmp_path, seed=1)
 
     job = make_job(values(source, f"{s3.url}/out", identity_model, limits={"attempts": 1}))
-    with pytest.raises(SegtasksError, match="has changed since this job began"):
+    with pytest.raises(SegtasksError, match="has changed since this job started"):
         segment(job, replace)
     assert not object_store.exists(f"{s3.url}/out/mask.tif")
 
@@ -389,7 +389,7 @@ WRONG = {
     "missing bucket to": (in_place_of(to="s3://absent/o"), DestinationError, "bucket exists"),
     "impossible bucket to": (in_place_of(to="s3://No!/o"), StorageError, "Invalid bucket name"),
     "missing workspace": (in_place_of(workspace="s3://absent/w"), DestinationError, "absent/w: "),
-    "missing model": (in_place_of(model="{s3}/m.safetensors"), StorageError, "is not there"),
+    "missing model": (in_place_of(model="{s3}/m.safetensors"), StorageError, "does not exist"),
     "model of no bucket": (in_place_of(model="s3://absent/m"), StorageError, "bucket does not"),
     "unknown protocol": (in_place_of(to="foo://b/out"), StorageError, "use a path, s3://"),
     "http to": (in_place_of(to="http://127.0.0.1:9/o"), DestinationError, "results go to a folder"),

@@ -1,4 +1,4 @@
-"""Confidence of labels: against scipy and sorts, and the same from any tiles."""
+"""Confidence of labels: compared with scipy and sorting, and the same for any tiles."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np

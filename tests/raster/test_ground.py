@@ -49,7 +49,7 @@ def test_a_pixel_is_as_large_as_its_footprint(name: str) -> None:
     assert pixel_side_m(raster) == pytest.approx(math.sqrt(area / (800 * 600)), rel=0.01)
 
 
-def test_nowhere_has_no_size() -> None:
+def test_a_raster_without_georeference_has_no_pixel_size() -> None:
     raster = placed(*PLACES["degrees"])
     assert pixel_side_m(replace(raster, crs_wkt=None)) is None
     assert pixel_side_m(replace(raster, transform=None)) is None
@@ -65,18 +65,18 @@ def at(*scales: str) -> TestTimeAugmentation:
     return TestTimeAugmentation(scales=tuple(map(Fraction, scales)))
 
 
-def test_other_resolutions_than_the_models_are_told() -> None:
+def test_another_resolution_than_the_models_gives_advice() -> None:
     card = read_card(pretrained.path("demo"))  # 0.3 m
     assert resolution_advice(metres(0.4), card, at("1")) == []
-    (told,) = resolution_advice(metres(3), card, at("4"))
-    assert "a pixel is 3 m, the model was trained on 0.3 m" in told
-    assert "0.1 times as wide" in told
-    (told,) = resolution_advice(metres(1.2), card, at("1"))
-    assert "0.25 times as wide" in told
+    (advice,) = resolution_advice(metres(3), card, at("4"))
+    assert "a pixel is 3 m, the model was trained on 0.3 m" in advice
+    assert "0.1 times as wide" in advice
+    (advice,) = resolution_advice(metres(1.2), card, at("1"))
+    assert "0.25 times as wide" in advice
 
 
-def test_scales_that_meet_the_models_pixels_are_told() -> None:
+def test_the_scale_that_matches_the_models_pixels_is_suggested() -> None:
     card = read_card(pretrained.path("demo"))  # 0.3 m
-    (told,) = resolution_advice(metres(1.2), card, at("4"))
-    assert told.endswith("it sees the raster at scale 4, 16 forwards per pixel")
+    (advice,) = resolution_advice(metres(1.2), card, at("4"))
+    assert advice.endswith("it sees the raster at scale 4, 16 forwards per pixel")
     assert resolution_advice(metres(1.2), card, at("4", "3")) == []

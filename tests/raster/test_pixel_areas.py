@@ -17,13 +17,13 @@ def raster(crs: str | None, transform: Affine | None) -> RasterHeader:
     return RasterHeader(height=H, width=W, crs_wkt=wkt, transform=transform, **plain)  # type: ignore[arg-type]
 
 
-def outline_area(made: RasterHeader) -> float:
-    """Area inside the geodesics between all pixel corners on the raster's rim, m²."""
+def outline_area(header: RasterHeader) -> float:
+    """Area in m² inside the geodesics between all pixel corners on the raster's border."""
     cols = [*range(W), *[W] * H, *range(W, 0, -1), *[0] * H]
     rows = [*[0] * W, *range(H), *[H] * W, *range(H, 0, -1)]
-    a, b, c, d, e, f = made.transform or (1, 0, 0, 0, 1, 0)
+    a, b, c, d, e, f = header.transform or (1, 0, 0, 0, 1, 0)
     x, y = (k * np.array(cols) + n * np.array(rows) + m for k, n, m in ((a, b, c), (d, e, f)))
-    crs = CRS.from_wkt(made.crs_wkt or "")
+    crs = CRS.from_wkt(header.crs_wkt or "")
     assert crs.geodetic_crs is not None
     assert crs.ellipsoid is not None
     lon, lat = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(x, y)
@@ -45,12 +45,12 @@ def outline_area(made: RasterHeader) -> float:
     ],
 )
 def test_areas_add_up_to_the_outline(crs: str, transform: Affine) -> None:
-    made = raster(crs, transform)
-    areas = pixel_areas(made)
+    header = raster(crs, transform)
+    areas = pixel_areas(header)
     assert areas is not None
     total = areas.read(Window(0, 0, H, W)).sum()
     # The outline's geodesics bend away from parallels, by most where pixels are coarse.
-    assert total == pytest.approx(outline_area(made), rel=2e-6)
+    assert total == pytest.approx(outline_area(header), rel=2e-6)
 
 
 def test_blocks_see_the_areas_of_the_whole() -> None:
@@ -82,5 +82,7 @@ def test_a_pixel_at_the_equator_and_one_at_60_degrees() -> None:
         ('LOCAL_CS["site",UNIT["metre",1]]', (1.0, 0, 0, 0, -1.0, 0)),
     ],
 )
-def test_rasters_that_lie_nowhere_have_no_areas(crs: str | None, transform: Affine | None) -> None:
+def test_rasters_without_georeference_have_no_areas(
+    crs: str | None, transform: Affine | None
+) -> None:
     assert pixel_areas(raster(crs, transform)) is None

@@ -1,4 +1,4 @@
-"""Raw values as the model's: by band, brightened where they are light, asked for what they are."""
+"""Contrast stretch: per band, with gamma for linear light, and advice on the kind of values."""
 
 from pathlib import Path
 
@@ -32,12 +32,12 @@ def test_each_band_has_its_range() -> None:
 
 @pytest.mark.parametrize("bad", [(1, 1), (2, 1), (0, np.inf), (np.nan, 1)])
 def test_a_range_that_does_not_rise_is_refused(bad: tuple[float, float]) -> None:
-    with pytest.raises(JobError, match="must be finite and rise"):
+    with pytest.raises(JobError, match="must be finite and the first below"):
         Stretch((bad[0],), (bad[1],))
 
 
 def reflectance(folder: Path) -> tuple[Path, NDArray[np.uint16]]:
-    """A picture of 256 px as a sensor counts it: light, more haze in blue, and infrared beside."""
+    """A 256 px picture as sensor counts: linear light, more haze in blue, and an infrared band."""
     picture = np.random.default_rng(0).integers(0, 256, (3, 256, 256))
     light = 4000 * (picture / 255) ** 2.2 + np.array([300, 500, 900])[:, None, None]
     counts = np.round([*light, light.mean(0)]).astype(np.uint16)
@@ -55,7 +55,7 @@ def planned(source: Path, **settings: object) -> Plan:
     return make_plan(make_job(job))
 
 
-def test_reflectance_becomes_the_picture_the_model_has_learnt_from(tmp_path: Path) -> None:
+def test_reflectance_becomes_the_picture_the_model_was_trained_on(tmp_path: Path) -> None:
     path, counts = reflectance(tmp_path)
     plan = planned(path, stretch="auto", gamma=2.2)
     assert plan.stretch == plan.colours
@@ -69,7 +69,7 @@ def test_reflectance_becomes_the_picture_the_model_has_learnt_from(tmp_path: Pat
     np.testing.assert_allclose(normalise(plan, pixels, window), (expected - mean) / std, atol=1e-5)
 
 
-def test_what_the_values_are_is_asked_once(tmp_path: Path) -> None:
+def test_the_advice_on_linear_values_appears_until_gamma_is_set(tmp_path: Path) -> None:
     path, _ = reflectance(tmp_path)
     assert any(ADVICE in warning for warning in planned(path, stretch="auto").warnings)
     assert not any(ADVICE in w for w in planned(path, stretch="auto", gamma=1).warnings)

@@ -1,4 +1,4 @@
-"""Areas of interest: every way to name one, pixel by pixel as other programs see it."""
+"""Areas of interest: every way to give one, compared with other programs pixel by pixel."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def raster(
 
 
 def on_map(shape: Any, place: Affine = PLACE) -> Any:  # noqa: ANN401 - shapely's
-    """From pixels to the raster's CRS."""
+    """Transform a shape from pixels to the raster's CRS."""
     return shapely.transform(shape, lambda at: np.array([place @ tuple(point) for point in at]))
 
 
@@ -75,7 +75,7 @@ def written(shape: Any, path: Path, crs: str | None = UTM) -> str:  # noqa: ANN4
 @pytest.mark.parametrize("name", ["a.gpkg", "a.fgb", "a.parquet", "a.geojson", "a.shp"])
 def test_files_are_as_rasterio_masks_them(tmp_path: Path, name: str) -> None:
     shape = on_map(STAR)
-    # GeoJSON is in WGS84 whatever it held before; the others keep the raster's CRS.
+    # GeoJSON is always in WGS84; the other formats keep the raster's CRS.
     if name.endswith("json"):
         frame = geopandas.GeoDataFrame(geometry=[shape], crs=UTM).to_crs(WGS84)
         frame.to_file(tmp_path / name, COORDINATE_PRECISION=15)
@@ -105,8 +105,8 @@ def test_without_geotransform_and_crs_it_is_in_pixels() -> None:
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (30, 76, 20, 89)
 
 
-def test_straight_edges_bend_between_crss() -> None:
-    """Oracle: each pixel's centre is taken to the area's CRS, where the edges are straight."""
+def test_straight_edges_are_curved_in_another_crs() -> None:
+    """Oracle: each pixel's centre is transformed to the area's CRS, where edges are straight."""
     like = raster(700, 900, from_origin(3e5, 7.1e6, 400, 400))
     box = (37.0, 61.2, 41.9, 63.0)
     found = whole(describe(",".join(map(str, box)), WGS84, like), like)
@@ -115,7 +115,7 @@ def test_straight_edges_bend_between_crss() -> None:
     lon, lat = there.transform(3e5 + 400 * cols, 7.1e6 - 400 * rows)
     true = (lon > box[0]) & (lon < box[2]) & (lat > box[1]) & (lat < box[3])
     assert 50_000 < np.count_nonzero(true) < true.size
-    # Nothing but centres that lie on an edge to a hundredth of a pixel.
+    # Only centres within a hundredth of a pixel of an edge may differ.
     assert np.count_nonzero(found != true) <= 0.01 * np.count_nonzero(np.diff(true))
     corners = geometry_mask(
         [mapping(geopandas.GeoSeries([shapely.box(*box)], crs=WGS84).to_crs(UTM)[0])],
@@ -177,8 +177,8 @@ def test_overlapping_and_many_shapes_are_their_union(tmp_path: Path) -> None:
 
 BOW = "POLYGON ((500000 2999970, 500030 2999999, 500030 2999970, 500000 2999999, 500000 2999970))"
 BAD = {
-    "beside": ("600000,2900000,600100,2900100", None, "holds no pixel of a.tif; check"),
-    "between centres": ("500000.01,2999990,500000.02,2999999", None, "holds no pixel"),
+    "beside": ("600000,2900000,600100,2900100", None, "contains no pixel of a.tif; check"),
+    "between centres": ("500000.01,2999990,500000.02,2999999", None, "contains no pixel"),
     "swapped": ("500010,2999990,500000,2999999", None, "is empty; give MINX,MINY"),
     "three numbers": ("1,2,3", None, "is no vector file .*WKT or box"),
     "words": ("my field", None, "is no vector file"),
@@ -202,10 +202,10 @@ def test_a_crs_on_one_side_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"has a CRS, a.tif has none; write it into the raster"):
         describe("37,27,38,28", WGS84, raster(crs=None))
     bare = written(on_map(STAR), tmp_path / "bare.gpkg", crs=None)
-    with pytest.raises(JobError, match="does not say its CRS; give --aoi-crs"):
+    with pytest.raises(JobError, match="has no CRS; give --aoi-crs"):
         describe(bare, None, raster())
     assert whole(describe(bare, UTM, raster()), raster()).any()
-    with pytest.raises(JobError, match="has no geotransform to lay it over; warp the raster"):
+    with pytest.raises(JobError, match="has no geotransform, which an area needs; warp the raster"):
         describe("37,27,38,28", WGS84, raster(place=Affine.identity()))
 
 

@@ -1,4 +1,4 @@
-"""The mask's file: a valid COG with its legend; the destination sees it whole or not at all."""
+"""The mask's file: a valid COG with its legend that appears complete or not at all."""
 
 import json
 import subprocess
@@ -86,7 +86,7 @@ def test_legend_names_and_tags_travel_with_the_mask(tmp_path: Path) -> None:
 
 
 def test_overviews_show_the_most_frequent_class_and_never_a_mean(tmp_path: Path) -> None:
-    """GDAL's other ways would show the first pixel, or the class whose colour is the mean's."""
+    """Other methods would show the first pixel, or the class whose colour is nearest the mean."""
     rows = (0, "a", "#000000"), (1, "b", "#ffffff"), (2, "mean", "#404040")
     legend = ClassBand(classes=classes(*rows))
     mask = np.zeros((1024, 1024), np.uint8)
@@ -135,7 +135,7 @@ def test_parts_that_fail_half_way_leave_no_file(
 
 @pytest.mark.parametrize("limit", [3_000, 60_000, 250_000])
 def test_full_disk_fails_before_the_destination_is_touched(tmp_path: Path, limit: int) -> None:
-    """The limit ends the temporary file in its header, in the middle, and the COG after it."""
+    """The limits stop the temporary file in its header and in the middle, and then the COG."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     program = f"""
@@ -182,7 +182,7 @@ def test_file_that_was_torn_unnoticed_is_never_given_out(
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_mask(tmp_path: Path) -> None:
-    """Peak of a process that makes a mask of 16 and of 144 MPx; GDAL's cache is 128 MiB."""
+    """Compare peak memory for masks of 16 and 144 MPx; GDAL's cache is 128 MiB."""
     small, large = (_peak_bytes(side, tmp_path) for side in (4096, 12288))
     assert large - small < 160 * 2**20
     assert large < 600 * 2**20

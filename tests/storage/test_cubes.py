@@ -1,4 +1,4 @@
-"""probabilities.zarr: xarray opens it where it lies on earth, and never a torn one."""
+"""probabilities.zarr: xarray opens it georeferenced, and an unfinished one does not open."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_xarray_opens_it_georeferenced(tmp_path: Path, decode: Any) -> None:  # 
         assert cube.attrs["KEY"] == "ab"
 
 
-def test_what_is_near_a_place_can_be_asked_for(tmp_path: Path) -> None:
+def test_the_value_nearest_to_a_place_can_be_selected(tmp_path: Path) -> None:
     with xr.open_zarr(written(tmp_path, raster())) as cube:
         here = cube["probabilities"].sel(x=5e5 + 10.0, y=3e6 - 50.0, method="nearest")
         np.testing.assert_array_equal(here, data()[:, 166, 33])
@@ -83,14 +83,14 @@ def test_rotated_rows_have_no_y_but_a_geotransform(tmp_path: Path) -> None:
         assert cube["probabilities"].rio.transform() == Affine(*turned)
 
 
-def test_without_a_place_there_are_pixels_alone(tmp_path: Path) -> None:
+def test_without_georeference_there_are_no_coordinates(tmp_path: Path) -> None:
     with xr.open_zarr(written(tmp_path, raster(None, None))) as cube:
         assert cube["probabilities"].rio.crs is None
         assert set(cube.coords) == {"class", "spatial_ref"}
         np.testing.assert_array_equal(cube["probabilities"], data())
 
 
-def test_a_torn_store_does_not_open_and_is_known_as_ours(tmp_path: Path) -> None:
+def test_an_unfinished_store_does_not_open_and_is_recognised(tmp_path: Path) -> None:
     url = str(tmp_path / "probabilities.zarr")
 
     def torn() -> Iterator[tuple[Window, npt.NDArray[np.float16]]]:
@@ -108,7 +108,7 @@ def test_a_torn_store_does_not_open_and_is_known_as_ours(tmp_path: Path) -> None
     assert not probability_store.is_unfinished(url)
 
 
-def test_somebody_elses_folder_is_not_ours(tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_no_unfinished_store(tmp_path: Path) -> None:
     (tmp_path / "probabilities.zarr").mkdir()
     (tmp_path / "probabilities.zarr" / ".zgroup").write_text("{}")
     assert not probability_store.is_unfinished(str(tmp_path / "probabilities.zarr"))

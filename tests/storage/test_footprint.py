@@ -20,7 +20,7 @@ PROFILE: dict[str, Any] = {"driver": "GTiff", "height": SHAPE[0], "width": SHAPE
 
 
 def truly_empty(path: Path) -> set[Tile]:
-    """By reading every pixel."""
+    """Find empty tiles by reading every pixel."""
     raster = raster_reader.describe(str(path))
     grid = Grid(raster.height, raster.width, TILE)
     return {
@@ -36,7 +36,7 @@ def proven(path: Path) -> set[Tile]:
 
 
 def write_sparse(path: Path, **profile: Any) -> Path:  # noqa: ANN401 - rasterio's own
-    """A file of which GDAL was given two blocks alone."""
+    """Write a file of which only two blocks have data."""
     given = {"dtype": "uint8", "count": 3, "sparse_ok": True, **profile}
     with rasterio.open(path, "w", **PROFILE, **given) as dataset:
         for row, col in ((0, 64), (320, 448)):
@@ -88,7 +88,7 @@ def with_overviews(
 
 
 def spots(seed: int, count: int) -> np.ndarray[Any, Any]:
-    """Single pixels with data, anywhere."""
+    """Write a file with single pixels of data at random places."""
     rng, valid = np.random.default_rng(seed), np.zeros(SHAPE, np.bool_)
     valid[rng.integers(0, SHAPE[0], count), rng.integers(0, SHAPE[1], count)] = True
     return valid
@@ -127,7 +127,7 @@ def test_what_proves_nothing_is_not_used(
     assert proven(path) == set()
 
 
-def test_overviews_beside_the_file_are_not_used(tmp_path: Path) -> None:
+def test_overviews_in_a_separate_file_are_not_used(tmp_path: Path) -> None:
     path = with_overviews(tmp_path / "a.tif", np.zeros(SHAPE, np.bool_), Resampling.average)
     assert len(proven(path)) == 24
     bare = tmp_path / "b.tif"

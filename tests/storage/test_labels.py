@@ -1,4 +1,4 @@
-"""Labels as ids and colours, on the image's grid, against numpy and rasterio."""
+"""Labels as ids and colours on the image's grid, compared with numpy and rasterio."""
 
 import subprocess
 import sys
@@ -127,7 +127,7 @@ def test_a_palette_is_ids_unless_its_colours_say_otherwise(
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (7, -9), (-15, 30), (39, 59), (5.3, -4.4)])
-def test_labels_beside_the_image_in_part_are_read_where_they_overlap(
+def test_labels_that_cover_part_of_the_image_are_read_where_they_overlap(
     tmp_path: Path, shift: tuple[float, float]
 ) -> None:
     like, ids = an_image(tmp_path), random_ids(50, 70)
@@ -205,11 +205,14 @@ HALF = PLACE @ Affine.scale(0.5)
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ({"transform": FAR}, r"lies beside .*image\.tif: rows 0 … 40, columns 1000 … 1060 of its"),
+        (
+            {"transform": FAR},
+            r"does not overlap .*image\.tif: it covers rows 0 … 40, columns 1000 … 1060 of its",
+        ),
         ({"crs": None, "transform": HALF}, r"labels\.tif has no CRS, .*image\.tif has one, and"),
         (
             {"crs": "EPSG:4326"},
-            "is nowhere in the other CRS of image and labels",  # metres as degrees
+            "has no coordinates in the other CRS of image and labels",  # metres as degrees
         ),
     ],
 )
@@ -292,7 +295,7 @@ def test_reading_labels_needs_no_torch() -> None:
 
 @pytest.mark.shared
 def test_coloured_masks_of_dubai_are_its_index_rasters() -> None:
-    """RGB and palette PNGs both: palettes of these files have an entry that no pixel uses."""
+    """For RGB and palette PNGs, whose palettes have an entry that no pixel uses."""
     images = sorted(DUBAI.glob("parts/*/images/*.jpg"))
     if not images:
         pytest.skip(f"shared imagery not found: {DUBAI} (set SEGTASKS_SHARED)")

@@ -1,4 +1,4 @@
-"""Objects by url: whole or not at all, the same on disk and on S3."""
+"""Objects by url: written completely or not at all, alike on disk and on S3."""
 
 import os
 import resource
@@ -36,14 +36,14 @@ def test_what_is_written_is_read_listed_found_and_removed(place: str) -> None:
     assert object_store.names(place) == set()
 
 
-def test_names_of_what_is_not_there_are_none(place: str) -> None:
+def test_a_missing_folder_has_no_names(place: str) -> None:
     assert object_store.names(f"{place}/absent") == set()
     assert object_store.read_many([]) == []
     object_store.remove_tree(f"{place}/absent")
 
 
 def test_removing_a_tree_keeps_its_namesakes(place: str) -> None:
-    """Neither a longer name nor what the name would match as a pattern."""
+    """Longer names and names that the name matches as a pattern are kept."""
     kept = {"a1/x", "a[1]b/x", "[1]", "b/x"}
     for name in (*kept, "a[1]/x", "a[1]/y/z"):
         object_store.write_bytes(f"{place}/{name}", b"1")
@@ -86,13 +86,13 @@ def test_more_objects_than_one_listing_of_s3_holds(request: pytest.FixtureReques
 @pytest.mark.parametrize(
     "function", [object_store.read_bytes, object_store.identity, object_store.find]
 )
-def test_reading_what_is_not_there_names_it(function: object, place: str) -> None:
+def test_reading_a_missing_object_names_it(function: object, place: str) -> None:
     url = f"{place}/absent"
     if function is object_store.find:
         assert object_store.find(url) == []
         return
     assert callable(function)
-    with pytest.raises(StorageError, match=f"{url}: is not there .*; check its name"):
+    with pytest.raises(StorageError, match=f"{url}: does not exist .*; check its name"):
         function(url)
 
 
@@ -143,7 +143,7 @@ def test_replacing_makes_a_file_that_others_may_read(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
-    """RLIMIT_FSIZE stands for the full disk: the write fails in the middle, as on a real one."""
+    """RLIMIT_FSIZE simulates a full disk: the write fails in the middle."""
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     program = f"""

@@ -1,4 +1,4 @@
-"""Reading by windows: what rasterio reads of the whole, at any window, thread and time."""
+"""Reading by windows gives what rasterio reads of the whole, for any window and thread."""
 
 import os
 import re
@@ -51,7 +51,7 @@ def test_header_says_what_the_file_is(source: str) -> None:
     assert not raster.warnings
 
 
-def test_raster_placed_nowhere_is_told_once(tmp_path: Path) -> None:
+def test_a_raster_without_crs_gives_one_warning(tmp_path: Path) -> None:
     odd = plain(tmp_path, placed=False)
     assert re.search(
         "has no coordinate reference", " ".join(raster_reader.describe(odd.source).warnings)
@@ -66,7 +66,7 @@ def test_many_threads_read_at_once(source: str) -> None:
     np.testing.assert_array_equal(np.concatenate(images[-HEIGHT:], axis=1)[0], pattern(3)[1])
 
 
-def test_file_replaced_in_the_same_thread_is_read_anew_and_the_old_plan_refused(
+def test_a_file_replaced_in_the_same_thread_is_read_again_and_the_old_plan_refused(
     tmp_path: Path,
 ) -> None:
     path, window = tmp_path / "a.tif", Window(0, 0, *SHAPE)
@@ -82,7 +82,7 @@ def test_file_replaced_in_the_same_thread_is_read_anew_and_the_old_plan_refused(
     np.testing.assert_array_equal(image, pattern(2)[1:])
     with (
         ThreadPoolExecutor(1) as pool,
-        pytest.raises(SourceError, match="has changed since this job began; run the job again"),
+        pytest.raises(SourceError, match="has changed since this job started; run the job again"),
     ):
         pool.submit(raster_reader.read, old, (1,), window).result()
 

@@ -1,4 +1,4 @@
-"""Receipts: proof that a tile is done, and only of what was really written."""
+"""Receipts prove that a tile is done, and exist only for data that was written."""
 
 import pytest
 from hypothesis import given
@@ -55,7 +55,7 @@ def test_unfinished_file_of_a_killed_writer_is_no_receipt(place: str, left: str)
 
 
 @pytest.mark.parametrize("text", [b"", b'{"stage": "pre', b"[]", b"{}", b'{"histogram": {"a": 1}}'])
-def test_damaged_receipt_is_named_with_its_mend(place: str, text: bytes) -> None:
+def test_damaged_receipt_is_named_with_the_remedy(place: str, text: bytes) -> None:
     url = f"{place}/receipts/print/predict/0_0.json"
     object_store.write_bytes(url, text)
     with pytest.raises(WorkspaceError, match=f"{url}: is damaged; remove it and rerun"):

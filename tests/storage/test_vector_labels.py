@@ -1,4 +1,4 @@
-"""Vector labels: windows against the whole image burnt in one piece by rasterio, and back."""
+"""Vector labels: windows compared with the whole image rasterised by rasterio, and back."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -41,13 +41,13 @@ def save(path: Path, frame: Any) -> str:  # noqa: ANN401 - a GeoDataFrame
 
 
 def stored(url: str) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    """All features in the file's own order, on the image's CRS."""
+    """Return all features in the file's own order, in the image's CRS."""
     read = geopandas.read_parquet if url.endswith(".parquet") else geopandas.read_file
     return read(url).to_crs(UTM)
 
 
 def blobs(count: int = 60) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    """Discs of all classes, many over one another and over the image's edge."""
+    """Return discs of all classes; many overlap each other and the image's edge."""
     rng = np.random.default_rng(1)
     middles = rng.uniform((-10, -10), (70, 50), (count, 2))
     discs = [Point(*(PLACE @ tuple(xy))).buffer(rng.uniform(0.4, 3)) for xy in middles]
@@ -77,7 +77,7 @@ def in_windows(labels: Labels, like: RasterHeader, side_px: int = 17) -> Array:
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
 def test_windows_are_the_image_burnt_in_one_piece(tmp_path: Path, suffix: str, crs: str) -> None:
-    """The last one in the file wins: FlatGeobuf's order is its own, a spatial index's another."""
+    """The last feature of the file wins, although a spatial index has another order."""
     like = an_image(tmp_path)
     url = save(tmp_path / f"labels.{suffix}", blobs().to_crs(crs))
     frame = stored(url)
@@ -166,7 +166,7 @@ def test_a_layer_is_named_as_in_qgis(tmp_path: Path) -> None:
         open_labels(str(path), like, TWO)
 
 
-def test_vectors_are_fetched_from_where_they_rest(place: str, tmp_path: Path) -> None:
+def test_vectors_are_read_from_any_store(place: str, tmp_path: Path) -> None:
     like, frame = an_image(tmp_path), blobs()
     object_store.put_file(Path(save(tmp_path / "labels.gpkg", frame)), f"{place}/labels.gpkg")
     expected = in_one_piece(frame, like, [1] * len(frame))
@@ -174,7 +174,7 @@ def test_vectors_are_fetched_from_where_they_rest(place: str, tmp_path: Path) ->
     np.testing.assert_array_equal(in_windows(labels, like), expected)
 
 
-def test_threads_read_one_file_side_by_side(tmp_path: Path) -> None:
+def test_threads_read_one_file_concurrently(tmp_path: Path) -> None:
     like, frame = an_image(tmp_path), blobs()
     windows = [Window(row, col, 20, 20) for row in (0, 20) for col in (0, 20, 40)] * 4
     for suffix in ("gpkg", "geojson"):
@@ -211,11 +211,17 @@ BARE = {"crs": None, "transform": Affine.identity()}
 @pytest.mark.parametrize(
     ("image", "rules", "legend", "error", "message"),
     [
-        ({}, None, LEGEND, JobError, "which of 3 classes is a feature.* label_column: kind"),
+        ({}, None, LEGEND, JobError, "3 classes need a column .* label_column to one of kind"),
         ({}, LabelRules(label_column="art"), LEGEND, SourceError, "no column art; set .* of kind"),
         (BARE, BY_NAME, LEGEND, SourceError, r"image\.tif has no geotransform, so .*labels\.gpkg"),
         ({"crs": None}, BY_NAME, LEGEND, SourceError, r"image\.tif has no CRS, .*labels\.gpkg has"),
-        ({"crs": "EPSG:32638"}, BY_NAME, LEGEND, SourceError, r"labels\.gpkg lies beside .*image"),
+        (
+            {"crs": "EPSG:32638"},
+            BY_NAME,
+            LEGEND,
+            SourceError,
+            r"labels\.gpkg does not overlap .*image",
+        ),
     ],
 )
 def test_vectors_that_cannot_be_labels_are_refused(
@@ -258,7 +264,7 @@ def test_the_extra_is_named_where_geopandas_is_missing(
         open_labels(url, like, TWO)
 
 
-def test_index_rasters_made_polygons_are_themselves_again(tmp_path: Path) -> None:
+def test_index_rasters_made_into_polygons_give_the_same_ids(tmp_path: Path) -> None:
     like, ids = an_image(tmp_path), random_ids()
     found = shapes(ids, transform=PLACE)
     rows = [{"geometry": shape(polygon), "kind": int(value)} for polygon, value in found]
@@ -269,7 +275,7 @@ def test_index_rasters_made_polygons_are_themselves_again(tmp_path: Path) -> Non
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["kampala_b", "philippines_b"])
-def test_buildings_of_openstreetmap_made_polygons_are_their_raster_again(
+def test_buildings_of_openstreetmap_made_into_polygons_give_their_raster(
     tmp_path: Path, name: str
 ) -> None:
     if not (FAIR_OAM / f"{name}.tif").exists():

@@ -1,4 +1,4 @@
-"""The workspace: shards are written whole, and nothing of anybody else's is touched."""
+"""The workspace: shards are written whole, and other files are never touched."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def test_what_tiles_write_is_what_windows_read(place: str, shape: tuple[int, int
 def test_a_tile_is_one_object_at_any_size(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, core: int
 ) -> None:
-    """So no two tasks ever write one object, and each writes its own in one go."""
+    """Then no two tasks write one object, and each task writes its own at once."""
     place = tmp_path_factory.mktemp("workspace")
     spec = ArraySpec(leading=(), dtype="uint8", shard_px=core, fill=255)
     workspace.create(str(place), height, width, {"mask": spec})
@@ -65,7 +65,7 @@ def test_a_tile_is_one_object_at_any_size(
 
 @pytest.mark.parametrize("value", [255, 0])
 def test_shard_that_equals_the_fill_value_is_stored_all_the_same(place: str, value: int) -> None:
-    """Zarr's default leaves it out; then a hole and a finished tile look alike."""
+    """By default, Zarr omits it, and a finished tile would look like a missing one."""
     workspace.create(place, 100, 100, {"mask": MASK})
     for tile in Grid(100, 100, 64).tiles():
         core = Grid(100, 100, 64).core(tile)
@@ -80,7 +80,7 @@ def test_what_was_not_written_is_nodata(place: str) -> None:
 
 
 def test_shard_of_a_killed_writer_is_not_there(tmp_path: Path) -> None:
-    """Killed in the middle of writing: the old data or none, never a torn shard."""
+    """A writer killed in the middle leaves the old data or none, never a partial shard."""
     place = str(tmp_path)
     workspace.create(place, 64, 64, {"mask": MASK})
     program = f"""
@@ -96,8 +96,8 @@ workspace.write({place!r}, "mask", Window(0, 0, 64, 64), np.zeros((64, 64), np.u
     assert (workspace.read(place, "mask", Window(0, 0, 64, 64)) == 255).all()
 
 
-def test_array_made_anew_by_another_process_is_seen(place: str) -> None:
-    """A worker that outlives a job must not go on with the old job's shards."""
+def test_an_array_replaced_by_another_process_is_seen(place: str) -> None:
+    """A worker that outlives a job must not continue with the old job's shards."""
     workspace.create(place, 300, 300, {"mask": MASK})
     assert workspace.read(place, "mask", Window(0, 0, 300, 300)).shape == (300, 300)
     program = f"""
@@ -114,7 +114,7 @@ workspace.create({place!r}, 200, 200, {{"mask": spec}})
     assert object_store.find(f"{place}/mask/c/**") == [f"{place}/mask/c/0/0"]
 
 
-def test_manifest_is_kept_and_a_damaged_one_is_told(place: str) -> None:
+def test_manifest_is_kept_and_a_damaged_one_is_refused(place: str) -> None:
     assert workspace.read_manifest(place) is None
     workspace.write_manifest(place, {"fingerprints": {"mask": "ab"}})
     assert workspace.read_manifest(place) == {"fingerprints": {"mask": "ab"}}
@@ -171,7 +171,7 @@ def test_foreign_zarr_group_is_refused_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "mask/zarr.json").exists()
 
 
-def test_full_disk_is_told_with_the_mend(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_remedy(tmp_path: Path) -> None:
     place = str(tmp_path)
     noise = ArraySpec(leading=(), dtype="uint8", shard_px=256, fill=0)
     workspace.create(place, 256, 256, {"image": noise})
@@ -196,7 +196,7 @@ except ResourceError as error:
     assert [path for path in whole if path.suffix != ".partial"] == []
 
 
-def test_unreachable_error_of_a_write_is_ours(tmp_path: Path) -> None:
+def test_an_error_of_a_write_is_a_segtasks_error(tmp_path: Path) -> None:
     workspace.create(str(tmp_path), 64, 64, {"mask": MASK})
     (tmp_path / "mask/c").write_text("a file where the shards' folder must be")
     with pytest.raises(ResourceError, match="mask: cannot be written"):

@@ -1,4 +1,4 @@
-"""A tiny scene on disk and a job that learns it in seconds."""
+"""A tiny scene on disk, and a job that trains on it in seconds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
-    """Five classes by the scene itself, the sixth as a field in a corner."""
+    """Write a scene with five classes of its own and the sixth as a field in a corner."""
     path = tmp_path / "scene.tif"
     labels = write_scene(path, 53, 96, 128)
     field = RasterioWindow(0, 0, 16, 16)
@@ -40,7 +40,7 @@ def scene(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def jobs(scene: Path, tmp_path: Path) -> Jobs:
-    """Makes jobs on the tiny scene, with changes."""
+    """Return a function that makes jobs on the tiny scene with changed settings."""
     pair = PairSource(image=str(scene), labels="{parent}/{stem}_label.tif")
 
     def make(**changes: Any) -> TrainJob:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Reading ahead: in order, bounded, honest about failures."""
+"""Reading ahead: items come in order, their number is bounded, and errors are raised."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ def test_results_come_in_order() -> None:
         assert list(made) == [i * i for i in range(20)]
 
 
-def test_they_are_made_elsewhere_and_before_they_are_asked_for() -> None:
+def test_items_are_computed_on_a_thread_before_they_are_needed() -> None:
     threads: list[int] = []
 
     def make(i: int) -> int:

@@ -1,4 +1,4 @@
-"""Curves: a table that reads back, a picture that shows both lines."""
+"""Curves: a table that can be read back, and a picture with both lines."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Images of other pixels than the network's: seen resampled, in training as in inference."""
+"""Images of another resolution are rescaled for the network, in training as in inference."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -33,7 +33,7 @@ AS_THEY_ARE = Normalisation(mean=(0,), std=(1,), dtype="uint16")
 
 @pytest.fixture
 def ramp(tmp_path: Path) -> PairSource:
-    """Pixels that count columns, 0.5 m wide."""
+    """An image with pixels 0.5 m wide whose values are their columns."""
     columns = np.tile(np.arange(200, dtype=np.uint16), (1, 160, 1))
     image = write_raster(tmp_path / "ramp.tif", columns)
     ids = np.indices((160, 200), np.uint8).sum(0) // 60 % 3
@@ -67,14 +67,14 @@ def test_an_image_is_magnified_to_the_pixels_asked_for(
     )
 
 
-def test_samples_are_seen_as_crops_are(jobs: Jobs, ramp: PairSource) -> None:
+def test_samples_are_rescaled_like_crops(jobs: Jobs, ramp: PairSource) -> None:
     pair, _ = pair_at(jobs, ramp, 1.0)
     tiles = sample_tiles([pair], AS_THEY_ARE)
     assert tiles.shape == (1, 1, 80, 80)
     assert tiles[0, 0, 40, 40].item() == pytest.approx(20 + 2 * 40 + 0.5)
 
 
-def test_validation_sees_what_inference_sees(jobs: Jobs, ramp: PairSource) -> None:
+def test_validation_rescales_like_inference(jobs: Jobs, ramp: PairSource) -> None:
     pair, job = pair_at(jobs, ramp, 1.0)
     card = train(job.model_copy(update={"validation": (ramp,)})).card
     assert card.ground_resolution_m == 1.0
@@ -97,7 +97,9 @@ def test_too_far_apart_is_refused(jobs: Jobs, ramp: PairSource) -> None:
         pair_at(jobs, ramp, 0.05)
 
 
-def test_a_card_tells_the_images_own_pixels(jobs: Jobs, ramp: PairSource, tmp_path: Path) -> None:
+def test_a_card_has_the_resolution_of_the_images(
+    jobs: Jobs, ramp: PairSource, tmp_path: Path
+) -> None:
     image = raster_reader.describe(ramp.image)
     nowhere = raster_reader.describe(
         write_raster(

@@ -1,4 +1,4 @@
-"""What training begins from: whatever of a file fits, and a report of the rest."""
+"""Initial weights: those of a file that fit are used, and the others are reported."""
 
 import shutil
 from collections.abc import Callable
@@ -31,7 +31,7 @@ FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
 
 def vgg16() -> Weights:
-    """Torchvision's, narrow; fc6 is a matrix there."""
+    """A narrow VGG16 with torchvision's layout, in which fc6 is a matrix."""
     shapes: foreign.Shapes = {}
     for index, (_, out, into) in zip(FEATURES, foreign.vgg16(WIDTH), strict=True):
         shapes |= foreign.conv(f"features.{index}", out, into, 3, bias=True)
@@ -125,7 +125,7 @@ def test_further_bands_get_the_mean_and_activations_keep_their_size() -> None:
 
 
 @pytest.mark.parametrize("init", ["model", "backbone"])
-def test_weights_used_to_another_order_of_bands_want_bands_chosen(
+def test_weights_for_another_order_of_bands_need_chosen_bands(
     init: str, jobs: Jobs, scene: Path, tmp_path: Path
 ) -> None:
     lean = {"network": "fcn8s_lean", "width": WIDTH}
@@ -143,7 +143,7 @@ def test_weights_used_to_another_order_of_bands_want_bands_chosen(
     assert load(train(jobs(**both, bands=(3, 2, 1))).model)[1].bands == ("red", "green", "blue")
 
 
-def test_a_model_of_three_bands_begins_one_of_four_bands_of_uint16(
+def test_a_model_of_three_bands_initialises_one_of_four_bands_of_uint16(
     jobs: Jobs, scene: Path, tmp_path: Path
 ) -> None:
     lean = {"network": "fcn8s_lean", "width": WIDTH, "variant": {"batch_norm": True}}
@@ -179,7 +179,7 @@ def test_a_model_of_three_bands_begins_one_of_four_bands_of_uint16(
     assert "recipe     scratch" in text
 
 
-def test_a_backbone_file_begins_training(jobs: Jobs, tmp_path: Path) -> None:
+def test_training_starts_from_a_backbone_file(jobs: Jobs, tmp_path: Path) -> None:
     file = tmp_path / "vgg16.pth"
     state = {key: tensor / 100 for key, tensor in vgg16().items()}
     torch.save(state, file)

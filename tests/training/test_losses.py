@@ -1,4 +1,4 @@
-"""The losses, against slow and obvious ones; pixels without a label count for nothing."""
+"""The losses, compared with slow and simple ones; pixels without a label have no effect."""
 
 from typing import get_args
 
@@ -18,7 +18,7 @@ K = 4
 
 
 def case(seed: int) -> tuple[Tensor, Tensor]:
-    """Logits and labels, a third of them void; class 3 does not occur."""
+    """Return logits and labels, a third of which are void; class 3 does not occur."""
     draw = torch.Generator().manual_seed(seed)
     logits = torch.randn(2, K, 6, 7, generator=draw, dtype=torch.float32)
     labels = torch.randint(K - 1, (2, 6, 7), generator=draw)
@@ -27,7 +27,7 @@ def case(seed: int) -> tuple[Tensor, Tensor]:
 
 
 def labelled(logits: Tensor, labels: Tensor) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Probabilities (P, K) and class ids (P,) of the labelled pixels."""
+    """Return probabilities (P, K) and class ids (P,) of the labelled pixels."""
     known = labels != IGNORE
     return logits.softmax(1).movedim(1, -1)[known].numpy(), labels[known].numpy()
 

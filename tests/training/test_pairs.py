@@ -1,4 +1,4 @@
-"""Pairs before training: what is counted, measured and refused, and by which name."""
+"""The checks and statistics of pairs before training, and the names in messages."""
 
 import logging
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_pixels_of_all_kinds_of_labels_are_counted_where_images_are_valid(
     np.testing.assert_array_equal(class_pixels(pairs, 3), expected)
 
 
-def test_five_bands_of_uint16_are_measured_over_valid_pixels_and_learnt_from(
+def test_five_bands_of_uint16_are_measured_over_valid_pixels_and_trained_on(
     jobs: Jobs, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(2)
@@ -107,7 +107,7 @@ def test_images_whose_bands_are_in_another_order_are_refused(jobs: Jobs, tmp_pat
         check_alike(pairs)
 
 
-def test_a_class_without_a_pixel_is_refused_in_training_and_told_in_validation(
+def test_a_class_without_a_pixel_is_refused_in_training_and_logged_in_validation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pixels = np.array([10, 0, 0])
@@ -117,7 +117,7 @@ def test_a_class_without_a_pixel_is_refused_in_training_and_told_in_validation(
     with caplog.at_level(logging.WARNING, "segtasks"):
         warn_of_absent(np.array([10, 0, 3]), LEGEND)
     assert [record.getMessage() for record in caplog.records] == [
-        "no pixel of the validation pairs is of class building: nothing measures it"
+        "no pixel of the validation pairs is of class building: its IoU cannot be measured"
     ]
 
 
@@ -144,7 +144,7 @@ Make = Callable[[Path], str]
         (ground, ids, "no pixel of the training pairs is of class building, road; remove"),
     ],
 )
-def test_splits_that_teach_or_measure_nothing_are_refused(
+def test_splits_without_labelled_pixels_are_refused(
     jobs: Jobs, tmp_path: Path, training: Make, validation: Make, message: str
 ) -> None:
     image = noise(tmp_path, "image.tif")

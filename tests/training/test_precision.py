@@ -1,4 +1,4 @@
-"""bfloat16 without units for it is slower than float32; the user is told before hours are lost."""
+"""bfloat16 without units for it is slower than float32, of which the user gets a warning."""
 
 import logging
 from collections.abc import Callable
@@ -26,7 +26,7 @@ CPUINFO = Path("/proc/cpuinfo")
         ({"architecture": "aarch64"}, False),
     ],
 )
-def test_only_x86_without_units_is_told(
+def test_only_x86_without_units_gives_a_warning(
     jobs: Jobs, cpu: dict[str, object], *, emulated: bool
 ) -> None:
     assert is_emulated(jobs(precision="bfloat16"), cpu) is emulated
@@ -35,7 +35,7 @@ def test_only_x86_without_units_is_told(
 
 
 @pytest.mark.skipif(not CPUINFO.exists(), reason="the kernel's own list of units is Linux's")
-def test_training_tells_it_where_the_kernel_knows_no_units(
+def test_training_warns_where_the_kernel_lists_no_units(
     jobs: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
     if torch.cpu.get_capabilities()["architecture"] != "x86_64":

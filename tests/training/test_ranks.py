@@ -1,4 +1,4 @@
-"""Several processes train as one does."""
+"""Training in several processes gives the weights of one process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
 from segtasks.networks.model_file import load
-from segtasks.training.distributed import Ranks, joined
+from segtasks.training.distributed import Ranks, process_group
 from segtasks.training.loop import Progress, train
 
 Jobs = Callable[..., TrainJob]
 
 
 @pytest.mark.slow  # starting a process that imports torch: 10 s on a slow core
-def test_two_processes_learn_what_one_does(jobs: Jobs, tmp_path: Path) -> None:
+def test_two_processes_give_the_weights_of_one(jobs: Jobs, tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "network": "fcn8s_lean",
         "width": 0.06,
@@ -45,13 +45,13 @@ def _fail(ranks: Ranks) -> None:
 
 @pytest.mark.slow  # the same
 def test_a_process_that_fails_ends_them_all_in_one_line() -> None:
-    said = r"process 1 failed \(ValueError: rank 1 is out of sorts\); mend it, run again"
-    with pytest.raises(JobError, match=said), joined(2, "cpu", _fail) as ranks:
+    said = r"process 1 failed \(ValueError: rank 1 is out of sorts\); fix the cause and run again"
+    with pytest.raises(JobError, match=said), process_group(2, "cpu", _fail) as ranks:
         ranks.sum(torch.ones(1))
 
 
 def test_one_process_needs_no_others() -> None:
-    with joined(1, "cpu", _fail) as ranks:
+    with process_group(1, "cpu", _fail) as ranks:
         assert ranks.is_first
         assert ranks.sum(torch.ones(1)) == 1
         module = torch.nn.Linear(1, 1)
@@ -62,7 +62,7 @@ def test_more_processes_than_gpus_are_refused() -> None:
     wanted = torch.cuda.device_count() + 1
     with (
         pytest.raises(JobError, match=rf"{wanted} processes need a GPU each, torch sees"),
-        joined(wanted, "cuda", _fail),
+        process_group(wanted, "cuda", _fail),
     ):
         pass
 
@@ -73,7 +73,7 @@ def test_half_precision_is_for_gpus(jobs: Jobs) -> None:
 
 
 class Killed(BaseException):
-    """Stands for a signal: nothing catches it."""
+    """Simulates a signal: nothing catches it."""
 
 
 @pytest.mark.slow  # the same

@@ -1,4 +1,4 @@
-"""Settings: the papers' where weights are given, ours from scratch, the job's above both."""
+"""Settings: those of the papers with given weights, or from scratch; the job overrides both."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_every_network_has_both(jobs: Jobs, network: str) -> None:
     assert (scratch.weight_decay, scratch.head_factor, scratch.loss_scales) == (0.01, 1, (1,))
 
 
-def test_what_the_job_says_wins(jobs: Jobs) -> None:
+def test_the_job_overrides_the_recipe(jobs: Jobs) -> None:
     said = {"learning_rate": 0.5, "batch": 3, "policy": "step", "loss_scales": (1, 0.5)}
     found = settings_of(jobs(**(OPEN | said), network="pspnet50", recipe="paper"))
     assert said == {key: getattr(found, key) for key in said}
@@ -110,11 +110,11 @@ def test_a_batch_that_does_not_divide_is_refused(jobs: Jobs) -> None:
 
 
 def test_a_missing_init_is_refused(jobs: Jobs) -> None:
-    with pytest.raises(ModelError, match=r"absent\.pth: no such file to begin from"):
+    with pytest.raises(ModelError, match=r"absent\.pth: no such file to start from"):
         settings_of(jobs(init="absent.pth"))
 
 
-def test_the_first_lines_say_it_all(jobs: Jobs) -> None:
+def test_the_first_lines_list_the_settings(jobs: Jobs) -> None:
     job = jobs(**OPEN, network="pspnet50", recipe="paper", loss="cross_entropy+dice", threads=3)
     text = "\n".join(settings_of(job).lines(job))
     for part in (

@@ -1,4 +1,4 @@
-"""Where pairs come from: names, globs and manifests, on disk and on S3; legends from files."""
+"""Sources of pairs (names, globs and manifests) on disk and on S3, and legends from files."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -110,7 +110,7 @@ def test_rows_keep_absolute_names_and_urls_and_may_be_globs(tmp_path: Path) -> N
         ),
         ("a.csv", "image,labels\na.tif,b,c\n", r"a\.csv: row 1: extra: unknown key; known"),
         ("a.csv", "image,labels,split\na,b,dev\n", r"row 1: split: Input should be 'train', 'val'"),
-        ("a.csv", "image,labels,split\na,b,val\nc,d,\n", "row 2 names no split, others do"),
+        ("a.csv", "image,labels,split\na,b,val\nc,d,\n", "row 2 names no split, but other rows do"),
         ("a.txt", "only_an_image.tif\n", "row 1: labels: Field required"),
         ("a.txt", "a.tif a.png one too many\n", "row 1: split: Input should be"),
         ("a.yaml", "- [a, b]\n", r"a\.yaml: row 1: .*valid dictionary"),
@@ -131,7 +131,7 @@ def test_a_manifest_without_rows_of_its_split_is_refused(tmp_path: Path) -> None
     path.write_text(as_csv(ROWS[:1]))
     with pytest.raises(JobError, match=r"a\.csv: has train, but no row of split val"):
         find_pairs([Manifest(manifest=str(path), split="val")])
-    with pytest.raises(StorageError, match=r"absent\.csv: is not there"):
+    with pytest.raises(StorageError, match=r"absent\.csv: does not exist"):
         find_pairs([Manifest(manifest=str(tmp_path / "absent.csv"))])
 
 
@@ -156,7 +156,7 @@ def test_the_splits_of_dubai_are_manifests() -> None:
         ({"manifest": "a.csv", "split": "dev"}, r"sources\.0\.manifest\.split: Input should be 't"),
     ],
 )
-def test_sources_of_a_job_file_are_judged_as_what_they_are(
+def test_sources_of_a_job_file_are_checked_by_their_kind(
     source: dict[str, str], message: str
 ) -> None:
     values = {"sources": [source], "validation": [{"manifest": "a.csv"}], "legend": LEGEND}

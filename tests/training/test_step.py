@@ -1,4 +1,4 @@
-"""One step: what each group of parameters learns at, parts of a batch, several heads."""
+"""One step: learning rates of groups of parameters, parts of a batch, several heads."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -153,7 +153,7 @@ def test_a_loss_scale_that_is_too_large_is_lowered_and_the_step_passed_over(jobs
     assert not torch.equal(module.get_parameter("score.weight"), before)
 
 
-def test_divergence_is_said(jobs: Jobs) -> None:
+def test_divergence_is_an_error(jobs: Jobs) -> None:
     module = build("linear", classes=6)
     images, labels = batch()
     with pytest.raises(ModelError, match="loss is nan, gradient nan: training diverged"):

@@ -1,4 +1,4 @@
-"""The number of CPU threads decides bits, so that the job and not the machine has to decide it."""
+"""The number of CPU threads changes rounding, so it must be set by the job, not the machine."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ LEAN: dict[str, Any] = {
 
 @contextmanager
 def cores(count: int) -> Iterator[None]:
-    """Take torch for that of a machine with as many; the tests' own number comes back."""
+    """Let torch use this number of threads as if on such a machine, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -59,7 +59,7 @@ def test_processes_share_the_cores(jobs: Jobs) -> None:
         assert with_threads(jobs(device="cuda")).threads is None
 
 
-def test_what_began_on_other_threads_is_not_mixed_in(jobs: Jobs) -> None:
+def test_a_checkpoint_of_another_number_of_threads_is_refused(jobs: Jobs) -> None:
     def fail(_: Progress) -> None:
         raise KeyboardInterrupt
 

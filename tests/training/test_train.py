@@ -1,4 +1,4 @@
-"""Training: it learns, it repeats itself, it refuses before it works."""
+"""Training fits a scene, is reproducible, and refuses bad input before work starts."""
 
 import hashlib
 from collections.abc import Callable
@@ -135,7 +135,7 @@ def test_rare_classes_weigh_more_when_asked(jobs: Jobs) -> None:
     assert results[0].card.weights_sha256 != results[1].card.weights_sha256
 
 
-def test_turning_moves_labels_with_their_pixels() -> None:
+def test_rotation_moves_labels_with_their_pixels() -> None:
     labels = torch.arange(12).reshape(3, 4)
     rng = np.random.default_rng(0)
     seen = set()
@@ -166,7 +166,7 @@ def test_globs_do_not_take_labels_for_images(tmp_path: Path) -> None:
     assert find_pairs([source]) == [(str(path), str(label_path(path))) for path in images]
 
 
-def test_transparent_pixels_are_not_learnt_from(jobs: Jobs, scene: Path) -> None:
+def test_transparent_pixels_are_not_trained_on(jobs: Jobs, scene: Path) -> None:
     holed = scene.with_name("holed.tif")
     with rasterio.open(scene) as source:
         profile, image = source.profile | {"count": 4}, source.read()
@@ -190,12 +190,12 @@ def test_transparent_pixels_are_not_learnt_from(jobs: Jobs, scene: Path) -> None
         ({"labels": "absent.tif"}, SourceError, r"absent\.tif: no such file"),
         ({"image": "absent_*.tif"}, JobError, "no images at .*absent"),
         # Labels of another place.
-        ({"labels": "other_label.tif"}, SourceError, r"other_label\.tif lies beside .*scene\.tif"),
+        ({"labels": "other_label.tif"}, SourceError, r"other_label\.tif does not overlap .*scene"),
         # An image is no coloured mask.
         ({"labels": "colours.tif"}, SourceError, r"colours\.tif: colour #\w{6} is not in the leg"),
     ],
 )
-def test_unfit_pairs_are_refused_before_work(
+def test_unsuitable_pairs_are_refused_before_work(
     jobs: Jobs, scene: Path, changes: dict[str, str], error: type[SegtasksError], message: str
 ) -> None:
     with rasterio.open(write_scene(scene.with_name("other.tif"), 1, 40, 50), "r+") as other:
@@ -241,7 +241,7 @@ def test_contradictions_are_refused(jobs: Jobs, changes: dict[str, Any], message
         jobs(**changes)
 
 
-def test_divergence_is_said_in_one_line(jobs: Jobs) -> None:
+def test_divergence_is_an_error_of_one_line(jobs: Jobs) -> None:
     with pytest.raises(ModelError, match="training diverged; lower learning_rate"):
         train(jobs(learning_rate=1e38, iterations=8, optimizer="sgd"))
 

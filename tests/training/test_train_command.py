@@ -1,4 +1,4 @@
-"""`segtasks train` as a user meets it."""
+"""The command `segtasks train` and its output."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_its_first_lines_are_the_settings(words: list[str], tmp_path: Path) -> N
     assert all(Path(name).stat().st_size for name in found["curves"])
 
 
-def test_it_says_what_was_taken_and_what_is_new(words: list[str], tmp_path: Path) -> None:
+def test_it_lists_the_weights_from_init_and_the_new_ones(words: list[str], tmp_path: Path) -> None:
     assert CliRunner().invoke(train, [*words, *LINEAR]).exit_code == 0
     first = (tmp_path / "model.safetensors").rename(tmp_path / "first.safetensors")
     begun = [*words, *LINEAR, "--init", str(first), "--loss", "cross_entropy+dice"]

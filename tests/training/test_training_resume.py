@@ -1,4 +1,4 @@
-"""Killed anywhere and taken up again: the same bytes as if nothing had happened."""
+"""Training that was killed at any point and resumed gives the same bytes."""
 
 import os
 import random
@@ -33,11 +33,11 @@ STEPS = 6
 
 
 class Killed(BaseException):
-    """Stands for a signal: nothing catches it."""
+    """Simulates a signal: nothing catches it."""
 
 
 def stopped(job: TrainJob, after: int) -> None:
-    """Train, and fall over after an iteration."""
+    """Train, and fail after an iteration."""
 
     def tell(progress: Progress) -> None:
         if progress.iteration == after:
@@ -173,7 +173,7 @@ def test_what_is_no_checkpoint_is_refused(jobs: Jobs, content: bytes) -> None:
 
 @contextmanager
 def files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """As on a disk that is full: whatever is written beyond that fails."""
+    """Simulate a full disk: every write beyond this size fails."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
     try:

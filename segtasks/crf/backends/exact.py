@@ -1,7 +1,7 @@
-"""All pairs summed, in float64: no lattice, no approximation, for small windows and tests.
+"""The exact sums over all pairs in float64, without a lattice, for small windows and tests.
 
-The pair of a pixel with itself is in the sum, as it is in pydensecrf's (the paper's derivation
-leaves it out).
+The sums include the pair of a pixel with itself, as in pydensecrf (the paper's derivation leaves it
+out).
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ Float64 = NDArray[np.float64]
 
 
 def marginals(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Float32:
-    """Marginals (K, pixels); see `segtasks.crf.backends`.
+    """Compute marginals (K, pixels); see `segtasks.crf.backends`.
 
     Raises:
-        CrfError: more than 64 x 64 pixels: time grows with their square.
+        CrfError: there are more than 64 x 64 pixels; time grows with their square.
     """
     pixels = unary.shape[1]
     if pixels > MAX_PIXELS:
@@ -45,7 +45,7 @@ def _scale(kernel: Kernel) -> Float64:
 
 
 def _filtered(kernel: Kernel, values: Float64) -> Float64:
-    """Values (n, pixels) times the kernel matrix, a block of its columns at a time."""
+    """Multiply values (n, pixels) by the kernel matrix, one block of its columns at a time."""
     features = kernel.features.astype(np.float64)
     squares = (features**2).sum(axis=0) / 2
     result = np.empty_like(values)

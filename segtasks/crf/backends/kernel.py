@@ -1,4 +1,4 @@
-"""One pairwise term: features of every pixel, and what two labels cost each other."""
+"""One pairwise term: the features of every pixel, and the cost of every pair of labels."""
 
 import math
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from segtasks.errors import CrfError
 
 Float32 = NDArray[np.float32]
 LARGEST_KEY = 32_000
-"""Lattice keys are int16 in pydensecrf; beyond them far pixels alias silently."""
+"""Lattice keys are int16 in pydensecrf; larger ones wrap around and alias distant pixels."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Kernel:
     """μ(a, b) exp(-|f_i - f_j|² / 2): Krähenbühl & Koltun 2011, eq. 2 and 3, w and μ multiplied.
 
-    Refuses what would crash pydensecrf (NaN features: SIGSEGV) or give garbage (μ of other length).
+    Values that would crash pydensecrf (NaN features: SIGSEGV) or give wrong results (μ of another
+    size) are refused.
 
     Raises:
-        CrfError: a wrong type, shape or value; μ is not symmetric; a lattice key would overflow.
+        CrfError: a type, shape or value is wrong, μ is not symmetric, or a lattice key overflows.
     """
 
     features: Float32
@@ -42,19 +43,20 @@ class Kernel:
 
     @property
     def pixels(self) -> int:
-        """Pixels of the window that take part."""
+        """The number of valid pixels of the window."""
         return int(self.features.shape[1])
 
     @property
     def classes(self) -> int:
-        """K."""
+        """The number of classes K."""
         return len(self.compatibility)
 
     @property
     def potts_w(self) -> float | None:
-        """W where μ is Potts, w * (1 - I): then μ's product is a multiplication by -w.
+        """The weight w if μ is Potts, w * (1 - I), else None.
 
-        A term that all labels share drops out of the softmax: w (1 - I) and -w I are one model.
+        A term that all labels share cancels in the softmax, so w (1 - I) and -w I are the same
+        model, and the product with μ becomes a multiplication by -w.
         """
         weight = self.compatibility[0, 1]
         is_potts = np.array_equal(self.compatibility, potts(len(self.compatibility), float(weight)))
@@ -62,7 +64,7 @@ class Kernel:
 
 
 def potts(classes: int, weight: float) -> Float32:
-    """The compatibility (K, K) of Potts: different labels cost `weight`, equal ones nothing."""
+    """Return the Potts compatibility (K, K): different labels cost `weight`, equal ones nothing."""
     return (weight * (1 - np.eye(classes))).astype(np.float32)
 
 
@@ -70,7 +72,7 @@ def check_compatibility(matrix: Float32) -> None:
     """Refuse a μ that is not (K, K) float32, K >= 2, finite and symmetric.
 
     Raises:
-        CrfError: with its size or the first pair that differs.
+        CrfError: the message names the size or the first pair that differs.
     """
     size = f"{matrix.dtype} {matrix.shape}"
     if matrix.dtype != np.float32 or matrix.ndim != 2 or len(set(matrix.shape)) > 1:  # noqa: PLR2004 - axes
@@ -99,7 +101,7 @@ def _check_features(features: Float32) -> None:
 
 
 def _largest_key(features: Float32) -> float:
-    """Bound of the elevated coordinates (Adams et al. 2010, §3.1) of (d, pixels) features."""
+    """Bound the elevated coordinates of features (d, pixels), Adams et al. 2010, §3.1."""
     d = len(features)
     highest, lowest = features.max(axis=1, initial=0.0), features.min(axis=1, initial=0.0)
     maxima = np.maximum(highest, -lowest).astype(np.float64)

@@ -1,9 +1,9 @@
-"""Mean field in torch, on a GPU or a CPU: pydensecrf's lattice, found by sorting.
+"""Mean field in torch, on a GPU or a CPU: pydensecrf's lattice, built by sorting.
 
     splat: vertex <- its pixels     blur: vertex <- its neighbours, d + 1 times     slice: back
 
-Each step is an `embedding_bag`: a weighted sum of rows, gathered by the one who needs them. No
-atomic addition, so the same bits in every run; nothing in the loop waits for the device.
+Each step is an `embedding_bag`, a weighted sum of gathered rows. It needs no atomic additions, so
+every run gives the same bits, and nothing in the loop waits for the device.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from segtasks.crf.backends.kernel import Float32, Kernel
 from segtasks.crf.backends.lattice_points import Numbering, simplices, steps, vertices
 
 BLOCK = 2**20
-"""Pixels whose simplices are computed at a time, about 100 bytes each per dimension."""
+"""Number of pixels whose simplices are computed at once; each needs 100 bytes per dimension."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,13 @@ class Lattice:
 
     Attributes:
         offsets: (pixels, d + 1) vertices of each pixel.
-        weights: (pixels, d + 1) their weights, normalisation included.
-        pixels: (pixels * (d + 1),) the same by vertex: pixels of each vertex.
-        shares: their weights.
-        starts: (vertices,) where each vertex's pixels begin.
-        neighbours: (d + 1, vertices + 1, 3) itself and two neighbours per direction of the blur;
-            the last row, of zeros, stands for those that do not exist.
-        blur: (vertices + 1, 3) their weights.
+        weights: (pixels, d + 1) weights of these vertices, including normalisation.
+        pixels: (pixels * (d + 1),) the pixels of each vertex, vertex by vertex.
+        shares: (pixels * (d + 1),) weights of these pixels.
+        starts: (vertices,) index in `pixels` of each vertex's first pixel.
+        neighbours: (d + 1, vertices + 1, 3) each vertex and its two neighbours per direction of
+            the blur; the last row of zeros represents neighbours that do not exist.
+        blur: (vertices + 1, 3) weights of the vertex and its neighbours.
     """
 
     offsets: Tensor
@@ -45,24 +45,26 @@ class Lattice:
     blur: Tensor
 
     def filter(self, values: Tensor) -> Tensor:
-        """Values (pixels, K) filtered."""
-        at = embedding_bag(
+        """Filter values (pixels, K)."""
+        at_vertices = embedding_bag(
             self.pixels, values, self.starts, mode="sum", per_sample_weights=self.shares
         )
-        at = torch.cat([at, at.new_zeros(1, at.shape[1])])
+        at_vertices = torch.cat([at_vertices, at_vertices.new_zeros(1, at_vertices.shape[1])])
         for neighbours in self.neighbours:
-            at = embedding_bag(neighbours, at, mode="sum", per_sample_weights=self.blur)
-        return embedding_bag(self.offsets, at, mode="sum", per_sample_weights=self.weights)
+            at_vertices = embedding_bag(
+                neighbours, at_vertices, mode="sum", per_sample_weights=self.blur
+            )
+        return embedding_bag(self.offsets, at_vertices, mode="sum", per_sample_weights=self.weights)
 
     def scaled(self, factor: Tensor) -> "Lattice":
-        """The filter with pixels (pixels,) multiplied before and after."""
+        """Return the filter with pixels multiplied by ``factor`` (pixels,) before and after it."""
         weights, shares = self.weights * factor[:, None], self.shares * factor[self.pixels]
         return replace(self, weights=weights, shares=shares)
 
 
 @torch.inference_mode()
 def marginals(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Float32:
-    """Marginals (K, pixels); see `segtasks.crf.backends`. On the GPU where the process has one."""
+    """Compute marginals (K, pixels), on the GPU if there is one; see `segtasks.crf.backends`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     energy = torch.tensor(-unary.T, device=device).contiguous()
     terms = [(_normalised(kernel, device), _attraction(kernel, device)) for kernel in kernels]
@@ -76,25 +78,25 @@ def marginals(unary: Float32, kernels: Sequence[Kernel], iterations: int) -> Flo
 
 
 def _attraction(kernel: Kernel, device: torch.device) -> Tensor:
-    """-μ (K, K); where it is Potts, w on the diagonal, which is the same model."""
+    """Return -μ (K, K), or for Potts w on the diagonal, which is the same model."""
     weight, eye = kernel.potts_w, np.eye(kernel.classes, dtype=np.float32)
     return torch.tensor(-kernel.compatibility if weight is None else weight * eye, device=device)
 
 
 def _normalised(kernel: Kernel, device: torch.device) -> Lattice:
     d = len(kernel.features)
-    plain = _lattice(torch.tensor(kernel.features, device=device))
-    alpha = 1 / (1 + 2.0**-d)  # of a filter whose impulse answer sums to 1
-    row_sums = alpha * plain.filter(plain.weights.new_ones(kernel.pixels, 1))[:, 0]
-    return plain.scaled(alpha**0.5 / (row_sums + 1e-20).sqrt())
+    lattice = _lattice(torch.tensor(kernel.features, device=device))
+    alpha = 1 / (1 + 2.0**-d)  # makes the filter's impulse response sum to 1
+    row_sums = alpha * lattice.filter(lattice.weights.new_ones(kernel.pixels, 1))[:, 0]
+    return lattice.scaled(alpha**0.5 / (row_sums + 1e-20).sqrt())
 
 
 def _lattice(features: Tensor) -> Lattice:
-    """The lattice of (d, pixels) features, not normalised."""
+    """Build the lattice of features (d, pixels), not normalised."""
     d, pixels = features.shape
-    # pydensecrf fills up its blocks of four with pixels at zero, whose vertices then exist.
-    filled = pad(features, (0, -pixels % 4))
-    offsets, weights, neighbours = _vertices(filled)
+    # pydensecrf pads its blocks of four with pixels at zero, so that their vertices exist.
+    padded = pad(features, (0, -pixels % 4))
+    offsets, weights, neighbours = _vertices(padded)
     offsets, weights = offsets[:pixels], weights[:pixels]
     order = torch.argsort(offsets.flatten(), stable=True)
     ordered = offsets.flatten()[order]
@@ -111,17 +113,17 @@ def _lattice(features: Tensor) -> Lattice:
 
 
 def _vertices(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Vertices and weights (pixels, d + 1) of each pixel, and neighbours of each vertex.
+    """Return vertices and weights (pixels, d + 1) of each pixel, and neighbours of each vertex.
 
-    Many pixels share a simplex, so pixels are sorted by simplex once, and only the vertices of the
-    simplices that occur are numbered.
+    Many pixels share a simplex. Pixels are therefore sorted by simplex once, and only the vertices
+    of simplices that occur are numbered.
     """
     d, pixels = features.shape
     parts = [simplices(block) for block in torch.split(features, BLOCK, dim=1)]
     shapes = [torch.cat([part.corner[:d], part.rank[:d]]).short() for part in parts]
     numbered, simplex = Numbering.of(torch.cat(shapes, dim=1))
     first = simplex.new_empty(len(numbered))
-    # Any pixel of a simplex will do: they all have its corner and ranks.
+    # All pixels of a simplex have its corner and ranks, so any of them can represent it.
     first[simplex] = torch.arange(pixels, device=simplex.device)
     sample = simplices(features[:, first])
     points = vertices(sample.corner, sample.rank)
@@ -135,16 +137,16 @@ def _vertices(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _neighbours(points: Tensor, number: Tensor, numbering: Numbering) -> Tensor:
-    """(d + 1, vertices + 1, 3) of the vertices with their coordinates in `points`."""
+    """Return the neighbours (d + 1, vertices + 1, 3) of vertices with coordinates `points`."""
     d, missing = len(points), len(numbering)
     flat = points.flatten(1)
-    own = flat.new_empty(d, missing)
-    own[:, number] = flat
+    coordinates = flat.new_empty(d, missing)
+    coordinates[:, number] = flat
     itself = torch.arange(missing + 1, device=flat.device, dtype=torch.int32)
-    found = itself.new_full((d + 1, missing + 1, 3), missing)
-    found[:, :, 0] = itself
+    neighbours = itself.new_full((d + 1, missing + 1, 3), missing)
+    neighbours[:, :, 0] = itself
     for axis, step in enumerate(steps(d)):
         shift = flat.new_tensor(step)[:, None]
-        found[axis, :missing, 1] = numbering.find(own + shift).int()
-        found[axis, :missing, 2] = numbering.find(own - shift).int()
-    return found
+        neighbours[axis, :missing, 1] = numbering.find(coordinates + shift).int()
+        neighbours[axis, :missing, 2] = numbering.find(coordinates - shift).int()
+    return neighbours

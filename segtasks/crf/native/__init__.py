@@ -1,1 +1,1 @@
-"""The dense CRF for CPUs, in C++: see field.h for the way through the files."""
+"""The dense CRF for CPUs in C++; field.h describes the order in which to read the files."""

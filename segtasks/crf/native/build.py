@@ -1,7 +1,8 @@
-"""How the native CRF backend is compiled: setup.py hands `ffi` to setuptools.
+"""Build instructions of the native CRF backend; setup.py passes `ffi` to setuptools.
 
-cffi in API mode: the C compiler checks the declarations below against field.h, every call lets go
-of the GIL, and the module serves every Python from the one it was built with on (stable ABI).
+cffi is used in API mode: the C compiler checks the declarations below against field.h, every call
+releases the GIL, and the module works with the Python it was built with and all later ones (stable
+ABI).
 """
 
 from pathlib import Path
@@ -28,11 +29,11 @@ ffi.set_source(
     "segtasks.crf.native._field",
     '#include "field.h"',
     source_extension=".cpp",
-    # Relative to setup.py, as setuptools demands.
+    # Relative to setup.py, as setuptools requires.
     sources=[str(path.relative_to(ROOT)) for path in sorted(HERE.glob("*.cpp"))],
     include_dirs=[str(HERE.relative_to(ROOT))],
     depends=[str(path.relative_to(ROOT)) for path in sorted(HERE.glob("*.h"))],
-    # One rounding per operation: the same marginals on machines with and without fused ones.
+    # No fused operations, so that marginals are the same on machines with and without them.
     extra_compile_args=["-std=c++17", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-psabi"],
     optional=True,
 )

@@ -1,1 +1,1 @@
-"""The search for CRF settings that fit an imagery, on kept probabilities with labels."""
+"""Search for CRF settings that suit the imagery, on stored probabilities and labels."""

@@ -1,4 +1,4 @@
-"""Settings of the CRF as a picture: mean IoU against boundary F of each."""
+"""A chart of CRF settings: mean IoU against boundary F of each."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,14 @@ Row = Mapping[str, Any]
 
 
 def settings_chart(rows: Sequence[Row], best: str, title: str) -> bytes:
-    """PNG of rows with `setting`, `mean_iou`, `boundary_f`, the same `held_out_` where known."""
+    """Draw the rows of a tuning as PNG.
+
+    Args:
+        rows: with the keys `setting`, `iterations`, `mean_iou` and `boundary_f`, and the latter two
+            with the prefix `held_out_`.
+        best: name of the setting to highlight.
+        title: title of the figure.
+    """
     figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots(1, 2)
     for each, prefix, what in zip(axes, ("", "held_out_"), ("tuning", "held-out"), strict=True):
@@ -27,7 +34,7 @@ def settings_chart(rows: Sequence[Row], best: str, title: str) -> bytes:
 
 
 def _draw(axes: Axes, rows: Sequence[Row], prefix: str, best: str) -> None:
-    """A point for each row; those that were held out have names."""
+    """Draw a point per row; rows with results on held-out windows have names."""
     for row in rows:
         x, y = row[f"{prefix}mean_iou"], row[f"{prefix}boundary_f"]
         if x is None or y is None:

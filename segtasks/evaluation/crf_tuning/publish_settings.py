@@ -1,4 +1,4 @@
-"""Write a tuning: its figures as JSON and CSV, a picture, and the settings to take."""
+"""Write the results of a tuning: JSON, CSV, a chart, and the recommended settings."""
 
 import json
 from importlib.metadata import version
@@ -14,11 +14,11 @@ NAMES = ("crf-tune.json", "crf-tune.csv", "crf-tune.png", "best.yaml")
 
 
 def require_free(job: TuneJob) -> None:
-    """Refuse a destination before work starts.
+    """Check before work starts that the results can be written.
 
     Raises:
         JobError: matplotlib, which draws the chart, is not installed.
-        DestinationError: something is there and may not be replaced, or nothing can be written.
+        DestinationError: a file exists and may not be replaced, or nothing can be written.
     """
     if job.to is not None:
         require_packages("a chart of CRF settings", "tune", "matplotlib")
@@ -26,14 +26,14 @@ def require_free(job: TuneJob) -> None:
 
 
 def publish(job: TuneJob, found: Figures) -> dict[str, str]:
-    """Write everything under ``job.to``; the urls by name, none when there is no such prefix."""
+    """Write all results under ``job.to`` and return their urls by name; without it, do nothing."""
     if job.to is None:
         return {}
     from segtasks.evaluation.crf_tuning.chart import settings_chart  # noqa: PLC0415 - matplotlib is slow
 
-    told = found | {"version": version("segtasks")}
+    content = found | {"version": version("segtasks")}
     files = {
-        "crf-tune.json": f"{json.dumps(told, indent=1, ensure_ascii=False)}\n".encode(),
+        "crf-tune.json": f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode(),
         "crf-tune.csv": table(found["rows"]),
         "crf-tune.png": settings_chart(found["rows"], found["setting"], found["advice"]),
         "best.yaml": best(found),
@@ -44,6 +44,6 @@ def publish(job: TuneJob, found: Figures) -> dict[str, str]:
 
 
 def best(found: Figures) -> bytes:
-    """A job file's part that follows the advice; no CRF is ``crf: null``."""
+    """Return the part of a job file with the recommended setting, or ``crf: null``."""
     text = yaml.safe_dump({"crf": found["crf"]}, sort_keys=False)
     return f"# {found['advice']}\n{text}".encode()

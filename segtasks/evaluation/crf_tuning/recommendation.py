@@ -1,7 +1,8 @@
-"""Whether to take the CRF: settings against none, on windows that they were not chosen by.
+"""Decide whether to recommend a CRF setting, by its gain on windows that were held out.
 
-The best of the tuning windows is asked first, then the presets, in the order of the tuning windows:
-what was searched fits those windows, and may gain less elsewhere than a preset.
+The setting with the best result on the tuning windows is tested first, then the presets in the
+order of their results there. A setting that was searched for fits the tuning windows and may gain
+less than a preset elsewhere.
 """
 
 from collections.abc import Mapping
@@ -24,18 +25,19 @@ FIGURES: Mapping[Objective, str] = {
 
 @dataclass(frozen=True)
 class Gain:
-    """What a figure gains by the CRF; 0.01 is a point.
+    """The gain of a metric by the CRF.
 
     Attributes:
-        bounds: its 95 % interval; ``None`` with fewer windows than `LEAST_BLOCKS`.
+        value: the gain; 0.01 is one point.
+        bounds: its 95 % interval; ``None`` with fewer than `LEAST_BLOCKS` windows.
     """
 
     value: float
     bounds: Interval | None
 
     @property
-    def is_one(self) -> bool:
-        """Whether its interval lies above 0."""
+    def is_significant(self) -> bool:
+        """Whether the interval lies above 0."""
         return self.bounds is not None and self.bounds[0] > 0
 
     def __str__(self) -> str:
@@ -48,11 +50,13 @@ class Gain:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What the held-out windows say of a setting: to take it, or that none is to be taken.
+    """The result of a setting on the held-out windows, and whether to take it.
 
     Attributes:
-        windows: held out.
-        gains: of the objective, and of what it is made of or leaves aside.
+        setting: name of the setting.
+        objective: the metric that decides.
+        windows: number of held-out windows.
+        gains: the gain of the objective and of the other metrics.
     """
 
     setting: str
@@ -62,54 +66,46 @@ class Recommendation:
 
     @property
     def gain(self) -> Gain:
-        """Of the objective."""
+        """The gain of the objective."""
         return self.gains[self.objective]
 
     @property
     def takes(self) -> bool:
         """Whether to take the setting."""
-        return self.gain.is_one
+        return self.gain.is_significant
 
     @property
     def text(self) -> str:
-        """One line."""
-        found = ", ".join(f"{FIGURES[key]} {gain}" for key, gain in self.gains.items())
-        told = f"{self.setting}: points of {found} on {self.windows} held-out windows"
+        """The recommendation in one line."""
+        gains = ", ".join(f"{FIGURES[key]} {gain}" for key, gain in self.gains.items())
+        summary = f"{self.setting}: points of {gains} on {self.windows} held-out windows"
         if self.takes:
-            return f"take {told}"
-        figure = FIGURES[self.objective]
-        why = f"no setting gains {figure} beyond chance (best {told}{self._few})"
-        return f"leave the CRF off: {why}{self._aside}"
-
-    @property
-    def _few(self) -> str:
-        if self.gain.bounds:
-            return ""
-        return f"; {LEAST_BLOCKS} are needed for an interval: more --windows, less --window-px"
-
-    @property
-    def _aside(self) -> str:
-        """Which other figure does gain."""
-        gaining = [key for key, gain in self.gains.items() if gain.is_one]
-        return f"; for {FIGURES[gaining[0]]} give --objective {gaining[0]}" if gaining else ""
+            return f"take {summary}"
+        few = ""
+        if not self.gain.bounds:
+            few = f"; {LEAST_BLOCKS} are needed for an interval: more --windows, less --window-px"
+        others = [key for key, gain in self.gains.items() if gain.is_significant]
+        other = f"; for {FIGURES[others[0]]} give --objective {others[0]}" if others else ""
+        why = f"no setting gains {FIGURES[self.objective]} beyond chance (best {summary}{few})"
+        return f"leave the CRF off: {why}{other}"
 
 
-def recommend(made: Tuning) -> Recommendation:
-    """Take the first setting that gains; of none the one that seems to gain most is told of."""
-    objective = made.job.objective
-    rows = [row for row in made.rows[1:] if row.held_out]
+def recommend(result: Tuning) -> Recommendation:
+    """Recommend the first setting with a significant gain, else report the largest gain."""
+    objective = result.job.objective
+    rows = [row for row in result.rows[1:] if row.held_out]
     rows.sort(key=lambda row: row.tuning.value(objective), reverse=True)
-    gains = [_gain(row, made.rows[0], objective) for row in rows]
-    first = next((i for i, gain in enumerate(gains) if gain.is_one), None)
-    told = max(range(len(rows)), key=lambda i: gains[i].value) if first is None else first
-    aside: list[Objective] = [key for key in ("mean_iou", "boundary_f") if key != objective]
-    others = {key: _gain(rows[told], made.rows[0], key) for key in aside}
-    found = {objective: gains[told], **others}
-    return Recommendation(rows[told].name, objective, len(made.held_out), found)
+    gains = [_gain(row, result.rows[0], objective) for row in rows]
+    first = next((i for i, gain in enumerate(gains) if gain.is_significant), None)
+    index = max(range(len(rows)), key=lambda i: gains[i].value) if first is None else first
+    others: list[Objective] = [key for key in ("mean_iou", "boundary_f") if key != objective]
+    gain_of = {key: _gain(rows[index], result.rows[0], key) for key in others}
+    gain_of = {objective: gains[index], **gain_of}
+    return Recommendation(rows[index].name, objective, len(result.held_out), gain_of)
 
 
 def _gain(row: Row, without: Row, objective: Objective) -> Gain:
-    """Hold a setting against none."""
+    """Compare a setting with no CRF on the held-out windows."""
     one, other = row.held_out, without.held_out
     assert one is not None
     assert other is not None
@@ -118,9 +114,10 @@ def _gain(row: Row, without: Row, objective: Objective) -> Gain:
 
 
 def gain_interval(one: Measured, other: Measured, objective: Objective) -> Interval | None:
-    """The 95 % interval of what ``one`` gains over ``other``, whole windows drawn for both alike.
+    """Return the 95 % interval of the gain of ``one`` over ``other``.
 
-    ``None`` with too few windows with a labelled pixel.
+    Whole windows are drawn, the same for both. The result is ``None`` if too few windows have a
+    labelled pixel.
     """
     known = one.confusions.any(axis=(1, 2))
     if known.sum() < LEAST_BLOCKS:

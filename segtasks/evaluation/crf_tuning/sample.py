@@ -1,12 +1,12 @@
-"""Which windows a setting is judged on: spread over the labelled pixels, two thirds held out.
+"""Choose the windows of a tuning: spread over the labelled pixels, two thirds held out.
 
     labelled cores of all rasters in Morton order    0 1 2 3 4 5 6 7 8 9 ...
-    every golden-ratio'th of them, N in all          0   2   4 5   7   9 ...
+    N of them, spread by the golden ratio            0   2   4 5   7   9 ...
     blocks of four neighbours in turn                t   t   t t   h   h ...   tuning, held out
 
-Neighbours are alike, so windows are held out in blocks: else the held-out ones would be known from
-those beside them. Every setting is tried on the tuning windows, a few on those held out: more of
-them cost little, and make intervals that say something.
+Neighbouring windows are similar, so windows are held out in blocks; otherwise the held-out windows
+would be next to tuning windows. Every setting is tried on the tuning windows, but only a few on the
+held-out ones. More held-out windows therefore cost little, and they narrow the intervals.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,10 +24,10 @@ GOLDEN = (sqrt(5) - 1) / 2
 
 
 def sample(job: TuneJob, opened: Sequence[OpenWorkspace]) -> list[Place]:
-    """Up to ``job.windows`` labelled cores, near ones near in the list.
+    """Choose up to ``job.windows`` labelled cores, in an order in which neighbours are close.
 
     Raises:
-        SourceError: too few to hold some out, or nothing is labelled.
+        SourceError: nothing is labelled, or there are too few cores to hold some out.
     """
     found: list[Place] = []
     for side_px in SIDES_PX if job.window_px == "auto" else (job.window_px,):
@@ -48,7 +48,7 @@ def sample(job: TuneJob, opened: Sequence[OpenWorkspace]) -> list[Place]:
 
 
 def split(windows: int, seed: int) -> tuple[list[int], list[int]]:
-    """Indices for tuning and held out: one block of neighbours of three, which one by the seed."""
+    """Split indices into tuning and held out: of three blocks, one is for tuning, by the seed."""
     run = max(1, min(NEIGHBOURS, windows // (2 * PARTS)))
     parts: tuple[list[int], list[int]] = ([], [])
     for index in range(windows):
@@ -68,6 +68,6 @@ def _labelled(job: TuneJob, opened: Sequence[OpenWorkspace], side_px: int) -> li
 
 
 def _spread(count: int, seed: int) -> Iterator[int]:
-    """0 … count - 1 in an order whose every beginning is spread evenly."""
+    """Yield 0 … count - 1 in an order of which every beginning is evenly spread."""
     start = np.random.default_rng(seed).random()
     yield from np.argsort((np.arange(count) * GOLDEN + start) % 1).tolist()

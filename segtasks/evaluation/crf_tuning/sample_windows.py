@@ -1,7 +1,9 @@
-"""Labelled windows of kept workspaces, held in memory, so that a setting costs its CRF alone.
+"""Labelled windows of kept workspaces, held in memory so that a setting costs only its CRF.
 
-|<- most halo ->|ccccccccccccc|<- most halo ->|      what is held; a setting refines the core (c)
-|<-halo->|ccccccccccccc|<-halo->|             and its own halo
+    |<- largest halo ->|ccccccccccccc|<- largest halo ->|    the window in memory
+             |<- halo->|ccccccccccccc|<-halo ->|             the part that a setting refines
+
+c is the core, whose pixels are counted.
 """
 
 from collections.abc import Sequence
@@ -27,13 +29,16 @@ Ids = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LabelledWindow:
-    """Pixels of a core and around it; ``window`` is what the arrays hold, h x w px.
+    """The pixels of a core and its surroundings.
 
     Attributes:
-        image: (C, h, w), raw; ``colours`` makes it the CRF's.
-        valid: (h, w).
+        core: the pixels that are counted.
+        window: the pixels in the arrays, h x w.
+        image: raw values (C, h, w).
+        valid: which pixels have data (h, w).
         probabilities: (K, h, w) float16.
-        labels: class ids (h, w), ``IGNORE`` where unknown or not valid.
+        labels: class ids (h, w), ``IGNORE`` where there is no label or no data.
+        colours: the stretch of raw values to the CRF's 0..255.
     """
 
     core: Window
@@ -46,11 +51,11 @@ class LabelledWindow:
 
     @property
     def inner(self) -> tuple[slice, slice]:
-        """Index of the core in the arrays."""
+        """The index of the core in the arrays."""
         return self.core.within(self.window)
 
     def cropped(self, halo_px: int) -> Self:
-        """The core with no more than ``halo_px`` around it."""
+        """Crop the window to the core and at most ``halo_px`` around it."""
         window = self.core.grow(halo_px).intersect(self.window)
         index = (..., *window.within(self.window))
         return replace(
@@ -65,7 +70,7 @@ class LabelledWindow:
 
 @dataclass(frozen=True)
 class OpenWorkspace:
-    """A workspace with its labels, on one grid."""
+    """A workspace and its labels on the same grid."""
 
     url: str
     contents: Contents
@@ -73,20 +78,20 @@ class OpenWorkspace:
     ignore: int
 
     def cores(self, side_px: int) -> list[Window]:
-        """All cores of that side, in Morton order: near in the list is near on the raster."""
+        """Return all cores of this side in Morton order, so that neighbours are close in it."""
         raster = self.contents.raster
         grid = Grid(raster.height, raster.width, side_px)
         return [grid.core(t) for t in sorted(grid.tiles(), key=lambda t: _morton(t.row, t.col))]
 
     def is_labelled(self, core: Window) -> bool:
-        """Whether a pixel of it has data and a label."""
+        """Return whether a pixel of the core has data and a label."""
         return bool((self._truth(core, self._read("valid", core)) != IGNORE).any())
 
     def read(self, core: Window, halo_px: int) -> LabelledWindow:
         """Read a core and its halo.
 
         Raises:
-            SourceError: labels cannot be read, or the probabilities are not finished.
+            SourceError: labels cannot be read, or the probabilities are incomplete.
         """
         raster = self.contents.raster
         whole = Window(0, 0, raster.height, raster.width)
@@ -95,7 +100,7 @@ class OpenWorkspace:
         if not probabilities[:, valid].any(axis=0).all():
             raise SourceError(
                 f"{self.url}: has pixels without probabilities near row {core.row}, column "
-                f"{core.col}; finish its run first: segtasks run again"
+                f"{core.col}; repeat the command segtasks run to finish them"
             )
         return LabelledWindow(
             core=core,
@@ -132,16 +137,16 @@ class Place:
 
 
 def open_workspaces(job: TuneJob) -> tuple[list[OpenWorkspace], Sequence[ClassEntry]]:
-    """The workspaces of a job, and the legend they share.
+    """Open the workspaces of a job, and return them with their common legend.
 
     Raises:
-        WorkspaceError: no workspace, or it does not say what it holds.
+        WorkspaceError: there is no workspace, or it has no description of its contents.
         SourceError: it has no probabilities or other classes; labels are missing or do not fit.
-        JobError: the legend does not suffice for labels of their kind.
+        JobError: the legend is not sufficient for labels of this kind.
     """
-    known = [Contents.read(pair.workspace) for pair in job.pairs]
-    legend = job.legend or known[0].legend
-    pairs = zip(job.pairs, known, strict=True)
+    contents_of = [Contents.read(pair.workspace) for pair in job.pairs]
+    legend = job.legend or contents_of[0].legend
+    pairs = zip(job.pairs, contents_of, strict=True)
     return [_opened(pair, contents, legend, job) for pair, contents in pairs], legend
 
 
@@ -161,7 +166,7 @@ def _opened(
 
 
 def _morton(row: int, col: int) -> int:
-    """The bits of both, interleaved (Morton 1966)."""
+    """Return the Morton code: the interleaved bits of row and column (Morton 1966)."""
     bits = max(row, col).bit_length()
     return sum(
         (row >> bit & 1) << (2 * bit + 1) | (col >> bit & 1) << (2 * bit) for bit in range(bits)

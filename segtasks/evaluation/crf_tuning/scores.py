@@ -1,4 +1,4 @@
-"""A tuning as plain values for JSON, a table and CSV; ``None`` where a figure is undefined."""
+"""The results of a tuning as plain values for JSON, a table and CSV; ``None`` if undefined."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from segtasks.config.crf import PRESETS
-from segtasks.evaluation.crf_tuning.recommendation import Gain, Recommendation, recommend
+from segtasks.evaluation.crf_tuning.recommendation import Recommendation, recommend
 from segtasks.evaluation.crf_tuning.sample_windows import Place
 from segtasks.evaluation.crf_tuning.trial import Measured
 from segtasks.evaluation.crf_tuning.tune import Row, Tuning
@@ -17,34 +17,40 @@ PARAMETERS = ("iterations", "pos_w", "pos_xy_std", "bi_w", "bi_xy_std", "bi_rgb_
 Figures = dict[str, Any]
 
 
-def figures(made: Tuning) -> Figures:
-    """Everything that is known, by name; rows in the order they were tried."""
-    advice = recommend(made)
+def figures(result: Tuning) -> Figures:
+    """Return all results by name, with rows in the order in which they were tried."""
+    advice = recommend(result)
     return {
         "advice": advice.text,
         "take": advice.takes,
         "setting": advice.setting,
         "objective": advice.objective,
-        "gains": {key: _gain(gain) for key, gain in advice.gains.items()},
-        "crf": crf(made, advice),
-        "rows": [_row(row, made) for row in made.rows],
-        "method": made.job.method,
-        "seed": made.job.seed,
-        "backend": made.judge.backend,
-        "boundary_tolerance_px": made.job.tolerance_px,
-        "classes": [entry.name for entry in made.legend],
-        "windows": {"tuning": _places(made.tuning), "held_out": _places(made.held_out)},
+        "gains": {
+            key: {
+                "gain": rounded(gain.value),
+                "interval": gain.bounds and [rounded(bound) for bound in gain.bounds],
+            }
+            for key, gain in advice.gains.items()
+        },
+        "crf": crf(result, advice),
+        "rows": [_row(row, result) for row in result.rows],
+        "method": result.job.method,
+        "seed": result.job.seed,
+        "backend": result.scorer.backend,
+        "boundary_tolerance_px": result.job.tolerance_px,
+        "classes": [entry.name for entry in result.legend],
+        "windows": {"tuning": _places(result.tuning), "held_out": _places(result.held_out)},
     }
 
 
-def crf(made: Tuning, advice: Recommendation) -> Figures | None:
-    """The part `crf` of a job that follows the advice."""
-    taken = [row for row in made.rows if advice.takes and row.name == advice.setting]
+def crf(result: Tuning, advice: Recommendation) -> Figures | None:
+    """Return the part `crf` of a job with the recommended setting, or ``None``."""
+    taken = [row for row in result.rows if advice.takes and row.name == advice.setting]
     return _parameters(taken[0]) if taken else None
 
 
 def table(rows: Sequence[Figures]) -> bytes:
-    """The rows as CSV."""
+    """Return the rows as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
     writer.writeheader()
@@ -53,7 +59,7 @@ def table(rows: Sequence[Figures]) -> bytes:
 
 
 def lines(found: Figures) -> list[str]:
-    """The figures for people: without a CRF, the presets, then the rest from best to worst."""
+    """Return a text table: first without a CRF, then the presets, then the rest, best first."""
     first = 1 + len(PRESETS)
     fixed, tried = found["rows"][:first], found["rows"][first:]
     tried = sorted(tried, key=lambda row: row["objective"] or 0, reverse=True)
@@ -69,18 +75,13 @@ def lines(found: Figures) -> list[str]:
     ]
 
 
-def _gain(gain: Gain) -> Figures:
-    bounds = gain.bounds and [rounded(bound) for bound in gain.bounds]
-    return {"gain": rounded(gain.value), "interval": bounds}
-
-
-def _row(row: Row, made: Tuning) -> Figures:
+def _row(row: Row, result: Tuning) -> Figures:
     held_out = row.held_out
     return {
         "setting": row.name,
         **(_parameters(row) or dict.fromkeys(PARAMETERS)),
         **_measured(row.tuning),
-        "objective": rounded(row.tuning.value(made.job.objective)),
+        "objective": rounded(row.tuning.value(result.job.objective)),
         "seconds": round(row.tuning.seconds, 2),
         **{f"held_out_{k}": v for k, v in _measured(held_out).items()},
     }

@@ -1,7 +1,7 @@
-"""Which settings are tried: the presets, then those of a grid or of a Bayesian search.
+"""Try settings: the presets first, then those of a grid or of a Bayesian search.
 
-tpe is the tree-structured Parzen estimator of Bergstra et al. 2011 ("Algorithms for hyper-parameter
-optimization"), optuna's. It is told of the presets that lie within its ranges.
+tpe is optuna's tree-structured Parzen estimator of Bergstra et al. 2011 ("Algorithms for
+hyper-parameter optimization"). It starts with the results of the presets in its ranges.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 DIGITS = 3
-"""Significant, of what is tried: a fourth says nothing and is read by people."""
+"""Significant digits of the settings that are tried; a fourth would have no effect."""
 
 Named = tuple[str, CrfParameters]
 Measure = Callable[[str, CrfParameters], float]
-"""Returns what is to be high."""
+"""Measures a named setting and returns the value to maximise."""
 
 
 def presets() -> list[Named]:
-    """All, by name."""
+    """Return the names and parameters of all presets."""
     return [(name, preset_of(name)) for name in PRESETS]
 
 
 def require_searchable(job: TuneJob) -> None:
-    """Refuse a search before work starts.
+    """Check before work starts that the search can be done.
 
     Raises:
         JobError: optuna is missing, or a grid has more settings than trials.
@@ -47,20 +47,20 @@ def require_searchable(job: TuneJob) -> None:
         )
 
 
-def most_settings(job: TuneJob) -> int:
-    """How many are tried."""
+def count_settings(job: TuneJob) -> int:
+    """Return the number of settings that are tried."""
     return job.trials if job.method == "tpe" else len(presets()) + len(_grid(job))
 
 
-def longest_halo_px(job: TuneJob) -> int:
-    """The largest halo any setting may have."""
+def largest_halo_px(job: TuneJob) -> int:
+    """Return the largest halo that any setting may have."""
     values = {key: max(each) for key, each in job.search.values(job.method).items()}
-    # A term that is left out at weight 0 has no reach: the largest weight leaves out the fewest.
+    # Terms with weight 0 have no reach, so the largest weights are those that matter.
     return max(s.halo_px() for s in (_parameters(values), *(p for _, p in presets())))
 
 
 def search(job: TuneJob, measure: Measure) -> None:
-    """Measure the presets, then what the method asks for."""
+    """Measure the presets, then the settings of the search method."""
     values = [(setting, measure(name, setting)) for name, setting in presets()]
     if job.method == "grid":
         for number, setting in enumerate(_grid(job), start=1):
@@ -73,12 +73,14 @@ def _grid(job: TuneJob) -> list[CrfParameters]:
     values = job.search.values("grid")
     known = [setting for _, setting in presets()]
     size = prod(map(len, values.values()))
-    if size > 10 * job.trials:  # not even listed
+    if size > 10 * job.trials:  # too many to list
         raise JobError(
             f"the grid has {size} settings, trials is {job.trials}: give fewer values of each"
         )
-    every = [_parameters(dict(zip(values, row, strict=True))) for row in product(*values.values())]
-    return [setting for setting in dict.fromkeys(every) if setting not in known]
+    settings = [
+        _parameters(dict(zip(values, row, strict=True))) for row in product(*values.values())
+    ]
+    return [setting for setting in dict.fromkeys(settings) if setting not in known]
 
 
 def _tpe(job: TuneJob, known: Sequence[tuple[CrfParameters, float]], measure: Measure) -> None:
@@ -106,7 +108,7 @@ def _distributions(job: TuneJob) -> "dict[str, BaseDistribution]":
         if name == "iterations":
             ranges[name] = IntDistribution(int(low), int(high))
         else:
-            # By factors, where the lower end allows it: 2 from 1 is as far as 20 from 10.
+            # Logarithmic if the range starts above 0: from 1 to 2 is as far as from 10 to 20.
             ranges[name] = FloatDistribution(low, high, log=low > 0)
     return ranges
 

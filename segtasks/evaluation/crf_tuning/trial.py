@@ -1,4 +1,4 @@
-"""One CRF setting on one window, refined as the refine stage does and scored as `evaluate` does."""
+"""Score one CRF setting on one window, with the methods of the refine stage and `evaluate`."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -19,27 +19,32 @@ from segtasks.raster import labels
 from segtasks.raster.stretch import MAX_8BIT
 
 Outcome = tuple[MaskCounts, float]
-"""Counts of a window, and the CRF's seconds of one core."""
+"""Counts of a window, and the CPU time of the CRF in seconds."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """How a window is refined and counted."""
+    """Refines a window and counts its pixels.
+
+    Attributes:
+        backend: the backend of the CRF.
+        tolerance_px: the tolerance of the boundary F-score.
+    """
 
     backend: str
     tolerance_px: int
 
     def halo_px(self, setting: CrfParameters | None) -> int:
-        """What is needed around a core: the CRF's halo, or at least the boundary's."""
+        """Return the halo of a core: that of the CRF, or of the boundary if it is larger."""
         least = boundary_halo_px(self.tolerance_px)
         return least if setting is None else max(setting.halo_px(), least)
 
     def cropped(self, window: LabelledWindow, setting: CrfParameters | None) -> LabelledWindow:
-        """What the setting needs of a window."""
+        """Crop a window to what the setting needs."""
         return window.cropped(self.halo_px(setting))
 
     def __call__(self, window: LabelledWindow, setting: CrfParameters | None) -> Outcome:
-        """Count the core of a window that is no larger than the setting's halo asks for."""
+        """Refine a window that has been cropped for the setting, and count its core."""
         started = time.process_time()
         mask = labels.argmax_labels(self._marginals(window, setting))
         seconds = time.process_time() - started
@@ -52,8 +57,8 @@ class Scorer:
 
     def _marginals(self, window: LabelledWindow, setting: CrfParameters | None) -> Float32:
         probabilities = window.probabilities.astype(np.float32)
-        own = probabilities[(..., *window.inner)]
-        if setting is None or is_certain(own, window.valid[window.inner]):
+        of_core = probabilities[(..., *window.inner)]
+        if setting is None or is_certain(of_core, window.valid[window.inner]):
             return probabilities
         return refine(
             probabilities,
@@ -68,44 +73,44 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Measured:
-    """Counts of several windows."""
+    """The counts of several windows, and the total CPU time of the CRF."""
 
     windows: Sequence[MaskCounts]
     seconds: float
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Self:
-        """The outcomes of one or more windows."""
-        judged, seconds = zip(*outcomes, strict=True)
-        return cls(judged, sum(seconds))
+        """Collect the outcomes of one or more windows."""
+        counts, seconds = zip(*outcomes, strict=True)
+        return cls(counts, sum(seconds))
 
     @property
     def mean_iou(self) -> float:
-        """Of all pixels together."""
+        """The mean IoU over all pixels together."""
         return float(mean_iou(self.confusions.sum(0)))
 
     @property
     def boundary_f(self) -> float:
-        """Of all pixels together; NaN without any outline."""
+        """The boundary F-score over all pixels together; NaN without any outline."""
         return Boundary(self.boundaries.sum(0)).mean_f
 
     @property
     def confusions(self) -> Counts:
-        """(windows, K, K), rows labels, columns mask."""
+        """The confusion matrices (windows, K, K), rows labels, columns mask."""
         return np.stack([each.confusion for each in self.windows])
 
     @property
     def boundaries(self) -> Counts:
-        """(windows, 4, K), as in `segtasks.evaluation.boundary.Boundary`."""
+        """The boundary counts (windows, 4, K) as in `segtasks.evaluation.boundary.Boundary`."""
         return np.stack([each.boundary for each in self.windows])
 
     def value(self, objective: Objective) -> float:
-        """What is to be high."""
+        """Return the value of the objective, which is to be maximised."""
         return float(values(self.confusions.sum(0), self.boundaries.sum(0), objective))
 
 
 def values(confusions: Counts, boundaries: Counts, objective: Objective) -> Floats:
-    """The objective of confusion matrices (..., K, K) and boundary counts (..., 4, K)."""
+    """Compute the objective from confusion matrices (..., K, K) and boundaries (..., 4, K)."""
     ious = mean_iou(confusions)
     if objective == "mean_iou":
         return ious

@@ -1,4 +1,4 @@
-"""Tune the CRF: every setting on the same windows, the best of them on windows held out."""
+"""Tune the CRF: score every setting on the same windows, and the best ones on held-out windows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,8 +15,8 @@ from segtasks.errors import ResourceError
 from segtasks.evaluation.crf_tuning.sample import sample, split
 from segtasks.evaluation.crf_tuning.sample_windows import LabelledWindow, Place, open_workspaces
 from segtasks.evaluation.crf_tuning.search import (
-    longest_halo_px,
-    most_settings,
+    count_settings,
+    largest_halo_px,
     require_searchable,
     search,
 )
@@ -25,13 +25,20 @@ from segtasks.worker_processes import WorkerContext
 
 WITHOUT = "no CRF"
 OnProgress = Callable[[str, int, int], None]
-Asked = tuple[LabelledWindow, CrfParameters | None]
-Judging = Callable[[Sequence[Asked]], list[Outcome]]
+Request = tuple[LabelledWindow, CrfParameters | None]
+ScoreAll = Callable[[Sequence[Request]], list[Outcome]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting and what was measured; ``None``: no CRF, not held out."""
+    """A setting and its results.
+
+    Attributes:
+        name: name of the setting.
+        setting: its parameters; ``None`` is no CRF.
+        tuning: results on the tuning windows.
+        held_out: results on the held-out windows, if it was tested there.
+    """
 
     name: str
     setting: CrfParameters | None
@@ -41,22 +48,30 @@ class Row:
 
 @dataclass
 class Tuning:
-    """All that was tried; the first row is without a CRF, then the presets.
+    """The results of a tuning.
 
     Attributes:
-        best: of the rows with a CRF the one with the highest objective on the tuning windows.
+        job: the settings.
+        legend: the classes by id.
+        scorer: refines and counts windows.
+        tuning: places of the tuning windows.
+        held_out: places of the held-out windows.
+        rows: one per setting; the first is without a CRF, then come the presets.
     """
 
     job: TuneJob
     legend: Sequence[ClassEntry]
-    judge: Scorer
+    scorer: Scorer
     tuning: Sequence[Place]
     held_out: Sequence[Place]
     rows: list[Row] = field(default_factory=list)
 
     @property
     def best(self) -> Row:
-        """The first of equals, so presets win over what was searched."""
+        """The row with a CRF that has the highest objective on the tuning windows.
+
+        Among equal rows, the first one is taken, so presets come before searched settings.
+        """
         return max(self.rows[1:], key=lambda row: row.tuning.value(self.job.objective))
 
 
@@ -64,76 +79,79 @@ def tune(job: TuneJob, on_progress: OnProgress = lambda *_: None) -> Tuning:
     """Try the settings of a job.
 
     Raises:
-        JobError: optuna is missing, the grid is too large, or the legend does not suffice.
-        WorkspaceError: a workspace does not say what it holds.
-        SourceError: no probabilities, other classes, unfit labels, or too few labelled windows.
+        JobError: optuna is missing, the grid is too large, or the legend is not sufficient.
+        WorkspaceError: a workspace has no description of its contents.
+        SourceError: there are no probabilities, other classes, labels that do not fit, or too few
+            labelled windows.
         CrfError: the backend cannot be loaded, or an array would crash it.
         ResourceError: a process was killed.
     """
     require_searchable(job)
-    judge = Scorer(backends.resolve(job.backend), job.tolerance_px)
+    scorer = Scorer(backends.resolve(job.backend), job.tolerance_px)
     opened, legend = open_workspaces(job)
     places = sample(job, opened)
     tuning, held_out = ([places[i] for i in part] for part in split(len(places), job.seed))
-    made = Tuning(job, legend, judge, tuning, held_out)
-    with _judging(job, judge) as judging:
-        _search(made, judging, on_progress)
-        _hold_out(made, judging, on_progress)
-    return made
+    result = Tuning(job, legend, scorer, tuning, held_out)
+    with _scoring(job, scorer) as score_all:
+        _search(result, score_all, on_progress)
+        _hold_out(result, score_all, on_progress)
+    return result
 
 
-def _search(made: Tuning, judging: Judging, on_progress: OnProgress) -> None:
-    windows, total = _in_memory(made, on_progress), most_settings(made.job) + 1
+def _search(result: Tuning, score_all: ScoreAll, on_progress: OnProgress) -> None:
+    windows, total = _in_memory(result, on_progress), count_settings(result.job) + 1
 
     def measure(name: str, setting: CrfParameters | None) -> float:
-        measured = Measured.of(judging([(window, setting) for window in windows]))
-        made.rows.append(Row(name, setting, measured))
-        on_progress("tune", len(made.rows), total)
-        return measured.value(made.job.objective)
+        measured = Measured.of(score_all([(window, setting) for window in windows]))
+        result.rows.append(Row(name, setting, measured))
+        on_progress("tune", len(result.rows), total)
+        return measured.value(result.job.objective)
 
     measure(WITHOUT, None)
-    search(made.job, measure)
+    search(result.job, measure)
 
 
-def _in_memory(made: Tuning, on_progress: OnProgress) -> list[LabelledWindow]:
-    """The tuning windows, with all that any setting may need."""
-    most_px, windows = max(longest_halo_px(made.job), made.judge.halo_px(None)), []
-    for place in made.tuning:
+def _in_memory(result: Tuning, on_progress: OnProgress) -> list[LabelledWindow]:
+    """Read the tuning windows with the largest halo that any setting may need."""
+    most_px, windows = max(largest_halo_px(result.job), result.scorer.halo_px(None)), []
+    for place in result.tuning:
         windows.append(place.read(most_px))
-        on_progress("read", len(windows), len(made.tuning))
+        on_progress("read", len(windows), len(result.tuning))
     return windows
 
 
-def _hold_out(made: Tuning, judging: Judging, on_progress: OnProgress) -> None:
-    """Judge on the held-out windows what is fixed beforehand, and the best; each is read once."""
-    fixed = {WITHOUT, *PRESETS, made.best.name}
-    chosen = [index for index, row in enumerate(made.rows) if row.name in fixed]
-    settings = [made.rows[index].setting for index in chosen]
-    most_px, outcomes = max(map(made.judge.halo_px, settings)), []
-    for place in made.held_out:
+def _hold_out(result: Tuning, score_all: ScoreAll, on_progress: OnProgress) -> None:
+    """Score no CRF, the presets and the best setting on the held-out windows; read each once."""
+    fixed = {WITHOUT, *PRESETS, result.best.name}
+    chosen = [index for index, row in enumerate(result.rows) if row.name in fixed]
+    settings = [result.rows[index].setting for index in chosen]
+    most_px, outcomes = max(map(result.scorer.halo_px, settings)), []
+    for place in result.held_out:
         window = place.read(most_px)
-        outcomes.append(judging([(window, setting) for setting in settings]))
-        on_progress("held out", len(outcomes), len(made.held_out))
+        outcomes.append(score_all([(window, setting) for setting in settings]))
+        on_progress("held out", len(outcomes), len(result.held_out))
     for index, of_row in zip(chosen, zip(*outcomes, strict=True), strict=True):
-        made.rows[index] = replace(made.rows[index], held_out=Measured.of(of_row))
+        result.rows[index] = replace(result.rows[index], held_out=Measured.of(of_row))
 
 
 @contextmanager
-def _judging(job: TuneJob, judge: Scorer) -> Iterator[Judging]:
-    """Judge windows, in several processes where the job wants them."""
+def _scoring(job: TuneJob, scorer: Scorer) -> Iterator[ScoreAll]:
+    """Yield a function that scores windows, in several processes if the job asks for them."""
     if job.workers == 1:
-        yield lambda asked: [judge(judge.cropped(*each), each[1]) for each in asked]
+        yield lambda requests: [scorer(scorer.cropped(*each), each[1]) for each in requests]
         return
     with ProcessPoolExecutor(job.workers, mp_context=WorkerContext()) as pool:
-        yield partial(_judged_in, pool, judge)
+        yield partial(_score_in_processes, pool, scorer)
 
 
-def _judged_in(pool: ProcessPoolExecutor, judge: Scorer, asked: Sequence[Asked]) -> list[Outcome]:
-    jobs = [pool.submit(judge, judge.cropped(*each), each[1]) for each in asked]
+def _score_in_processes(
+    pool: ProcessPoolExecutor, scorer: Scorer, requests: Sequence[Request]
+) -> list[Outcome]:
+    jobs = [pool.submit(scorer, scorer.cropped(*each), each[1]) for each in requests]
     try:
         return [job.result() for job in jobs]
     except BrokenProcessPool:
         raise ResourceError(
-            "a process that refined was killed, most likely for its memory: use fewer --workers, "
-            "a smaller --window-px or --bi-xy-std"
+            "a process that ran the CRF was killed, most likely for lack of memory: use fewer "
+            "--workers, a smaller --window-px or --bi-xy-std"
         ) from None

@@ -15,8 +15,8 @@ from segtasks.raster.grid import Tile
 from segtasks.raster.regions.connected_components import Bytes, components
 from segtasks.raster.regions.small_regions import (
     BorderComponents,
-    Rim,
-    merged,
+    ResolvedBorder,
+    merge_small_regions,
     resolve_small_regions,
 )
 from segtasks.storage import tile_tables, workspace
@@ -24,24 +24,24 @@ from segtasks.storage import tile_tables, workspace
 _deciding = Lock()
 
 
-def read(plan: Plan, tile: Tile) -> tuple[Bytes, Rim]:
+def read(plan: Plan, tile: Tile) -> tuple[Bytes, ResolvedBorder]:
     """Read the mask (h, w) of the core, and what becomes of the components on its rim."""
     url, fingerprint = plan.job.workspace_url, plan.fingerprints["sieve"]
     with _deciding:
         if not tile_tables.exists(url, fingerprint, tile):
             _decide_all(plan)
-    rim = Rim(**tile_tables.read(url, fingerprint, tile))
+    rim = ResolvedBorder(**tile_tables.read(url, fingerprint, tile))
     return workspace.read(url, plan.mask_before("sieve"), plan.tiles.core(tile)), rim
 
 
-def compute(plan: Plan, tile: Tile, inputs: tuple[Bytes, Rim]) -> Bytes:
+def compute(plan: Plan, tile: Tile, inputs: tuple[Bytes, ResolvedBorder]) -> Bytes:
     """Return the core without its small regions."""
     mask, rim = inputs
     found = components(mask, plan.tiles.core(tile), plan.tiles.width, plan.connectedness)
-    return merged(found, rim, plan.sieve_px)
+    return merge_small_regions(found, rim, plan.sieve_px)
 
 
-def write(plan: Plan, tile: Tile, inputs: tuple[Bytes, Rim], sieved: Bytes) -> Written:
+def write(plan: Plan, tile: Tile, inputs: tuple[Bytes, ResolvedBorder], sieved: Bytes) -> Written:
     """Write the core."""
     workspace.write(plan.job.workspace_url, "sieved", plan.tiles.core(tile), sieved)
     valid_px = int(np.count_nonzero(inputs[0] != labels.NODATA))

@@ -12,8 +12,8 @@ from segtasks.raster import labels
 from segtasks.raster.grid import Tile, Window
 from segtasks.raster.pixel_area import pixel_areas
 from segtasks.raster.regions.connected_components import Bytes, Components, Ints, components
-from segtasks.raster.regions.outlines import Paths, trace, turnings
-from segtasks.raster.regions.stitch import Fragments, split
+from segtasks.raster.regions.outlines import Paths, outline_vertices, trace
+from segtasks.raster.regions.stitch import Fragments, split_regions
 from segtasks.storage import tile_tables
 from segtasks.storage.vector_writer import Columns
 
@@ -33,13 +33,13 @@ def compute(plan: Plan, tile: Tile, inputs: tuple[Bytes, Bytes | None]) -> Colum
     drawn = np.zeros(256, np.bool_)
     drawn[list(plan.drawn)] = True
     paths = trace(mask, core, plan.tiles.width, drawn)
-    amounts, on_rim = _amounts(plan, core, found, confidence), found.on_rim()
+    amounts, at_border = _amounts(plan, core, found, confidence), found.touches_border()
     shown = drawn[found.classes]
-    inside = _pieces(found, paths, amounts, np.flatnonzero(shown & ~on_rim))
-    across = _pieces(found, paths, amounts, np.flatnonzero(shown & on_rim))
-    turning = turnings(mask)[0]
+    inside = _pieces(found, paths, amounts, np.flatnonzero(shown & ~at_border))
+    across = _pieces(found, paths, amounts, np.flatnonzero(shown & at_border))
+    turning = outline_vertices(mask)[0]
     own = polygon_layer.polygon_table(
-        plan, split(inside), lambda row, col: bool(turning[row - core.row, col - core.col])
+        plan, split_regions(inside), lambda row, col: bool(turning[row - core.row, col - core.col])
     )
     return {**own, **across.table()}
 

@@ -1,1 +1,1 @@
-"""Connected regions of a mask across tile borders: label, sieve, outline, simplify, stitch."""
+"""Regions of a mask across tile borders: label, remove small ones, trace, simplify, stitch."""

@@ -1,7 +1,7 @@
-"""Connected components of a class mask, and where they meet: numpy alone, no pixel in Python.
+"""Connected components of a class mask and their contacts, computed with numpy array operations.
 
-A mask is cut into runs (pixels of one class side by side in a row); runs that touch are joined.
-Components are numbered by their first pixel, row by row; nodata belongs to none.
+A mask is cut into runs (adjacent pixels of one class in a row), and runs of one class that touch
+are joined. Components are numbered in row order of their first pixel. Nodata is no component.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,22 @@ Bytes = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.signedinteger[Any]]
 
 NONE = -1
-"""Id of what is no component: nodata."""
+"""Id at nodata pixels, which belong to no component."""
 ABOVE, LEFT = (-1, 0), (0, -1)
 OFFSETS = {4: {0: ABOVE, 3: LEFT}, 8: {0: ABOVE, 1: (-1, -1), 2: (-1, 1), 3: LEFT}}
-"""Rank and (row, column) of the earlier neighbours of a pixel, in the order GDAL's sieve asks."""
+"""Rank and (row, column) of the earlier neighbours of a pixel, in the order of GDAL's sieve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contacts:
-    """Pairs of ids (n,) that meet, and where in the raster each pair meets (n,).
+    """Pairs of neighbouring components, and the place in the raster where each pair meets.
 
-    ``at`` is 4 x (pixel of ``one`` in the raster, row by row) + rank of the neighbour: the order
-    in which GDAL's sieve sees contacts, whatever the tiles.
+    Attributes:
+        one: id of one component of each pair (n,).
+        other: id of the other component of each pair (n,).
+        at: 4 x (index of ``one``'s pixel in the raster, in row order) + rank of the neighbour
+            (n,). This is the order in which GDAL's sieve visits contacts; it does not depend on
+            the tiles.
     """
 
     one: Ints
@@ -37,16 +41,16 @@ class Contacts:
     at: Ints
 
     def take(self, index: npt.NDArray[Any]) -> "Contacts":
-        """Some of them."""
+        """Return the contacts at ``index``."""
         return Contacts(self.one[index], self.other[index], self.at[index])
 
-    def renamed(self, ids: Ints) -> "Contacts":
-        """With ``ids[id]`` for every id."""
+    def relabelled(self, ids: Ints) -> "Contacts":
+        """Return the contacts with every id replaced by ``ids[id]``."""
         return Contacts(ids[self.one], ids[self.other], self.at)
 
     def both_ways(self) -> "Contacts":
-        """Each pair in both orders."""
-        return joined([self, Contacts(self.other, self.one, self.at)])
+        """Return each pair in both orders."""
+        return concatenate([self, Contacts(self.other, self.one, self.at)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Components:
         ids: component of each pixel (h, w), `NONE` at nodata.
         classes: class id of each component (n,).
         sizes: pixels of each component (n,).
-        contacts: of components of different classes; a pair may be there more than once.
+        contacts: contacts of components of different classes; a pair may occur more than once.
     """
 
     ids: npt.NDArray[np.int32]
@@ -65,8 +69,8 @@ class Components:
     sizes: Ints
     contacts: Contacts
 
-    def on_rim(self) -> npt.NDArray[np.bool_]:
-        """Whether each component (n,) touches the window's rim."""
+    def touches_border(self) -> npt.NDArray[np.bool_]:
+        """Return whether each component (n,) touches the border of the window."""
         found = np.zeros(len(self.classes), np.bool_)
         for line in (self.ids[0], self.ids[-1], self.ids[:, 0], self.ids[:, -1]):
             found[line[line != NONE]] = True
@@ -74,40 +78,47 @@ class Components:
 
 
 def components(mask: Bytes, window: Window, width: int, connectedness: int = 4) -> Components:
-    """The components of ``mask`` (h, w), which is ``window`` of a raster of ``width`` columns."""
+    """Label the connected components of a window.
+
+    Args:
+        mask: class ids (h, w) of the window.
+        window: the place of ``mask`` in the raster.
+        width: number of columns of the raster.
+        connectedness: 4, or 8 to connect diagonally as well.
+    """
     starts = np.ones(mask.shape, np.bool_)
     starts[:, 1:] = mask[:, 1:] != mask[:, :-1]
     runs = (np.cumsum(starts.ravel()) - 1).reshape(mask.shape)
     classes, lengths = mask[starts], np.diff(np.flatnonzero(starts.ravel()), append=mask.size)
-    met = contacts(runs, window.row, window.col, width, connectedness)
-    alike = classes[met.one] == classes[met.other]
-    roots = connected(len(classes), met.one[alike], met.other[alike])
+    touching = contacts(runs, window.row, window.col, width, connectedness)
+    alike = classes[touching.one] == classes[touching.other]
+    roots = union_find(len(classes), touching.one[alike], touching.other[alike])
     is_data = classes != NODATA
     firsts, numbers = np.unique(roots[is_data], return_inverse=True)
     ids = np.full(len(classes), NONE, np.int64)
     ids[is_data] = numbers
     sizes = np.zeros(len(firsts), np.int64)
     np.add.at(sizes, ids[is_data], lengths[is_data])
-    apart = met.take(np.flatnonzero(~alike)).renamed(ids)
+    apart = touching.take(np.flatnonzero(~alike)).relabelled(ids)
     apart = apart.take(np.flatnonzero((apart.one != NONE) & (apart.other != NONE)))
     return Components(ids.astype(np.int32)[runs], classes[firsts], sizes, apart)
 
 
 def contacts(ids: Ids, row: int, col: int, width: int, connectedness: int) -> Contacts:
-    """Where two different ids (h, w) are neighbours; `NONE` has no neighbours.
+    """Find where two different ids are neighbours; `NONE` has no neighbours.
 
     Args:
-        ids: whose pixel (0, 0) is (``row``, ``col``) of the raster.
-        row: in the raster.
-        col: in the raster.
-        width: columns of the raster.
-        connectedness: 4, or 8 with diagonals.
+        ids: component ids (h, w) of a window.
+        row: first row of the window in the raster.
+        col: first column of the window in the raster.
+        width: number of columns of the raster.
+        connectedness: 4, or 8 to connect diagonally as well.
     """
     found = []
     for rank, (rows, cols) in OFFSETS[connectedness].items():
         one, other = _shifted(ids, rows, cols)
         is_new = (one != other) & (one != NONE) & (other != NONE)
-        # Where the pair to the left is the same, it has met already.
+        # The same pair one column to the left is the same contact.
         is_new[:, 1:] &= (one[:, 1:] != one[:, :-1]) | (other[:, 1:] != other[:, :-1])
         at_row, at_col = np.nonzero(is_new)
         pixels = (at_row + row - rows) * width + at_col + col + max(0, -cols)
@@ -116,11 +127,11 @@ def contacts(ids: Ids, row: int, col: int, width: int, connectedness: int) -> Co
                 one[is_new].astype(np.int64), other[is_new].astype(np.int64), 4 * pixels + rank
             )
         )
-    return joined(found)
+    return concatenate(found)
 
 
-def joined(parts: list[Contacts]) -> Contacts:
-    """All contacts of all parts."""
+def concatenate(parts: list[Contacts]) -> Contacts:
+    """Return the contacts of all parts in one."""
     empty = np.zeros(0, np.int64)
     return Contacts(
         np.concatenate([empty, *(part.one for part in parts)]),
@@ -129,11 +140,11 @@ def joined(parts: list[Contacts]) -> Contacts:
     )
 
 
-def connected(count: int, one: Ints, other: Ints) -> Ints:
-    """The least member of each set (n,), where ``one[i]`` and ``other[i]`` are in one set.
+def union_find(count: int, one: Ints, other: Ints) -> Ints:
+    """Return the smallest member of each member's set (n,); ``one[i]``, ``other[i]`` share a set.
 
-    Every root hangs itself below its least neighbour, then all paths are cut short, until no pair
-    has two roots (Shiloach and Vishkin 1982, doi:10.1016/0196-6774(82)90008-6).
+    Every root is attached to its smallest neighbour and all paths are then compressed, until no
+    pair has two roots (Shiloach and Vishkin 1982, doi:10.1016/0196-6774(82)90008-6).
     """
     parents = np.arange(count)
     while len(one):
@@ -147,7 +158,7 @@ def connected(count: int, one: Ints, other: Ints) -> Ints:
 
 
 def _shifted(ids: Ids, rows: int, cols: int) -> tuple[Ids, Ids]:
-    """Every pixel that has a neighbour at (``rows``, ``cols``), and that neighbour."""
+    """Return every pixel that has a neighbour at (``rows``, ``cols``), and that neighbour."""
     height, width = ids.shape
     right, left = max(0, cols), max(0, -cols)
     return ids[-rows:, left : width - right], ids[: height + rows, right : width - left]

@@ -1,10 +1,10 @@
-"""Outlines of a mask's pieces on the lattice of pixel corners, traced tile by tile.
+"""Outlines of the regions of a mask on the grid of pixel corners, traced tile by tile.
 
-    +---<---+        an edge is one side of a pixel whose neighbour there is of another class, and
-    |   0   |        is walked with its pixel on the left: 0 west, 1 south, 2 east, 3 north.
-    v1     3^        At a corner it turns left round its own pixel unless the next pixel is of its
-    |   2   |        class too, so pieces are 4-connected. What follows an edge is known from the
-    +--->---+        pixels around its end: tiles need one pixel of their neighbours and no more.
+    +---<---+        An edge is one side of a pixel whose neighbour on that side has another class.
+    |   0   |        It is followed with its pixel on the left: 0 west, 1 south, 2 east, 3 north.
+    v1     3^        At a corner the outline turns left around its own pixel unless the next pixel
+    |   2   |        has the same class, so regions are 4-connected. The next edge follows from the
+    +--->---+        pixels around the corner: a tile needs one pixel of its neighbours, no more.
 
 A vertex is kept where an outline turns, or where three or more outlines meet (a junction). Neither
 depends on the tiles.
@@ -24,22 +24,22 @@ Bools = npt.NDArray[np.bool_]
 SIDES = ((-1, 0), (0, -1), (1, 0), (0, 1))
 """(row, column) of the neighbour at each side."""
 STARTS = np.array([(0, 1), (0, 0), (1, 0), (1, 1)])
-"""(row, column) of the corner of its pixel at which each side begins."""
+"""(row, column) of the pixel corner at which each side starts."""
 CLOSED = -1
 JUNCTION_DEGREE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Pieces of outlines: closed rings, and chains that go on in another tile.
+    """Parts of outlines: closed rings, and open chains that continue in another tile.
 
     Attributes:
-        pixels: row and column (p, 2) in the tile of a pixel on each path's left.
+        pixels: row and column (p, 2) in the tile of one pixel to the left of each path.
         firsts: key in the raster of each path's first edge (p,).
-        nexts: key of the edge that follows its last one; `CLOSED` for rings.
+        nexts: key of the edge that follows each path's last edge (p,); `CLOSED` for rings.
         ends: end of each path's vertices (p,) in ``vertices``.
-        vertices: row and column (n, 2) on the raster's lattice, in the order of the paths.
-        junctions: whether each vertex (n,) is one.
+        vertices: row and column (n, 2) on the raster's grid of pixel corners, path by path.
+        junctions: whether each vertex (n,) is a junction.
     """
 
     pixels: Ints
@@ -50,11 +50,11 @@ class Paths:
     junctions: Bools
 
     def table(self) -> dict[str, npt.NDArray[Any]]:
-        """As named arrays."""
+        """Return the fields as named arrays, for a tile's table in the workspace."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def take(self, index: Ints) -> Self:
-        """Some of the paths."""
+        """Return the paths at ``index``."""
         begins = np.concatenate([[0], self.ends[:-1]])[: len(self.ends)]
         lengths = (self.ends - begins)[index]
         ends = np.cumsum(lengths)
@@ -70,32 +70,39 @@ class Paths:
         )
 
 
-def turnings(mask: Bytes) -> tuple[Bools, Bools]:
-    """Which lattice vertices are kept, and which are junctions, (h+1, w+1) of a mask (h+2, w+2)."""
+def outline_vertices(mask: Bytes) -> tuple[Bools, Bools]:
+    """Find the vertices of outlines.
+
+    Args:
+        mask: class ids (h+2, w+2) of a window and one pixel around it.
+
+    Returns:
+        Which pixel corners (h+1, w+1) of the window are kept, and which are junctions.
+    """
     north, south = mask[:-1], mask[1:]
     corners = (north[:, :-1], north[:, 1:], south[:, 1:], south[:, :-1])
     changes = [corners[i] != corners[(i + 1) % 4] for i in range(4)]
     degree = np.sum(changes, axis=0, dtype=np.uint8)
-    # Two changes on opposite sides: a straight line goes through.
+    # Changes on two opposite sides form a straight line through the corner.
     straight = (changes[0] == changes[2]) & (changes[1] == changes[3])
     is_junction: Bools = np.asarray(degree >= JUNCTION_DEGREE)
     return is_junction | ((degree > 0) & ~straight), is_junction
 
 
 def trace(mask: Bytes, core: Window, width: int, drawn: Bools) -> Paths:
-    """The outlines of the pieces in a tile.
+    """Trace the outlines of the regions in a tile.
 
     Args:
-        mask: class ids (h+2, w+2) of the core and a pixel around it.
-        core: of the tile.
-        width: columns of the raster.
+        mask: class ids (h+2, w+2) of the core and one pixel around it.
+        core: the tile's core.
+        width: number of columns of the raster.
         drawn: whether each class id (256,) gets outlines.
     """
     edges, follow, keys = _edges(mask, core, drawn)
     ends, order, is_closed = _walk(follow)
     rows, cols, sides = (part[order] for part in edges)
     vertices = np.stack([rows, cols], axis=1) + STARTS[sides]
-    kept, is_junction = (flags[vertices[:, 0], vertices[:, 1]] for flags in turnings(mask))
+    kept, is_junction = (flags[vertices[:, 0], vertices[:, 1]] for flags in outline_vertices(mask))
     begins = np.concatenate([[0], ends])[:-1].astype(np.int64)
     lasts = order[ends - 1]
     corner = np.array([core.row, core.col])
@@ -118,14 +125,17 @@ def _key(rows: Ints, cols: Ints, sides: Ints, width: int) -> Ints:
 def _edges(
     mask: Bytes, core: Window, drawn: Bools
 ) -> tuple[tuple[Ints, Ints, Ints], Ints, tuple[Ints, Ints, Ints]]:
-    """All edges (row, column, side), the index of each one's follower, and its place in the raster.
+    """Find all edges (row, column, side) and the edge that follows each one.
 
-    The index is -1 where the follower is another tile's.
+    Returns:
+        The edges in the tile, the index of the edge that follows each of them (-1 where it lies in
+        another tile), and that edge in the raster.
     """
     inner, (height, width) = mask[1:-1, 1:-1], core.shape
     found, follow = [], []
-    for side in range(4):
-        rows, cols = np.nonzero(drawn[inner] & (inner != _beside(mask, *SIDES[side])))
+    for side, (down, right) in enumerate(SIDES):
+        neighbours = mask[1 + down : height + 1 + down, 1 + right : width + 1 + right]
+        rows, cols = np.nonzero(drawn[inner] & (inner != neighbours))
         found.append((rows, cols, np.full(len(rows), side)))
         follow.append(_following(mask, rows, cols, side))
     edges, after = _columns(found), _columns(follow)
@@ -136,13 +146,8 @@ def _edges(
     return edges, index, (after[0] + core.row, after[1] + core.col, after[2])
 
 
-def _beside(mask: Bytes, rows: int, cols: int) -> Bytes:
-    height, width = mask.shape
-    return mask[1 + rows : height - 1 + rows, 1 + cols : width - 1 + cols]
-
-
 def _following(mask: Bytes, rows: Ints, cols: Ints, side: int) -> tuple[Ints, Ints, Ints]:
-    """The edge (row, column, side) after each edge of one side."""
+    """Return the edge (row, column, side) that follows each edge of one side."""
     own, left = mask[rows + 1, cols + 1], (side + 1) % 4
     ahead = rows + SIDES[left][0], cols + SIDES[left][1]
     right = ahead[0] + SIDES[side][0], ahead[1] + SIDES[side][1]
@@ -160,7 +165,7 @@ def _columns(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
 
 
 def _walk(follow: Ints) -> tuple[Ints, Ints, Bools]:
-    """Paths one after the other: end of each, the edges in their order, which are closed."""
+    """Return the end of each path, the edges path by path, and which paths are closed."""
     after = follow.tolist()
     is_first = np.ones(len(after), np.bool_)
     is_first[follow[follow >= 0]] = False

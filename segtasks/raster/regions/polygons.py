@@ -1,4 +1,4 @@
-"""Polygons of rings on the lattice of pixel corners, in the raster's own coordinates."""
+"""Polygons from rings on the grid of pixel corners, in the coordinates of the raster's CRS."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,24 +8,25 @@ import numpy.typing as npt
 
 Transform = tuple[float, float, float, float, float, float]
 Rings = Sequence[Sequence[tuple[int, int]]]
-"""Of one piece: a shell and its holes in any order, (row, column)."""
+"""The shell and the holes of one region in any order, each vertex (row, column)."""
 
 
-def wkb(pieces: Sequence[Rings], transform: Transform | None) -> list[bytes]:
-    """One polygon per piece as WKB, shells anticlockwise; x is the column, y the row without a
-    ``transform``.
-    """  # noqa: D205 - one sentence
+def wkb(regions: Sequence[Rings], transform: Transform | None) -> list[bytes]:
+    """Return one polygon per region as WKB, with shells anticlockwise.
+
+    Without a ``transform``, x is the column and y the row.
+    """
     import shapely  # noqa: PLC0415 - an extra
 
-    made = [_polygon(rings, transform, shapely) for rings in pieces]
-    return list(shapely.to_wkb(shapely.orient_polygons(np.array(made, object))))
+    shapes = [_polygon(rings, transform, shapely) for rings in regions]
+    return list(shapely.to_wkb(shapely.orient_polygons(np.array(shapes, object))))
 
 
 def _polygon(rings: Rings, transform: Transform | None, shapely: Any) -> Any:  # noqa: ANN401 - an extra
-    """The ring that holds all others is the shell: the one of the largest area."""
-    lattice = [np.array(ring, np.float64) for ring in rings]
-    shell = max(range(len(lattice)), key=lambda i: _area(lattice[i]))
-    placed = [_placed(ring, transform) for ring in lattice]
+    """Build a polygon whose shell is the ring of the largest area, which holds all others."""
+    corners = [np.array(ring, np.float64) for ring in rings]
+    shell = max(range(len(corners)), key=lambda i: _area(corners[i]))
+    placed = [_map_coordinates(ring, transform) for ring in corners]
     return shapely.Polygon(placed[shell], [*placed[:shell], *placed[shell + 1 :]])
 
 
@@ -34,8 +35,10 @@ def _area(ring: npt.NDArray[np.float64]) -> float:
     return abs(float(np.sum(rows * np.roll(cols, -1) - cols * np.roll(rows, -1))))
 
 
-def _placed(ring: npt.NDArray[np.float64], transform: Transform | None) -> npt.NDArray[np.float64]:
-    """(x, y) of (row, column)."""
+def _map_coordinates(
+    ring: npt.NDArray[np.float64], transform: Transform | None
+) -> npt.NDArray[np.float64]:
+    """Return (x, y) of each (row, column), both (n, 2)."""
     a, b, c, d, e, f = transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     rows, cols = ring[:, 0], ring[:, 1]
     return np.stack([a * cols + b * rows + c, d * cols + e * rows + f], axis=1)

@@ -1,18 +1,20 @@
-"""Sieve by a minimum mapping unit, tile by tile, with the answer of the whole image.
+"""Remove regions below a minimum mapping unit, tile by tile, with the result of the whole image.
 
-The rule is GDAL's (``gdal_sieve.py``, GDALSieveFilter): a component of fewer pixels than the least
-goes to its largest neighbour, of equal ones to that it meets first, row by row; if that is too
-small itself, to where that one goes. Where this leads round in a circle, or to no neighbour at all,
-the component stays. Sizes are those before any merging. Nodata has no neighbours.
+The rule is that of GDAL's sieve (``gdal_sieve.py``, GDALSieveFilter). A component with fewer pixels
+than the minimum is merged into its largest neighbour; among neighbours of equal size, into the one
+that comes first in row order. If that neighbour is too small itself, both are merged into the
+neighbour's own target. If the targets form a cycle, or a component has no neighbour, the component
+keeps its class. Sizes are those before any merging. Nodata pixels are no neighbours.
 
-    label      each tile: components, and the `Part` of them that other tiles must know
-    settle     once: components across borders joined, their sizes and what becomes of them
-    merged     each tile: what becomes of all its components, given those on its rim
+    border_components_of    each tile: the components that other tiles must know
+    resolve_small_regions   once: joins components across tile borders, finds their new classes
+    merge_small_regions     each tile: the new class of all its components
 
-A component inside a tile has all its neighbours in that tile, so its fate follows from theirs. The
-table that holds all tiles' parts therefore has only the components that touch a tile's rim, and
-those small ones inside that a small one on the rim may go to: about 100 bytes each. They grow with
-the length of all rims, at tiles of 2048 px a thousandth of the pixels, and not with the speckles.
+A component that touches no tile border has all its neighbours in its own tile, so its class follows
+from theirs. Other tiles therefore need only the components that touch a tile border, and the small
+inner components into which one of those may be merged: about 100 bytes each. Their number grows
+with the total length of the tile borders (at tiles of 2048 px a thousandth of the pixels), not with
+the number of speckles.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,23 +32,24 @@ from segtasks.raster.regions.connected_components import (
     Components,
     Contacts,
     Ints,
-    connected,
+    concatenate,
     contacts,
-    joined,
+    union_find,
 )
 
-STAYS = NODATA
-"""Fate of a small component that no large one takes."""
+UNCHANGED = NODATA
+"""Marks a small component that is merged into no large one and keeps its class."""
 
 
 @dataclass(frozen=True, slots=True)
 class BorderComponents:
-    """What other tiles must know of one tile's components.
+    """The components of one tile that other tiles must know.
 
     Attributes:
-        classes: class id per component (n,); those on the rim come first, by their id.
-        sizes: pixels in this tile per component (n,).
-        contacts: one's possible way to another, by index into ``classes``.
+        classes: class id per component (n,); components at the tile border come first, by id.
+        sizes: number of pixels in this tile per component (n,).
+        contacts: the neighbours into which a small component may be merged, as indices into
+            ``classes``.
         edges: index of the component at each pixel of the top, bottom, left and right edge.
     """
 
@@ -56,24 +59,26 @@ class BorderComponents:
     edges: tuple[Ints, Ints, Ints, Ints]
 
     def table(self) -> dict[str, npt.NDArray[Any]]:
-        """As named arrays."""
+        """Return the fields as named arrays, for a tile's table in the workspace."""
         own: dict[str, npt.NDArray[Any]] = {"classes": self.classes, "sizes": self.sizes}
         met = {"one": self.contacts.one, "other": self.contacts.other, "at": self.contacts.at}
         return own | met | {f"edge{side}": edge for side, edge in enumerate(self.edges)}
 
     @classmethod
     def of(cls, table: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The part of which ``table`` was made."""
+        """Build the object from the arrays that `table` returned."""
         top, bottom, left, right = (table[f"edge{side}"] for side in range(4))
         met = Contacts(table["one"], table["other"], table["at"])
         return cls(table["classes"], table["sizes"], met, (top, bottom, left, right))
 
 
 @dataclass(frozen=True, slots=True)
-class Rim:
-    """What became of the components on one tile's rim: sizes (n,) in the raster, fates (n,).
+class ResolvedBorder:
+    """The result for the components at one tile's border.
 
-    A fate is the class a component gets, or `STAYS`.
+    Attributes:
+        sizes: number of pixels in the whole raster per component (n,).
+        fates: new class per component (n,), or `UNCHANGED`.
     """
 
     sizes: Ints
@@ -81,101 +86,122 @@ class Rim:
 
 
 def border_components_of(found: Components, least_px: int) -> BorderComponents:
-    """The part of a tile's components that other tiles must know."""
-    on_rim = found.on_rim()
-    ways = found.contacts.both_ways()
-    ways = ways.take(np.flatnonzero(found.sizes[ways.one] < least_px))
-    to_rim, inward = on_rim[ways.other], ways.take(np.flatnonzero(~on_rim[ways.other]))
-    best = inward.take(_best(inward, found.sizes))
-    needed = _reached(on_rim, best)
-    kept = joined([_first_met(ways.take(np.flatnonzero(to_rim))), best])
+    """Return the components of a tile that other tiles must know.
+
+    Args:
+        found: all components of the tile.
+        least_px: components with fewer pixels are merged into a neighbour.
+    """
+    at_border = found.touches_border()
+    merges = found.contacts.both_ways()
+    merges = merges.take(np.flatnonzero(found.sizes[merges.one] < least_px))
+    to_border = at_border[merges.other]
+    inward = merges.take(np.flatnonzero(~to_border))
+    best = inward.take(_largest_neighbour(inward, found.sizes))
+    needed = _reachable(at_border, best)
+    kept = concatenate([_first_contacts(merges.take(np.flatnonzero(to_border))), best])
     kept = kept.take(np.flatnonzero(needed[kept.one]))
-    order = np.concatenate([np.flatnonzero(on_rim), np.flatnonzero(needed & ~on_rim)])
-    # One more, so that NONE, the last, stays what it is.
-    index = np.full(len(on_rim) + 1, NONE, np.int64)
+    order = np.concatenate([np.flatnonzero(at_border), np.flatnonzero(needed & ~at_border)])
+    # One more entry: NONE is -1 and thus indexes the last one, which stays NONE.
+    index = np.full(len(at_border) + 1, NONE, np.int64)
     index[order] = np.arange(len(order))
     lines = (found.ids[0], found.ids[-1], found.ids[:, 0], found.ids[:, -1])
     top, bottom, left, right = (index[line] for line in lines)
     return BorderComponents(
-        found.classes[order], found.sizes[order], kept.renamed(index), (top, bottom, left, right)
+        found.classes[order], found.sizes[order], kept.relabelled(index), (top, bottom, left, right)
     )
 
 
 def resolve_small_regions(
     tiles: Mapping[Tile, BorderComponents], grid: Grid, connectedness: int, least_px: int
-) -> Iterator[Rim]:
-    """What becomes of the components of each tile's part, in the order of ``tiles``.
+) -> Iterator[ResolvedBorder]:
+    """Join components across tile borders and find the new class of each small one.
 
-    A tile of ``grid`` that is not among them is nodata.
+    Args:
+        tiles: the border components per tile; a tile of ``grid`` that is missing is all nodata.
+        grid: the tiles of the raster.
+        connectedness: 4, or 8 to connect diagonally as well.
+        least_px: components with fewer pixels are merged into a neighbour.
+
+    Yields:
+        The result for each tile, in the order of ``tiles``.
     """
     parts = list(tiles.values())
     starts = np.cumsum([0, *(len(part.classes) for part in parts)])
     placed = dict(zip(tiles, zip(parts, starts, strict=False), strict=True))
     classes = np.concatenate([part.classes for part in parts])
-    across = joined(list(_seams(placed, grid, connectedness)))
+    across = concatenate(list(_seams(placed, grid, connectedness)))
     alike = classes[across.one] == classes[across.other]
-    roots = connected(len(classes), across.one[alike], across.other[alike])
+    roots = union_find(len(classes), across.one[alike], across.other[alike])
     sizes = np.zeros(len(classes), np.int64)
     np.add.at(sizes, roots, np.concatenate([part.sizes for part in parts]))
     inner = [
         Contacts(part.contacts.one + start, part.contacts.other + start, part.contacts.at)
         for part, start in zip(parts, starts, strict=False)
     ]
-    ways = joined([*inner, across.take(np.flatnonzero(~alike)).both_ways()]).renamed(roots)
-    fates = _fates(ways, sizes, np.where(sizes >= least_px, classes, STAYS), sizes >= least_px)
+    merges = concatenate([*inner, across.take(np.flatnonzero(~alike)).both_ways()])
+    is_large = sizes >= least_px
+    known = np.where(is_large, classes, UNCHANGED)
+    fates = _new_classes(merges.relabelled(roots), sizes, known, is_large)
     for part, start in zip(parts, starts, strict=False):
         own = roots[start : start + len(part.classes)]
-        yield Rim(sizes[own], fates[own])
+        yield ResolvedBorder(sizes[own], fates[own])
 
 
-def merged(found: Components, rim: Rim, least_px: int) -> Bytes:
-    """The sieved mask (h, w) of a tile; of ``rim`` only the components on the rim are asked."""
-    on_rim = np.flatnonzero(found.on_rim())
-    sizes, known = found.sizes.copy(), found.sizes >= least_px
-    fates = np.where(known, found.classes, STAYS)
-    sizes[on_rim], fates[on_rim] = rim.sizes[: len(on_rim)], rim.fates[: len(on_rim)]
-    known[on_rim] = True
-    fates = _fates(found.contacts.both_ways(), sizes, fates, known)
-    # One more for NONE, the last: nodata.
-    final = np.append(np.where(fates == STAYS, found.classes, fates), np.uint8(NODATA))
+def merge_small_regions(found: Components, border: ResolvedBorder, least_px: int) -> Bytes:
+    """Return the sieved mask (h, w) of a tile.
+
+    Args:
+        found: all components of the tile.
+        border: the result of `resolve_small_regions` for this tile. Entries after the components
+            at the border are not used.
+        least_px: components with fewer pixels are merged into a neighbour.
+    """
+    at_border = np.flatnonzero(found.touches_border())
+    count = len(at_border)
+    sizes, is_known = found.sizes.copy(), found.sizes >= least_px
+    fates = np.where(is_known, found.classes, UNCHANGED)
+    sizes[at_border], fates[at_border] = border.sizes[:count], border.fates[:count]
+    is_known[at_border] = True
+    fates = _new_classes(found.contacts.both_ways(), sizes, fates, is_known)
+    # One more entry: NONE is -1 and thus indexes the last one, which is nodata.
+    final = np.append(np.where(fates == UNCHANGED, found.classes, fates), np.uint8(NODATA))
     mask: Bytes = final[found.ids]
     return mask
 
 
-def _fates(ways: Contacts, sizes: Ints, fates: Bytes, known: npt.NDArray[np.bool_]) -> Bytes:
-    """Every component goes to its best neighbour until its fate is known; `STAYS` in a circle."""
-    to = np.arange(len(sizes))
-    best = ways.take(_best(ways, sizes))
-    to[best.one] = best.other
-    to[known] = np.flatnonzero(known)
+def _new_classes(
+    merges: Contacts, sizes: Ints, fates: Bytes, is_known: npt.NDArray[np.bool_]
+) -> Bytes:
+    """Follow each component's largest neighbour to one of known class; `UNCHANGED` in a cycle."""
+    target = np.arange(len(sizes))
+    best = merges.take(_largest_neighbour(merges, sizes))
+    target[best.one] = best.other
+    target[is_known] = np.flatnonzero(is_known)
+    # Pointer jumping: each round doubles the length of the chains that are followed.
     for _ in range(len(sizes).bit_length()):
-        to = to[to]
-    return np.where(known[to], fates[to], np.uint8(STAYS)).astype(np.uint8)
+        target = target[target]
+    return np.where(is_known[target], fates[target], np.uint8(UNCHANGED)).astype(np.uint8)
 
 
-def _best(ways: Contacts, sizes: Ints) -> Ints:
-    """Index of each component's way to its largest neighbour, of equal ones to that met first."""
-    order = np.lexsort((ways.at, -sizes[ways.other], ways.one))
-    return _firsts(order, ways.one[order])
+def _largest_neighbour(merges: Contacts, sizes: Ints) -> Ints:
+    """Return the index of each component's contact with its largest neighbour, then the first."""
+    order = np.lexsort((merges.at, -sizes[merges.other], merges.one))
+    return order[np.flatnonzero(np.diff(merges.one[order], prepend=NONE))]
 
 
-def _first_met(ways: Contacts) -> Contacts:
-    """Each pair once."""
-    order = np.lexsort((ways.at, ways.other, ways.one))
-    ordered = ways.take(order)
+def _first_contacts(pairs: Contacts) -> Contacts:
+    """Return the first contact of each pair."""
+    order = np.lexsort((pairs.at, pairs.other, pairs.one))
+    ordered = pairs.take(order)
     is_new = np.ones(len(order), np.bool_)
     is_new[1:] = np.diff(ordered.one).astype(np.bool_) | np.diff(ordered.other).astype(np.bool_)
     return ordered.take(np.flatnonzero(is_new))
 
 
-def _firsts(order: Ints, keys: Ints) -> Ints:
-    """Those of ``order`` at which a new key begins."""
-    return order[np.flatnonzero(np.diff(keys, prepend=NONE))]
-
-
-def _reached(on_rim: npt.NDArray[np.bool_], best: Contacts) -> npt.NDArray[np.bool_]:
-    """Those on the rim, and whatever their best ways inside lead to."""
-    reached, count = on_rim.copy(), -1
+def _reachable(at_border: npt.NDArray[np.bool_], best: Contacts) -> npt.NDArray[np.bool_]:
+    """Return which components are at the border or are merge targets of such ones."""
+    reached, count = at_border.copy(), -1
     while count != (count := int(np.count_nonzero(reached))):
         reached[best.other[reached[best.one]]] = True
     return reached
@@ -184,7 +210,7 @@ def _reached(on_rim: npt.NDArray[np.bool_], best: Contacts) -> npt.NDArray[np.bo
 def _seams(
     tiles: Mapping[Tile, tuple[BorderComponents, Any]], grid: Grid, connectedness: int
 ) -> Iterator[Contacts]:
-    """The contacts across tile borders: along each row of tiles, then between two rows."""
+    """Yield the contacts across tile borders: along each row of tiles, then between two rows."""
     rows, cols = grid.shape
     for row in range(rows):
         for col in range(1, cols):
@@ -202,7 +228,7 @@ def _seams(
 def _line(
     tiles: Mapping[Tile, tuple[BorderComponents, Any]], grid: Grid, row: int, side: int
 ) -> Ints:
-    """The top or bottom edges of a row of tiles, `NONE` where there is no tile."""
+    """Return the top or bottom edges of a row of tiles, `NONE` where there is no tile."""
     line = np.full(grid.width, NONE, np.int64)
     for col in range(grid.shape[1]):
         if Tile(row, col) in tiles:

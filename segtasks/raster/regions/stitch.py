@@ -1,7 +1,8 @@
-"""Pieces of a mask joined across tile borders, row of tiles by row of tiles.
+"""Join regions of a mask across tile borders, one row of tiles after the other.
 
-A piece is finished, and forgotten here, as soon as the row of tiles just done does not carry it on
-below: only those that go on are held, with all their vertices, since a polygon is one record.
+A region is complete as soon as it does not continue below the row of tiles that was added last; it
+is then released. Only regions that continue are held in memory, with all their vertices, because a
+polygon is written as one record.
 """
 
 from collections.abc import Iterator
@@ -21,15 +22,15 @@ Line = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
-    """What of a tile's pieces touches its rim.
+    """Regions of one tile, or the parts of regions that lie in it.
 
     Attributes:
-        classes: class id per piece (n,).
-        pixels: pixels per piece (n,).
-        amounts: sums over its pixels (n, m), such as area.
-        owners: piece of each path (p,).
-        paths: of their outlines.
-        edges: piece at each pixel of the top, bottom, left and right edge.
+        classes: class id per region (n,).
+        pixels: number of pixels per region (n,).
+        amounts: sums over the pixels of each region (n, m), such as its area.
+        owners: index of the region to which each path belongs (p,).
+        paths: the paths of the outlines.
+        edges: index of the region at each pixel of the top, bottom, left and right edge.
     """
 
     classes: Bytes
@@ -40,7 +41,7 @@ class Fragments:
     edges: tuple[Ints, Ints, Ints, Ints]
 
     def table(self) -> dict[str, npt.NDArray[Any]]:
-        """As named arrays."""
+        """Return the fields as named arrays, for a tile's table in the workspace."""
         own: dict[str, npt.NDArray[Any]] = {
             "classes": self.classes,
             "counts": self.pixels,
@@ -51,7 +52,7 @@ class Fragments:
 
     @classmethod
     def of(cls, table: dict[str, npt.NDArray[Any]]) -> "Fragments":
-        """The pieces of which ``table`` was made."""
+        """Build the object from the arrays that `table` returned."""
         top, bottom, left, right = (table[f"edge{side}"] for side in range(4))
         paths = Paths(**{name: table[name] for name in Paths.__slots__})
         own = table["classes"], table["counts"], table["amounts"], table["owners"]
@@ -60,7 +61,17 @@ class Fragments:
 
 @dataclass(slots=True)
 class PartialRegion:
-    """One piece of the mask: class id, pixels, sums over them, and its outlines."""
+    """A region as far as it is known: class id, pixel count, sums over pixels, and outlines.
+
+    Attributes:
+        class_id: class of the region.
+        pixels: number of pixels.
+        amounts: sums over its pixels (m,).
+        closed: complete rings.
+        chains: open chains, by the key of their first edge; each is the key of the edge that
+            follows its last one, and its vertices.
+        junctions: vertices of the outlines that are junctions.
+    """
 
     class_id: int
     pixels: int
@@ -70,7 +81,7 @@ class PartialRegion:
     junctions: set[Vertex] = field(default_factory=set)
 
     def take(self, other: "PartialRegion") -> None:
-        """Become one with a piece of the same class."""
+        """Add the pixels and outlines of another part of the same region."""
         self.pixels += other.pixels
         self.amounts = self.amounts + other.amounts
         self.closed += other.closed
@@ -78,58 +89,68 @@ class PartialRegion:
         self.junctions |= other.junctions
 
     def rings(self) -> list[Ring]:
-        """Its outlines, chains put together where one ends and another begins."""
-        found, left = list(self.closed), dict(self.chains)
-        while left:
-            follow, ring = left.pop(next(iter(left)))
+        """Return the outlines as rings, with chains joined end to end."""
+        found, remaining = list(self.closed), dict(self.chains)
+        while remaining:
+            follow, ring = remaining.pop(next(iter(remaining)))
             ring = list(ring)
-            while follow in left:
-                follow, more = left.pop(follow)
+            while follow in remaining:
+                follow, more = remaining.pop(follow)
                 ring += more
             found.append(ring)
         return found
 
 
 class Stitcher:
-    """Takes tiles row by row; gives what is finished."""
+    """Joins regions across tiles, which are added row by row, and returns the complete ones."""
 
     def __init__(self) -> None:
-        self._pieces: dict[int, PartialRegion] = {}
+        self._regions: dict[int, PartialRegion] = {}
         self._parents: dict[int, int] = {}
         self._count = 0
         self._right: dict[int, Line] = {}
         self._above: dict[int, Line] = {}
         self._below: dict[int, Line] = {}
 
-    def add(self, col: int, pieces: Fragments) -> None:
-        """The next tile of the row, in column ``col`` of tiles; one left out is nodata."""
+    def add(self, col: int, fragments: Fragments) -> None:
+        """Add the next tile of the row.
+
+        Args:
+            col: column of the tile in the grid. Tiles that are left out are nodata.
+            fragments: the tile's regions that touch its border.
+        """
         base = self._count
-        self._count += len(pieces.classes)
-        for index, piece in enumerate(split(pieces)):
-            self._pieces[base + index] = piece
+        self._count += len(fragments.classes)
+        for index, region in enumerate(split_regions(fragments)):
+            self._regions[base + index] = region
             self._parents[base + index] = base + index
-        top, bottom, left, right = (_line(edge, base) for edge in pieces.edges)
+        edges = (np.where(edge == NONE, NONE, edge + base).tolist() for edge in fragments.edges)
+        top, bottom, left, right = edges
         self._join(self._right.get(col - 1, []), left)
         self._join(self._above.get(col, []), top)
         self._right, self._below[col] = {col: right}, bottom
 
     def finished(self, *, last: bool) -> Iterator[PartialRegion]:
-        """The row is done: what does not go on below, or all that is left after the last row."""
+        """End the row and yield the regions that do not continue below it.
+
+        Args:
+            last: whether this was the last row, so that all remaining regions are complete.
+        """
         self._above = {col: [*map(self._root, line)] for col, line in self._below.items()}
-        on = set() if last else {root for line in self._above.values() for root in line}
-        done = [root for root in self._pieces if root not in on]
+        open_roots = set() if last else {root for line in self._above.values() for root in line}
+        complete = [root for root in self._regions if root not in open_roots]
         self._below, self._right = {}, {}
-        self._parents = {root: root for root in on}
-        for root in done:
-            yield self._pieces.pop(root)
+        self._parents = {root: root for root in open_roots}
+        for root in complete:
+            yield self._regions.pop(root)
 
     def _join(self, one: Line, other: Line) -> None:
         for a, b in set(zip(one, other, strict=False)):
             if NONE in {a, b}:
                 continue
             low, high = sorted((self._root(a), self._root(b)))
-            if low != high and self._pieces[low].class_id == self._pieces[high].class_id:
-                self._pieces[low].take(self._pieces.pop(high))
+            if low != high and self._regions[low].class_id == self._regions[high].class_id:
+                self._regions[low].take(self._regions.pop(high))
                 self._parents[high] = low
 
     def _root(self, at: int) -> int:
@@ -142,26 +163,21 @@ class Stitcher:
 
 
 def vertices_of(paths: Paths, index: int) -> Ring:
-    """The vertices of one path."""
+    """Return the vertices of one path."""
     start = int(paths.ends[index - 1]) if index else 0
     return list(map(tuple, paths.vertices[start : int(paths.ends[index])].tolist()))
 
 
-def _line(edge: Ints, base: int) -> Line:
-    line: Line = np.where(edge == NONE, NONE, edge + base).tolist()
-    return line
-
-
-def split(pieces: Fragments) -> list[PartialRegion]:
-    """The pieces of a tile, each with its own paths."""
-    paths = pieces.paths
+def split_regions(fragments: Fragments) -> list[PartialRegion]:
+    """Return the regions of a tile as separate objects, each with its own paths."""
+    paths = fragments.paths
     found = [
         PartialRegion(int(class_id), int(pixels), amounts)
         for class_id, pixels, amounts in zip(
-            pieces.classes, pieces.pixels, pieces.amounts, strict=True
+            fragments.classes, fragments.pixels, fragments.amounts, strict=True
         )
     ]
-    for index, owner in enumerate(pieces.owners.tolist()):
+    for index, owner in enumerate(fragments.owners.tolist()):
         ring, follow = vertices_of(paths, index), int(paths.nexts[index])
         if follow == CLOSED:
             found[owner].closed.append(ring)

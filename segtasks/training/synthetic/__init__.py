@@ -1,4 +1,4 @@
-"""Procedural aerial scenes with exact labels: endless, from a seed, any window by itself."""
+"""Procedural aerial scenes with exact labels: unlimited in size, and computed by windows."""
 
 from segtasks.training.synthetic.window import LEGEND, scene_window
 from segtasks.training.synthetic.write import label_path, write_scene

@@ -1,4 +1,4 @@
-"""Buildings: per cell a turned rectangle with a wing; works share one over 3 x 3 cells."""
+"""Buildings: one rotated rectangle with a wing per cell; a factory covers 3 x 3 cells."""
 # ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ ROOFS = np.array(
 
 @dataclass(frozen=True)
 class Buildings:
-    """Flat tables beside ``Cells``; lengths in pixels, angles as cosine and sine."""
+    """Flat tables with the order of ``Cells``; lengths in pixels, angles as cosine and sine."""
 
     u: Floats
     """Centre, from the cell's origin (outside the cell for eight cells of nine of works)."""
@@ -56,7 +56,7 @@ class Buildings:
 
 
 def buildings_of(world: World, cells: Cells) -> Buildings:
-    """Return the building of each cell; works repeat theirs in all nine cells they cover."""
+    """Return the building of each cell; a factory is repeated in all nine cells that it covers."""
     works = cells.use == WORKS
     size = np.where(works, 3, 1)
     home_u, home_v = cells.iu // size * size, cells.iv // size * size
@@ -102,7 +102,7 @@ def _stands(world: World, cells: Cells, home: tuple[Ints, Ints], size: Ints) -> 
 
 @dataclass(frozen=True)
 class Roofs:
-    """What the buildings look like from above, per pixel."""
+    """The buildings as seen from above, per pixel."""
 
     inside: Bools
     height: Floats

@@ -1,4 +1,4 @@
-"""What each street cell holds: a table over the cells some pixels touch, looked up per pixel."""
+"""The content of street cells: a table of the cells that a window touches, looked up per pixel."""
 # ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Cells:
 
 
 def cells_of(world: World, streets: Streets) -> tuple[Cells, Ints]:
-    """Return the cells these pixels touch, and each pixel's place in that table."""
+    """Return the cells that these pixels touch, and the index of each pixel's cell in the table."""
     u0, u1 = int(streets.iu.min()), int(streets.iu.max()) + 1
     v0, v1 = int(streets.iv.min()), int(streets.iv.max()) + 1
     iv, iu = (a.ravel() for a in np.mgrid[v0:v1, u0:u1].astype(np.int64))
@@ -72,7 +72,7 @@ def _roads(
 def _border(world: World, salt: int, block: tuple[Ints, Ints, int], far: Ints) -> Floats:
     """Return the half-width of the road on the block's near or far border.
 
-    The two blocks at a border come to the same answer: it looks only at the pair.
+    It depends on the pair of blocks at the border alone, so both blocks get the same result.
     """
     block_u, block_v, axis = block
     after = (block_u + far, block_v) if axis == 0 else (block_u, block_v + far)

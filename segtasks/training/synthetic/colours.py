@@ -1,4 +1,4 @@
-"""Surface colours in full sun, (3, H, W) grey levels: chosen to overlap between the classes."""
+"""Surface colours in full sun, (3, H, W) grey levels, chosen so that classes overlap."""
 # ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ CROPS = np.array(
 
 @dataclass(frozen=True)
 class Place:
-    """What every painter needs: the pixels, their cells and two textures."""
+    """The inputs of all colour functions: the pixels, their cells and two textures."""
 
     world: World
     streets: Streets

@@ -1,4 +1,4 @@
-"""From painted surfaces to a photograph: shadows, uneven light, a soft lens, sensor noise."""
+"""Turn painted surfaces into a photograph: shadows, uneven light, lens blur, sensor noise."""
 
 import numpy as np
 
@@ -6,18 +6,18 @@ from segtasks.training.synthetic.noise import Bools, Bytes, Floats, Ints, hashed
 from segtasks.training.synthetic.world import World
 
 REACH_PX = 24
-"""No shadow is longer."""
+"""Length of the longest shadow."""
 LENS_PX = 1
 MARGIN_PX = REACH_PX + LENS_PX
-"""What a window needs around it: the longest shadow, then the lens."""
+"""Margin that a window needs: the longest shadow and the blur of the lens."""
 SHADE = (0.42, 0.47, 0.56)
-"""Share of the light left in a shadow, per band; the sky lights it bluish."""
+"""Proportion of the light in a shadow, per band; the sky makes it bluish."""
 AIRLIGHT = (7, 10, 17)
-"""Grey levels the air adds, per band."""
+"""Grey levels added by the air, per band."""
 
 
 def shadows(heights: Floats, sun: tuple[float, float]) -> Bools:
-    """Return where something towards the sun stands high enough to hide it.
+    """Return the pixels at which a higher object hides the sun.
 
     Args:
         heights: (H, W) height above ground, as the length of its shadow in pixels.
@@ -27,7 +27,7 @@ def shadows(heights: Floats, sun: tuple[float, float]) -> Bools:
         (H - 2 REACH_PX, W - 2 REACH_PX).
     """
     height, width = heights.shape[0] - 2 * REACH_PX, heights.shape[1] - 2 * REACH_PX
-    level = (heights * 4).astype(np.int16)  # quarter pixels: shorts compare four times as fast
+    level = (heights * 4).astype(np.int16)  # quarter pixels: int16 compares four times as fast
     own = level[REACH_PX : REACH_PX + height, REACH_PX : REACH_PX + width]
     shaded = np.zeros(own.shape, np.bool_)
     for step in range(1, REACH_PX + 1, 2):
@@ -62,7 +62,7 @@ def develop(world: World, surface: Floats, shaded: Bools, rows: Ints, cols: Ints
 
 
 def _lens(band: Floats) -> Floats:
-    """Blur by 1 2 1 along both axes; one pixel less on every side."""
+    """Blur by 1 2 1 along both axes, which removes one pixel on every side."""
     down = band[:-2] + band[2:] + 2 * band[1:-1]
     blurred: Floats = (down[:, :-2] + down[:, 2:] + 2 * down[:, 1:-1]) * np.float32(1 / 16)
     return blurred

@@ -1,7 +1,8 @@
-"""Hashed-lattice noise: a number for every place of an endless plane, the same from any window.
+"""Hashed-lattice noise: a number for every place of an unlimited plane, the same in any window.
 
-Only ``+ - * / floor`` touch whole arrays: those round alike wherever an element stands in its
-array, so two windows agree to the bit (vectorised ``sin`` or a matrix product would not).
+Arrays are computed only with ``+ - * / floor``. Their rounding does not depend on the position of
+an element in its array, so two windows agree to the bit (with vectorised ``sin`` or matrix products
+they would not).
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Reals = NDArray[np.floating]
-"""Street coordinates: float64, for they reach 2^30."""
+"""Street coordinates, which are float64 because they reach 2^30."""
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]

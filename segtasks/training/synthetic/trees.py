@@ -1,4 +1,4 @@
-"""Trees: round crowns with ragged rims on two lattices of cells, thick in woods and hedges."""
+"""Trees: round crowns with ragged edges on two lattices of cells, dense in woods and hedges."""
 # ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass

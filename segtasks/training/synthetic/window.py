@@ -1,4 +1,4 @@
-"""Any window of an endless aerial scene: an image and its exact labels, from a seed alone."""
+"""Compute any window of an unlimited aerial scene, image and exact labels, from a seed."""
 # ruff: noqa: PLR2004 the numbers are the picture: metres, shares and shades, each used once
 
 from dataclasses import dataclass
@@ -40,16 +40,16 @@ LEGEND = (
     ("water", "#2e6fb7"),
     ("field", "#d4c43a"),
 )
-"""Name and colour of class ids 0 … 5. Shadow is light, not a class."""
+"""Name and colour of class ids 0 … 5. Shadow is no class."""
 GROUND, BUILDING, ROAD, TREE, WATER, FIELD_CLASS = range(6)
 VERGE_PX = 4.0
 FAR_PX = 2**30
-"""World coordinates beyond this are refused: float64 street coordinates stay exact to 1e-6 px."""
+"""Larger world coordinates are refused, so that float64 street coordinates are exact to 1e-6 px."""
 
 
 @dataclass(frozen=True)
 class _Layers:
-    """What lies where, for a window and its margin; all (H, W)."""
+    """The objects in a window and its margin; all arrays are (H, W)."""
 
     place: Place
     lane: Lane
@@ -65,7 +65,7 @@ class _Layers:
 
     @property
     def paved(self) -> Bools:
-        """Roads; only main roads cross water."""
+        """The pixels of roads; only main roads cross water."""
         bridge = self.lane.half == HIGHWAY_HALF_PX
         paved: Bools = (self.lane.depth > 0) & (~self.wet | bridge)
         return paved
@@ -76,12 +76,12 @@ class _Layers:
 
 
 def scene_window(seed: int, row: int, col: int, height: int, width: int) -> tuple[Bytes, Bytes]:
-    """Return a window of the endless scene ``seed``; overlapping windows agree to the bit.
+    """Compute a window of the scene ``seed``; overlapping windows agree to the bit.
 
     Args:
-        seed: which scene.
+        seed: number of the scene.
         row: world pixel row of the window's first row; may be negative.
-        col: likewise.
+        col: world pixel column of the window's first column; may be negative.
         height: rows, at least 1.
         width: columns, at least 1.
 
@@ -90,7 +90,7 @@ def scene_window(seed: int, row: int, col: int, height: int, width: int) -> tupl
         (height, width) of class ids of ``LEGEND``.
 
     Raises:
-        JobError: the window is empty or lies too far out.
+        JobError: the window is empty or too far from the origin.
     """
     _check(row, col, height, width)
     rows = np.arange(row - MARGIN_PX, row + height + MARGIN_PX)
@@ -145,7 +145,7 @@ def _heights(layers: _Layers) -> Floats:
 
 
 def _surface(layers: _Layers) -> Floats:
-    """Paint from the ground up: (3, H, W)."""
+    """Paint the colours (3, H, W), layer by layer from the ground up."""
     place = layers.place
     surface = ground_colour(place)
     np.copyto(surface, field_colour(place), where=layers.farmed)

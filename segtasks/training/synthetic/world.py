@@ -1,7 +1,7 @@
-"""The plan of an endless place: where town, fields, water and roads are.
+"""The map of an unlimited world: the places of towns, fields, water and roads.
 
-Everything man-made lies straight in street coordinates (u, v): the pixel plane turned by the
-world's angle and bent by smooth noise, so that straight streets come out curved.
+Streets, buildings and fields are straight in street coordinates (u, v). These are pixel coordinates
+rotated by the world's angle and distorted by smooth noise, so that streets are curved in the image.
 
     |<---------------- block: 6 x 3 cells, one land use ---------------->|
     +----------+----------+----------+----------+----------+----------+  street along v = const
@@ -40,7 +40,7 @@ WILD, FIELD, HOUSES, WORKS = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class World:
-    """A seed and what follows from it for the whole plane."""
+    """A seed and the properties of the world that follow from it."""
 
     seed: int
 
@@ -97,7 +97,7 @@ def _streets(world: World, rows: Ints, cols: Ints, bends: list[Floats]) -> Stree
 
 
 def pixel_of(world: World, u: Reals | Ints, v: Reals | Ints) -> tuple[Ints, Ints]:
-    """Return the pixels (rows, cols) at street coordinates; three rounds of undoing the bend."""
+    """Return the pixels (rows, cols) at street coordinates, by three fixed-point iterations."""
     sin, cos = math.sin(world.angle), math.cos(world.angle)
     straight_u, straight_v = u + 0.0, v + 0.0
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Scenes as files: a tiled, georeferenced GeoTIFF and its labels, written window by window."""
+"""Write scenes as tiled, georeferenced GeoTIFFs with their labels, window by window."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,23 +17,24 @@ from segtasks.training.synthetic.window import LEGEND, scene_window
 CRS = "EPSG:32637"
 PIXEL_M = 0.3
 ORIGIN_X, ORIGIN_Y = 412_000.0, 6_180_000.0
-"""Upper left corner of world pixel (0, 0), metres: near Moscow, where nothing of this stands."""
+"""Upper left corner of world pixel (0, 0) in metres, near Moscow (the scene is fictitious)."""
 BLOCK_PX, WINDOW_PX = 512, 1024
 
 
 def label_path(path: Path) -> Path:
-    """Return where the labels of a scene lie: ``scene.tif`` -> ``scene_label.tif``."""
+    """Return the path of a scene's labels: ``scene.tif`` -> ``scene_label.tif``."""
     return path.with_name(f"{path.stem}_label{path.suffix}")
 
 
 def write_scene(path: Path | str, seed: int, height: int, width: int) -> Path:
-    """Write rows 0 … height and columns 0 … width of scene ``seed``, and its labels beside it.
+    """Write rows 0 … height and columns 0 … width of scene ``seed``, and its labels.
 
-    Memory does not depend on the size: windows of 1024 px. Both files appear when whole.
+    Memory does not depend on the size, because windows of 1024 px are written one by one. Both
+    files appear when they are complete.
 
     Args:
         path: the image, ``….tif``; uint8 RGB, 0.3 m per pixel, EPSG:32637.
-        seed: which scene.
+        seed: number of the scene.
         height: rows.
         width: columns.
 
@@ -65,7 +66,7 @@ def _windows(seed: int, grid: Grid) -> Iterator[tuple[RasterioWindow, Any]]:
 
 @contextmanager
 def _writer(path: Path, count: int, height: int, width: int) -> Iterator[DatasetWriter]:
-    """Open ``path`` under another name; it gets its own when everything is written."""
+    """Open ``path`` under a temporary name, and rename it when everything is written."""
     unfinished = path.with_name(f"{path.name}.part")
     try:
         with rasterio.open(unfinished, "w", **_profile(count, height, width)) as dataset:
@@ -74,7 +75,7 @@ def _writer(path: Path, count: int, height: int, width: int) -> Iterator[Dataset
     except (OSError, rasterio.errors.RasterioError) as error:
         reason = " ".join(str(error).split())
         raise DestinationError(
-            f"{path}: cannot be written ({reason}); is the folder there?"
+            f"{path}: cannot be written ({reason}); check that the folder exists"
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""When to take the CRF and when to leave it off, on constructed counts."""
+"""When the CRF is recommended and when it is not, on constructed counts."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,13 @@ Counts = NDArray[np.int64]
 
 
 def measured(confusions: Counts, matched: float = 0.5) -> Measured:
-    """Windows of two classes; a share of 100 outline pixels of each is matched."""
+    """Windows of two classes; of 100 boundary pixels of each, this fraction is matched."""
     counts = np.tile([[100], [int(100 * matched)]], (2, 2))
     return Measured([MaskCounts(each, counts) for each in confusions], seconds=0.0)
 
 
 def windows(right: Counts) -> Counts:
-    """Confusion matrices of 1000 px each, so many of them right, errors of both kinds alike."""
+    """Confusion matrices of 1000 px each with these numbers of correct pixels."""
     wrong = (1000 - right) // 2
     return np.stack([[[right // 2, wrong], [wrong, right // 2]]]).squeeze(0).transpose(2, 0, 1)
 
@@ -61,7 +61,7 @@ def test_a_loss_is_left_off() -> None:
 
 
 def test_a_gain_whose_interval_holds_0_is_none() -> None:
-    """One window gains much, the others lose a little: together a gain, by accident."""
+    """One window gains much and the others lose a little: the total gain is due to chance."""
     change = np.full(20, -2)
     change[3] = 120
     found = advice(windows(SHARES + change))
@@ -77,7 +77,7 @@ def test_no_change_is_no_gain() -> None:
     assert (found.gain, found.takes) == (Gain(0, (0, 0)), False)
 
 
-def test_outlines_that_gain_are_told_where_mean_iou_does_not() -> None:
+def test_a_gain_of_outlines_is_mentioned_where_mean_iou_has_none() -> None:
     gains: dict[Objective, Gain] = {
         "mean_iou": Gain(0.009, (-0.001, 0.02)),
         "boundary_f": Gain(0.098, (0.075, 0.122)),
@@ -91,7 +91,7 @@ def test_outlines_that_gain_are_told_where_mean_iou_does_not() -> None:
     assert Recommendation("tpe 1", "boundary_f", 64, gains).text.startswith("take tpe 1: points of")
 
 
-def test_few_windows_have_no_interval_and_are_not_believed() -> None:
+def test_few_windows_have_no_interval_and_give_no_recommendation() -> None:
     found = advice(windows(SHARES + 100)[:9], WITHOUT[:9])
     assert found.gain.value > 0.05
     assert (found.gain.bounds, found.takes) == (None, False)
@@ -120,7 +120,7 @@ def test_the_interval_is_that_of_replicates_summed_one_by_one() -> None:
 
 
 def tuning_of(**gains: tuple[int, int]) -> Tuning:
-    """Rows of that name and that many px gained per window, in tuning and held-out ones."""
+    """Rows with this name and number of pixels gained per tuning and held-out window."""
     job = validated(TuneJob, {"pairs": [{"workspace": "w", "labels": "l"}]})
     made = [Row("no CRF", None, measured(WITHOUT), measured(WITHOUT))]
     for name, gain in gains.items():
@@ -129,7 +129,7 @@ def tuning_of(**gains: tuple[int, int]) -> Tuning:
     return Tuning(job, [], Scorer("auto", 3), [], [], made)
 
 
-def test_the_best_of_the_tuning_windows_is_asked_first() -> None:
+def test_the_best_of_the_tuning_windows_is_tested_first() -> None:
     made = tuning_of(preset=(10, 60), tpe=(40, 40))
     assert made.best.name == "tpe"
     assert recommend(made).setting == "tpe"
@@ -141,14 +141,14 @@ def test_a_preset_is_taken_where_the_best_fits_its_own_windows_alone() -> None:
     assert (recommend(made).setting, recommend(made).takes) == ("preset", True)
 
 
-def test_where_all_lose_the_least_loss_is_told() -> None:
+def test_if_all_lose_the_smallest_loss_is_reported() -> None:
     found = recommend(tuning_of(preset=(-10, -20), tpe=(-6, -40)))
     assert (found.setting, found.takes) == ("preset", False)
     assert found.gain.value < 0
     assert set(found.gains) == {"mean_iou", "boundary_f"}
 
 
-def test_outlines_are_judged_where_they_are_the_objective() -> None:
+def test_outlines_decide_if_they_are_the_objective() -> None:
     one, other = measured(WITHOUT, matched=0.7), measured(WITHOUT, matched=0.5)
     assert gain_interval(one, other, "boundary_f") == pytest.approx((0.2, 0.2))
     assert gain_interval(one, other, "both") == pytest.approx((0.2, 0.2))

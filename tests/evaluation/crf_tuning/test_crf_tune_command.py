@@ -1,4 +1,4 @@
-"""The command: a table, files, a fragment that a run takes; one line for every mistake."""
+"""The command: a table, files, and a fragment for a job; one line for every mistake."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def command(*words: object) -> Result:
 
 
 def refused(*words: object) -> str:
-    """The one line of a command that must fail."""
+    """Run a command that must fail, and return its one line of output."""
     error = command(*words).exception
     assert isinstance(error, SegtasksError), error
     assert "\n" not in str(error)
@@ -52,7 +52,7 @@ def test_the_table_and_the_files(kept: Kept, tmp_path: Path) -> None:
     assert Image.open(tmp_path / "crf-tune.png").width > 800
     fragment = yaml.safe_load((tmp_path / "best.yaml").read_text())
     assert fragment == {"crf": found["crf"]}
-    assert "is there already" in refused(*words)
+    assert "already exists" in refused(*words)
 
 
 def test_json_is_one_object(kept: Kept) -> None:
@@ -84,7 +84,7 @@ def test_the_fragment_is_the_setting_to_take(kept: Kept) -> None:
 
 @pytest.fixture
 def copied(kept: Kept, tmp_path: Path) -> Path:
-    """The workspace, to be damaged."""
+    """A copy of the workspace that the test may damage."""
     return Path(shutil.copytree(kept.workspace, tmp_path / "copy"))
 
 
@@ -112,18 +112,18 @@ def test_labels_of_another_size(kept: Kept, tmp_path: Path) -> None:
 
 def test_no_workspace(kept: Kept, tmp_path: Path) -> None:
     says = refused(tmp_path / "none", kept.labels)
-    assert "is no workspace; give one that segtasks run --keep-workspace left" in says
+    assert "is no workspace; give one that was kept by segtasks run --keep-workspace" in says
 
 
 @pytest.mark.parametrize("said", [{}, {"contents": {"colour_range": [0, 255]}}])
-def test_a_workspace_of_before(kept: Kept, copied: Path, said: dict[str, object]) -> None:
+def test_a_workspace_of_an_older_version(kept: Kept, copied: Path, said: dict[str, object]) -> None:
     workspace.write_manifest(str(copied), {"fingerprints": {}, **said})
-    assert "copy: does not say what it holds" in refused(copied, kept.labels)
+    assert "copy: has no valid description of its contents" in refused(copied, kept.labels)
 
 
 def test_no_probabilities(kept: Kept, copied: Path) -> None:
     shutil.rmtree(copied / "probabilities")
-    assert "copy: holds no probabilities" in refused(copied, kept.labels)
+    assert "copy: has no probabilities" in refused(copied, kept.labels)
 
 
 def test_unfinished_probabilities(kept: Kept, copied: Path) -> None:
@@ -147,7 +147,7 @@ def test_another_number_of_classes(kept: Kept) -> None:
         (("--method", "grid", "--trials", "3"), "raise --trials to"),
     ],
 )
-def test_settings_that_cannot_be(kept: Kept, words: tuple[str, ...], says: str) -> None:
+def test_invalid_settings(kept: Kept, words: tuple[str, ...], says: str) -> None:
     assert says in refused(kept.workspace, kept.labels, *words)
 
 

@@ -1,4 +1,4 @@
-"""What is tried: presets, then a grid or a search that gets better; and on which windows."""
+"""The settings that are tried (presets, then a grid or a search), and the windows."""
 
 import sys
 from itertools import chain, product
@@ -16,8 +16,8 @@ from segtasks.crf import CrfParameters
 from segtasks.errors import JobError
 from segtasks.evaluation.crf_tuning.sample import _spread, split
 from segtasks.evaluation.crf_tuning.search import (
-    longest_halo_px,
-    most_settings,
+    count_settings,
+    largest_halo_px,
     presets,
     require_searchable,
     search,
@@ -31,7 +31,7 @@ def job(**settings: object) -> TuneJob:
 
 
 def quality(setting: CrfParameters) -> float:
-    """Highest, 0, at bi_w 9 and bi_xy_std 20, which no preset has."""
+    """Return a value whose maximum, 0, is at bi_w 9 and bi_xy_std 20, which no preset has."""
     return -(log(setting.bi_w / 9) ** 2) - log(setting.bi_xy_std / 20) ** 2
 
 
@@ -43,7 +43,7 @@ def tried(given_job: TuneJob) -> list[CrfParameters]:
         return quality(setting)
 
     search(given_job, measure)
-    assert len(found) == most_settings(given_job)
+    assert len(found) == count_settings(given_job)
     return found
 
 
@@ -90,8 +90,8 @@ def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_longest_halo_is_that_of_the_widest_setting() -> None:
-    assert longest_halo_px(job()) == max(p.halo_px() for _, p in presets())
-    assert longest_halo_px(job(search={"bi_xy_std": [10, 200], "iterations": 5})) == 800
+    assert largest_halo_px(job()) == max(p.halo_px() for _, p in presets())
+    assert largest_halo_px(job(search={"bi_xy_std": [10, 200], "iterations": 5})) == 800
 
 
 @given(st.integers(LEAST_WINDOWS, 300), st.integers(0, 9))

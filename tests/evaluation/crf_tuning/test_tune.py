@@ -1,4 +1,4 @@
-"""Tuning on a kept workspace says what running and evaluating say, and says it again."""
+"""Tuning on a workspace gives the results of running and evaluating, and is reproducible."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def evaluated(mask: Path, kept: Kept) -> MaskCounts:
 
 
 def total(row: Row) -> NDArray[np.int64]:
-    """The confusion matrix of tuning and held-out windows together."""
+    """Return the confusion matrix of tuning and held-out windows together."""
     assert row.held_out is not None
     counts: NDArray[np.int64] = np.concatenate(
         [row.tuning.confusions, row.held_out.confusions]
@@ -57,14 +57,14 @@ def test_the_first_row_is_a_run_without_crf(kept: Kept, made: Tuning, tmp_path: 
 
 
 def as_one_window(kept: Kept, mask: Path, setting: CrfParameters) -> None:
-    """The raster as one window is counted as the mask of a run is."""
+    """Check that the raster as one window has the counts of the mask of a run."""
     opened, _ = open_workspaces(kept.job())
-    judge = Scorer(backends.resolve("auto"), tolerance_px=3)
+    scorer = Scorer(backends.resolve("auto"), tolerance_px=3)
     whole = opened[0].read(Window(0, 0, HEIGHT, WIDTH), halo_px=100)
-    judged, seconds = judge(judge.cropped(whole, setting), setting)
+    counts, seconds = scorer(scorer.cropped(whole, setting), setting)
     expected = evaluated(mask, kept)
-    np.testing.assert_array_equal(judged.confusion, expected.confusion)
-    np.testing.assert_array_equal(judged.boundary, expected.boundary)
+    np.testing.assert_array_equal(counts.confusion, expected.confusion)
+    np.testing.assert_array_equal(counts.boundary, expected.boundary)
     assert seconds > 0
 
 
@@ -107,7 +107,7 @@ def told(found: Tuning) -> list[Any]:
     return [settings, counts]
 
 
-def test_a_seed_says_everything(kept: Kept, made: Tuning) -> None:
+def test_the_same_seed_gives_the_same_result(kept: Kept, made: Tuning) -> None:
     assert told(tune(kept.job())) == told(made)
     other = tune(kept.job(seed=1))
     assert other.rows[4].setting != made.rows[4].setting
@@ -118,7 +118,7 @@ def test_processes_give_the_same(kept: Kept, made: Tuning) -> None:
     assert told(tune(kept.job(workers=2))) == told(made)
 
 
-def test_progress_is_told_to_the_end(kept: Kept) -> None:
+def test_progress_is_reported_to_the_end(kept: Kept) -> None:
     said: list[tuple[str, int, int]] = []
     tune(kept.job(trials=3), lambda *news: said.append(news))
     assert said[-1][:1] == ("held out",)

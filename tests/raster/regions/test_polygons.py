@@ -1,4 +1,4 @@
-"""Polygons by tiles are those of the mask in one piece, as rasterio.features.shapes has them."""
+"""Polygons by tiles equal those of the whole mask, as rasterio.features.shapes returns them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from segtasks.pipeline.stages.vectorise import _pieces
 from segtasks.raster.grid import Grid
 from segtasks.raster.labels import NODATA
 from segtasks.raster.regions.connected_components import Bytes, components
-from segtasks.raster.regions.outlines import trace, turnings
-from segtasks.raster.regions.simplify import simple_rings, simplified, without_straight
-from segtasks.raster.regions.stitch import PartialRegion, Stitcher, split
+from segtasks.raster.regions.outlines import outline_vertices, trace
+from segtasks.raster.regions.simplify import drop_collinear, simple_rings, simplify_ring
+from segtasks.raster.regions.stitch import PartialRegion, Stitcher, split_regions
 from segtasks.training.synthetic import scene_window
 from tests.helpers.mosaics import blobs, masks
 from tests.helpers.paths import SHARED
@@ -27,8 +27,8 @@ Drawn = list[tuple[int, shapely.Polygon]]
 
 
 def pieces(mask: Bytes, tile_px: int) -> Iterator[PartialRegion]:
-    """Whole pieces of a mask, traced by tiles and joined."""
-    (height, width), joiner = mask.shape, Stitcher()
+    """Yield the regions of a mask, traced by tiles and stitched."""
+    (height, width), stitcher = mask.shape, Stitcher()
     grid = Grid(height, width, tile_px)
     wide, drawn = np.pad(mask, 1, constant_values=NODATA), np.arange(256) < NODATA
     for tile in grid.tiles():
@@ -36,29 +36,31 @@ def pieces(mask: Bytes, tile_px: int) -> Iterator[PartialRegion]:
         own = wide[core.row : core.row_stop + 2, core.col : core.col_stop + 2]
         found = components(mask[core.slices], core, grid.width)
         paths = trace(own, core, grid.width, drawn)
-        amounts, on_rim = found.sizes[:, None].astype(float), found.on_rim()
-        yield from split(_pieces(found, paths, amounts, np.flatnonzero(~on_rim)))
-        joiner.add(tile.col, _pieces(found, paths, amounts, np.flatnonzero(on_rim)))
+        amounts, at_border = found.sizes[:, None].astype(float), found.touches_border()
+        yield from split_regions(_pieces(found, paths, amounts, np.flatnonzero(~at_border)))
+        stitcher.add(tile.col, _pieces(found, paths, amounts, np.flatnonzero(at_border)))
         if tile.col == grid.shape[1] - 1:
-            yield from joiner.finished(last=tile.row == grid.shape[0] - 1)
+            yield from stitcher.finished(last=tile.row == grid.shape[0] - 1)
 
 
 def drawn(mask: Bytes, tile_px: int, square_px: float = 0.0) -> Drawn:
-    """(class id, polygon), x = column and y = row, in an order of their own."""
-    turning = turnings(np.pad(mask, 1, constant_values=NODATA))[0]
+    """(class id, polygon) with x = column and y = row, sorted by content."""
+    turning = outline_vertices(np.pad(mask, 1, constant_values=NODATA))[0]
     found = []
     for piece in pieces(mask, tile_px):
         whole = [r for ring in piece.rings() for r in simple_rings(ring, piece.junctions)]
         rings = [
-            simplified(ring, piece.junctions, square_px, lambda row, col: bool(turning[row, col]))
+            simplify_ring(
+                ring, piece.junctions, square_px, lambda row, col: bool(turning[row, col])
+            )
             if square_px
-            else without_straight(ring)
+            else drop_collinear(ring)
             for ring in whole
         ]
-        made = [shapely.Polygon([(col, row) for row, col in ring]) for ring in rings]
-        shell = max(range(len(made)), key=lambda i: made[i].area)
-        holes = [each.exterior.coords for i, each in enumerate(made) if i != shell]
-        found.append((piece.class_id, shapely.Polygon(made[shell].exterior.coords, holes)))
+        filled = [shapely.Polygon([(col, row) for row, col in ring]) for ring in rings]
+        shell = max(range(len(filled)), key=lambda i: filled[i].area)
+        holes = [each.exterior.coords for i, each in enumerate(filled) if i != shell]
+        found.append((piece.class_id, shapely.Polygon(filled[shell].exterior.coords, holes)))
     return sorted(found, key=lambda pair: (pair[0], shapely.normalize(pair[1]).wkb))
 
 
@@ -82,7 +84,7 @@ def test_any_mask_in_any_tiles(mask: Bytes, tile_px: int) -> None:
     found, expected = drawn(mask, tile_px), in_one_piece(mask)
     assert sizes(found) == sizes(expected)
     assert all(shape.is_valid for _, shape in found)
-    # Where a piece touches itself at a corner, GDAL's ring does so too; the pixels are the same.
+    # Where a region touches itself at a corner, GDAL's ring does so too; the pixels are the same.
     valid = [pair for pair in expected if pair[1].is_valid]
     assert not outlines(valid) - outlines(found)
 
@@ -111,7 +113,7 @@ def test_labels_of_a_real_scene_in_tiles_of_512() -> None:
 
 
 def assert_as_one(mask: Bytes) -> None:
-    """Tiles of 512 px, and the mask in one piece: as many pieces per class, of the same areas."""
+    """Tiles of 512 px and the whole mask have as many regions per class, with the same areas."""
     expected, found = in_one_piece(mask), drawn(mask, 512)
     assert len(expected) > 50
     assert sizes(found) == sizes(expected)
@@ -120,7 +122,7 @@ def assert_as_one(mask: Bytes) -> None:
 
 @settings(max_examples=60)
 @given(masks(), st.sampled_from([0.5, 1.0, 3.0, 50.0]), st.integers(1, 21))
-def test_simplified_pieces_fit_together_in_any_tiles(
+def test_simplified_regions_fit_together_in_any_tiles(
     mask: Bytes, square_px: float, tile_px: int
 ) -> None:
     found = drawn(mask, tile_px, square_px)
@@ -147,14 +149,14 @@ def test_an_inner_border_is_shared_and_stairs_become_lines() -> None:
     rows, cols = np.mgrid[:60, :60]
     mask = (rows > cols).astype(np.uint8)
     found = drawn(mask, 16, 1.0)
-    # Corners of the raster, both ends of the border, and the one corner that every arc keeps.
+    # Corners of the raster, both ends of the border, and the one vertex that every arc keeps.
     assert [len(shape.exterior.coords) - 1 for _, shape in found] == [6, 4]
     shared = found[0][1].intersection(found[1][1])
     assert shared.area == 0
     assert shared.length == pytest.approx(60 * 2**0.5, rel=0.02)
 
 
-def test_a_hole_across_four_tiles_and_pieces_that_touch_at_corners() -> None:
+def test_a_hole_across_four_tiles_and_regions_that_touch_at_corners() -> None:
     mask = np.zeros((12, 12), np.uint8)
     mask[4:8, 4:8] = 1
     mask[5:7, 5:7] = NODATA
@@ -168,9 +170,9 @@ def test_a_hole_across_four_tiles_and_pieces_that_touch_at_corners() -> None:
     ]
 
 
-def test_only_what_goes_on_is_held() -> None:
+def test_only_regions_that_continue_are_held() -> None:
     mask = blobs(400, 100, seed=8, grain=2)
-    grid, joiner = Grid(400, 100, 50), Stitcher()
+    grid, stitcher = Grid(400, 100, 50), Stitcher()
     wide, shown = np.pad(mask, 1, constant_values=NODATA), np.arange(256) < NODATA
     done = 0
     for tile in grid.tiles():
@@ -178,10 +180,10 @@ def test_only_what_goes_on_is_held() -> None:
         own = wide[core.row : core.row_stop + 2, core.col : core.col_stop + 2]
         found = components(mask[core.slices], core, 100)
         paths = trace(own, core, 100, shown)
-        rim = np.flatnonzero(found.on_rim())
-        joiner.add(tile.col, _pieces(found, paths, found.sizes[:, None].astype(float), rim))
+        rim = np.flatnonzero(found.touches_border())
+        stitcher.add(tile.col, _pieces(found, paths, found.sizes[:, None].astype(float), rim))
         if tile.col:
-            done += len(list(joiner.finished(last=tile.row == 7)))
-            held = len(joiner._pieces)  # noqa: SLF001 - what is measured
+            done += len(list(stitcher.finished(last=tile.row == 7)))
+            held = len(stitcher._regions)  # noqa: SLF001 - what is measured
             assert held <= 100 if tile.row < 7 else held == 0
     assert done > 500
