@@ -1,6 +1,6 @@
 # make demo    install, make a scene, segment it, show where the mask is
 # make test    the whole suite that needs no GPU
-# make lint    ruff, mypy, import-linter, codespell
+# make lint    ruff, mypy, import-linter, deptry, codespell
 # make docs    the documentation site, in build/site
 # make bench   the figures of docs/benchmarks.md
 
@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .venv/ready: pyproject.toml constraints.txt setup.py $(wildcard segtasks/crf/native/*.cpp segtasks/crf/native/*.h)
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
-	$(PIP) -e ".[dev]"
+	$(PIP) -e ".[dev,all]"
 	$(PIP) --no-deps dask-kubernetes  # its schemas judge our manifests; its code is not run
 	touch $@
 
@@ -31,6 +31,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry segtasks flows
 	$(BIN)/codespell
 
 docs: .venv/ready  # the variable hides that mkdocs-material is maintained until May 2027 only

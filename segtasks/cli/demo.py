@@ -14,7 +14,7 @@ from segtasks.evaluation.figures import Figures, figures
 from segtasks.evaluation.publish_scores import publish
 from segtasks.evaluation.scoring import evaluate
 from segtasks.outputs import quicklook
-from segtasks.outputs.publish import legend
+from segtasks.outputs.publication import class_band
 from segtasks.pipeline.run import Result, segment
 from segtasks.pipeline.workspace_setup import clear_workspace
 from segtasks.planning.plan import Plan
@@ -62,7 +62,7 @@ def _picture(plan: Plan, truth_url: str) -> bytes:
     image = cog.read_small(plan.job.source, shape, bands=plan.bands)
     truth = cog.read_small(truth_url, shape)[0]
     mask = cog.read_small(f"{plan.job.to}/mask.tif", shape)[0]
-    return quicklook.draw(image, truth, legend(plan).colormap, mask)
+    return quicklook.draw(image, truth, class_band(plan).colormap, mask)
 
 
 def _report(result: Result, found: Figures, folder: Path) -> list[str]:

@@ -7,7 +7,8 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from importlib.util import find_spec
 from typing import Literal
 from urllib.error import URLError
 
@@ -19,15 +20,15 @@ from segtasks.errors import SegtasksError, redact_url
 from segtasks.networks.inference import runtime
 from segtasks.pipeline.dask_cluster import gpus
 from segtasks.planning.worker import PROCESS_BYTES
+from segtasks.raster.units import GIB
 from segtasks.storage import gdal, object_store
 
-GIB = 2**30
 TIMEOUT_SECONDS = 5.0
 LITTLE_DISK_BYTES = 5 * GIB
 NEEDED_DRIVERS, USEFUL_DRIVERS = ("GTiff", "COG", "VRT"), ("JPEG", "JP2OpenJPEG", "PNG")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
-SHOWN = ("segtasks", "torch", "rasterio", "zarr", "dask", "prefect")
-NO_EXTRA = {"extra": ""}
+SHOWN = ("segtasks", "torch", "rasterio", "zarr", "dask")
+MISSING = "is missing"
 State = Literal["ok", "warn", "fail"]
 
 
@@ -71,23 +72,38 @@ def run_checks(url: str | None, *, write: bool) -> Iterator[Check]:
 
 
 def _packages() -> Check:
-    """Those that segtasks says it needs."""
-    wrong = [text for text in map(fault, requires("segtasks") or []) if text]
-    if wrong:
+    """Compare the installed packages with the requirements of segtasks and its extras."""
+    if wrong := _faults():
         mend = "pip install -c constraints.txt segtasks"
         return Check("packages", "fail", ", ".join(wrong), mend)
     return Check("packages", "ok", ", ".join(f"{name} {version(name)}" for name in SHOWN))
 
 
-def fault(text: str) -> str | None:
-    """What is wrong with a requirement, if it is one here."""
+def _faults() -> list[str]:
+    """Return the faults of the core requirements and of each extra whose packages are all here."""
+    needs = requires("segtasks") or []
+    wrong = [found for need in needs if (found := fault(need))]
+    for extra in metadata("segtasks").get_all("Provides-Extra", []):
+        of_extra = [found for need in needs if (found := fault(need, extra))]
+        if not any(found.endswith(MISSING) for found in of_extra):
+            wrong += of_extra
+    return list(dict.fromkeys(wrong))
+
+
+def fault(text: str, extra: str = "") -> str | None:
+    """Return what is wrong with a requirement, or ``None`` if it is met or does not apply here.
+
+    Args:
+        text: The requirement as in a package's metadata.
+        extra: The extra that its marker is evaluated for; "" for none.
+    """
     need = Requirement(text)
-    if need.marker and not need.marker.evaluate(NO_EXTRA):
+    if need.marker and not need.marker.evaluate({"extra": extra}):
         return None
     try:
         has = version(need.name)
     except PackageNotFoundError:
-        return f"{need.name} is missing"
+        return f"{need.name} {MISSING}"
     fits = need.specifier.contains(has, prereleases=True)
     return None if fits else f"{need.name} is {has}, not {need.specifier}"
 
@@ -110,8 +126,8 @@ def _crf() -> Check:
     name = backends.resolve("auto")
     if name == "native":
         return Check("crf", "ok", name)
-    remedy = backends.HINTS["native"]
-    return Check("crf", "warn", f"{name}; the native backend is not built", remedy)
+    found = f"{name}, since the native backend is not built"
+    return Check("crf", "warn", found, backends.HINTS["native"])
 
 
 def _gdal() -> Check:
@@ -170,7 +186,10 @@ def _place(url: str, *, write: bool) -> Check:
 
 
 def _server() -> Check:
-    """Prefect's, if one is set; the command line needs none."""
+    """Check the Prefect server if one is set; the command line needs none."""
+    if find_spec("prefect") is None:
+        mend = "for `segtasks up`: pip install 'segtasks[prefect]'"
+        return Check("prefect", "ok", "is not installed", mend)
     import prefect  # noqa: PLC0415 - 1 s
     from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - the same
 

@@ -5,16 +5,17 @@ publish     once: tiles row by row, fragments stitched as they are complete, int
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segtasks.outputs.publication import Publication
 from segtasks.planning.plan import Plan
-from segtasks.planning.products import polygons_url
+from segtasks.planning.products import PRODUCTS
 from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Tile, Window
 from segtasks.raster.labels import NODATA
@@ -40,20 +41,19 @@ CONFIDENCE = "confidence"
 """Array of the workspace, where the job asks for it."""
 
 
-def publish_polygons(plan: Plan) -> str:
-    """Write the polygons of all tiles; return their URL.
+def make_polygons(publication: Publication) -> Callable[[], None]:
+    """Return what makes and publishes the polygons of all tiles' tables."""
+    return partial(_publish_polygons, publication.plan)
 
-    Raises:
-        ResourceError: the disk is full.
-    """
+
+def _publish_polygons(plan: Plan) -> None:
     assert plan.job.vectors is not None
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
         path = Path(folder, plan.job.vectors.file_name)
         crs = plan.raster.crs_wkt if plan.raster.transform else None
         batches = (_columns(plan, table) for table in _tables(plan))
         vector_writer.write(path, plan.job.vectors.format, batches, crs)
-        object_store.put_file(path, polygons_url(plan))
-    return polygons_url(plan)
+        object_store.put_file(path, PRODUCTS["polygons"].url(plan.job))
 
 
 def polygon_table(plan: Plan, pieces: Sequence[PartialRegion], is_turning: IsTurning) -> Columns:

@@ -8,11 +8,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-GAP_PX, NODATA = 8, 255
+from segtasks.outputs.publication import Publication
+from segtasks.raster.grid import Window
+from segtasks.raster.labels import NODATA
+from segtasks.storage import cog, workspace
+
+GAP_PX = 8
 PAPER = 235
 """Grey of nodata in masks and of the gaps: unlike black, seldom a class's colour."""
 PERCENTILES = (2, 98)
 Rgba = tuple[int, int, int, int]
+
+
+def make_quicklook(publication: Publication) -> bytes:
+    """Make ``quicklook.png`` from the pixels kept by ingest and from the overviews of the mask."""
+    plan, step = publication.plan, publication.plan.thumbnail_step
+    small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
+    image = workspace.read(plan.job.workspace_url, "thumbnail", small)
+    mask = cog.read_small(str(publication.rasters["mask"]), small.shape)[0]
+    return draw(image, mask, publication.class_band.colormap)
 
 
 def draw(

@@ -104,15 +104,17 @@ def find_jobs(batch: BatchJob) -> list[Job]:
         JobError: two rasters would share a destination.
     """
     names = _names(batch)
-    destinations = [_destination(batch, name) for name in names.values()]
+    destinations = [f"{batch.to}/{PurePosixPath(name).with_suffix('')}" for name in names.values()]
     twice = [to for to in destinations if destinations.count(to) > 1]
     if twice:
         raise JobError(f"{twice[0]}: two sources have this destination; rename one of them")
     settings = batch.model_dump(exclude={"source", "to", "workspace"})
-    return [
-        Job(source=url, to=to, workspace=_workspace(batch, to), **settings)
-        for url, to in zip(names, destinations, strict=True)
-    ]
+    found = []
+    for url, to in zip(names, destinations, strict=True):
+        below = to.removeprefix(batch.to).strip("/")
+        workspace = batch.workspace and f"{batch.workspace}/{below}"
+        found.append(Job(source=url, to=to, workspace=workspace, **settings))
+    return found
 
 
 def _names(batch: BatchJob) -> dict[str, str]:
@@ -152,11 +154,3 @@ def _listed(batch: BatchJob) -> dict[str, str]:
 
 def _is_raster(url: str) -> bool:
     return PurePosixPath(redact_url(url)).suffix.lower() in SUFFIXES
-
-
-def _destination(batch: BatchJob, name: str) -> str:
-    return f"{batch.to}/{PurePosixPath(name).with_suffix('')}"
-
-
-def _workspace(batch: BatchJob, to: str) -> str | None:
-    return batch.workspace and f"{batch.workspace}/{to.removeprefix(batch.to).strip('/')}"

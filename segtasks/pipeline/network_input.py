@@ -9,8 +9,8 @@ from segtasks.networks import pretrained
 from segtasks.networks.inference.model_cache import RunOptions, graph_net, network
 from segtasks.networks.inference.runtime import Net, Runtime
 from segtasks.planning.plan import Plan
-from segtasks.planning.radiometry import FULL_RANGE
 from segtasks.raster.grid import Window
+from segtasks.raster.stretch import FULL_RANGE
 from segtasks.storage import local_copy, workspace
 from segtasks.storage.raster_reader import Image, Valid
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from segtasks.errors import SourceError
-from segtasks.outputs.publish import band
+from segtasks.outputs.rasters import band
 from segtasks.pipeline import tile_task
 from segtasks.pipeline.executors import Executors, open_executors
 from segtasks.pipeline.progress_rate import OnProgress
@@ -19,7 +19,6 @@ from segtasks.planning.resource_check import check_memory
 from segtasks.planning.runtime_estimate import Estimate, Timed, Timing, Work, estimate_runtime
 from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Tile, Window
-from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog, object_store, receipts, workspace
 from segtasks.storage.receipts import Receipt
 
@@ -169,7 +168,7 @@ def _write_seconds(chosen: Plan) -> float:
 def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
     """Return the time to write one COG of an array, its cores next to each other."""
     side, url = max(max(core.shape) for core in cores), chosen.job.workspace_url
-    small = _plain(chosen.raster, side, side * len(cores))
+    small = replace(chosen.raster, height=side, width=side * len(cores), gcps=(), rpcs=())
     began = time.perf_counter()
     parts = (
         (Window(0, index * side, *core.shape), workspace.read(url, name, core))
@@ -177,8 +176,3 @@ def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
     )
     with cog.write_cog("timing", small, band(chosen, name), {}, parts):
         return time.perf_counter() - began
-
-
-def _plain(raster: RasterHeader, height: int, width: int) -> RasterHeader:
-    """Return a header of this size at the place of ``raster``."""
-    return replace(raster, height=height, width=width, gcps=(), rpcs=())

@@ -29,8 +29,9 @@ def select_bands(job: Job, raster: RasterHeader, card: Card) -> tuple[int, ...]:
             f"{', '.join(map(str, raster.bands))}"
         )
     if not job.bands and names_contradict(tuple(map(raster.name_of, bands)), card.bands):
+        named = ", ".join(f"{band} {raster.name_of(band) or 'unnamed'}" for band in raster.bands)
         raise SourceError(
-            f"{job.source}: its bands are {_listed(raster)}, the model needs "
+            f"{job.source}: its bands are {named}, the model needs "
             f"{', '.join(card.bands)}; choose them, e.g. --bands {','.join(map(str, bands))}"
         )
     return tuple(bands)
@@ -69,7 +70,3 @@ def _check_count(job: Job, raster: RasterHeader, card: Card, bands: Sequence[int
         f"{job.source}: {given}, but the model needs {wanted} ({', '.join(card.bands)}); "
         f"choose them, e.g. --bands {','.join(map(str, example))}"
     )
-
-
-def _listed(raster: RasterHeader) -> str:
-    return ", ".join(f"{band} {raster.name_of(band) or 'unnamed'}" for band in raster.bands)

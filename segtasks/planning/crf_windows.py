@@ -18,12 +18,12 @@ from segtasks.planning.decisions import CrfPlan
 from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
 from segtasks.raster.grid import Grid
 from segtasks.raster.header import RasterHeader
+from segtasks.raster.units import FLOAT_BYTES, GIB, HALF_BYTES
 from segtasks.storage import workspace
 
-FLOAT_BYTES, HALF_BYTES = 4, 2
 USUAL_PX, STEP_PX, LARGEST_PX = 2048, 512, 16384
 MOST_WASTE = 0.5
-BUDGET_BYTES = 6 * 2**30
+BUDGET_BYTES = 6 * GIB
 """A constant and not the machine's memory, so that the mask does not depend on the machine."""
 BACKEND = "crf_backend"
 """Key in the manifest of a workspace: the backend that auto stood for when it was created."""
@@ -107,4 +107,4 @@ def bytes_of_px(raster: RasterHeader, bands: int, classes: int, backend: str) ->
 
 def _budget(job: Job) -> int:
     limit = job.limits.worker_memory_gib
-    return BUDGET_BYTES if limit == "auto" else max(1, int(limit * 2**30) - PROCESS_BYTES)
+    return BUDGET_BYTES if limit == "auto" else max(1, int(limit * GIB) - PROCESS_BYTES)

@@ -13,7 +13,6 @@ from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.raster.stretch import PICTURE, Stretch
 from segtasks.storage import raster_reader
 
-FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
 LEAST_SHARE = 0.1
 ALIKE = 1.5

@@ -9,24 +9,15 @@ from pathlib import Path
 
 from segtasks.errors import ResourceError
 from segtasks.planning import cost
-from segtasks.planning.crf_windows import HALF_BYTES
 from segtasks.planning.plan import Plan, Stage
-from segtasks.planning.products import result_urls
+from segtasks.planning.products import requested_products
 from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Grid
 from segtasks.raster.patches import STEPS_PX
+from segtasks.raster.units import GIB
 from segtasks.storage import object_store
 
-GIB = 2**30
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
-MASK_SHARE = 0.1
-"""Bytes per pixel of a mask as COG: 0.05 measured on scenes of six classes."""
-CONFIDENCE_SHARE = 0.6
-"""The same of the confidence: 0.01 to 0.57 measured on 46 scenes."""
-POLYGONS_SHARE = 1.0
-"""The same of polygons along all pixels' edges, of labels of the usual grain (docs/vectors.md)."""
-PICTURE_BYTES, PICTURES = 2**20, 4
-"""About what a picture of a whole raster takes, however large that is; as many are in a report."""
 MAKING = 3
 """Copies of a COG in TMPDIR while it is made: the plain one, overviews, the COG."""
 SMALLER_PX = (1024, 512, 256)
@@ -122,19 +113,12 @@ def disk_bytes(plan: Plan) -> dict[str, int]:
 
 
 def result_bytes(plan: Plan) -> dict[str, int]:
-    """Bytes of the results that weigh something, by name."""
-    labelled = plan.selected(plan.mask_stage).pixels
-    probabilities = plan.selected("predict").pixels * len(plan.card.classes) * HALF_BYTES
-    sizes = {
-        "mask": labelled * MASK_SHARE,
-        "confidence": labelled * CONFIDENCE_SHARE,
-        "probabilities": probabilities * STORED_SHARE,
-        "polygons": labelled * POLYGONS_SHARE,
-        "quicklook": PICTURE_BYTES,
-        "report": PICTURES * PICTURE_BYTES,
+    """Return the estimated bytes of the products that weigh something, by name."""
+    return {
+        product.name: int(product.estimated_bytes(plan))
+        for product in requested_products(plan.job)
+        if product.estimated_bytes
     }
-    asked = result_urls(plan)
-    return {name: int(size) for name, size in sizes.items() if name in asked}
 
 
 def existing(folder: str) -> Path:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 from segtasks.planning.plan import Stage
+from segtasks.raster.units import HOUR
 
 Z90 = 1.6448536269514722
 """Normal quantile of a two-sided 90 % interval."""
-HOUR_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Estimate:
     def price(self, per_hour: float) -> dict[str, float]:
         """Return the price and its interval if everything that computes costs ``per_hour``."""
         hours = {"price": self.seconds, "price_low": self.low, "price_high": self.high}
-        return {key: per_hour * seconds / HOUR_SECONDS for key, seconds in hours.items()}
+        return {key: per_hour * seconds / HOUR for key, seconds in hours.items()}
 
 
 @dataclass(frozen=True, slots=True)

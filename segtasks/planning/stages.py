@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 
 from segtasks.planning import fingerprints
-from segtasks.planning.crf_windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
+from segtasks.planning.crf_windows import bytes_of_px
 from segtasks.planning.decisions import Decisions
 from segtasks.planning.worker import TILES_IN_FLIGHT
 from segtasks.raster.grid import Grid, Tile, Window
 from segtasks.raster.labels import NODATA
 from segtasks.raster.patches import PatchGrid
+from segtasks.raster.units import FLOAT_BYTES, HALF_BYTES
 from segtasks.storage.workspace import ArraySpec
 
 MASK_LEVEL = 3  # of zstd: masks compress well and are written once

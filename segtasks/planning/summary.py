@@ -7,12 +7,12 @@ from segtasks.errors import redact_url
 from segtasks.planning import cost
 from segtasks.planning.formatting import duration
 from segtasks.planning.plan import Plan
-from segtasks.planning.products import result_urls
+from segtasks.planning.products import PRODUCTS, result_urls
 from segtasks.planning.resource_check import disk_bytes
 from segtasks.planning.runtime_estimate import Estimate
 from segtasks.planning.traffic import traffic
+from segtasks.raster.units import GIB, MIB
 
-GIB, MIB = 2**30, 2**20
 WASTEFUL_FACTOR = 2.5
 HALO_TOLERANCE: dict[object, str] = {
     "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",
@@ -67,7 +67,7 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "workspace_bytes": need.workspace_bytes,
         "sieve_px": plan.sieve_px,
         "workspace": redact_url(plan.job.workspace_url),
-        "mask": redact_url(f"{plan.job.to}/mask.tif"),
+        "mask": redact_url(PRODUCTS["mask"].url(plan.job)),
         "results": {name: redact_url(url) for name, url in result_urls(plan).items()},
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
@@ -77,9 +77,15 @@ def _decided(plan: Plan) -> dict[str, Any]:
 def lines(plan: Plan) -> list[str]:
     """Return the plan as lines of text, with its warnings."""
     shown = figures(plan)
+    disk = [f"{_bytes(count)} in {folder}" for folder, count in shown["disk_bytes"].items()]
+    network = [
+        f"{_bytes(count)} {name.replace('_', ' ')}"
+        for name, count in shown["network_bytes"].items()
+        if count
+    ]
     moved = {
-        "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
-        "network": _network(shown["network_bytes"]) or "nothing",
+        "disk": ", ".join(disk) or "nothing on this machine",
+        "network": ", ".join(network) or "nothing",
     }
     found = [f"{name:<10} {text}" for name, text in (rows(plan) | moved).items()]
     return found + [f"warning    {warning}" for warning in shown["warnings"]]
@@ -89,9 +95,11 @@ def rows(plan: Plan) -> dict[str, str]:
     """Return the plan as text by name, without the warnings and the traffic."""
     shown = _decided(plan)
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
+    bands = f"{', '.join(map(str, plan.bands))} as {', '.join(plan.card.bands)}"
+    names = [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
     return {
-        "source": f"{shown['source']}: {size}, bands {_bands(plan)}",
+        "source": f"{shown['source']}: {size}, bands {bands}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
         "tiles": f"{shown['tiles']} of {shown['tile_px']} px{_left_out(plan, shown)}",
         "patches": f"{shown['patches']} of {shown['patch_px']} px, overlap "
@@ -102,16 +110,8 @@ def rows(plan: Plan) -> dict[str, str]:
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
         "clean-up": _clean_up(plan),
-        "writes": f"{redact_url(plan.job.to)}/: {', '.join(_names(plan))}",
+        "writes": f"{redact_url(plan.job.to)}/: {', '.join(names)}",
     }
-
-
-def _bands(plan: Plan) -> str:
-    return f"{', '.join(map(str, plan.bands))} as {', '.join(plan.card.bands)}"
-
-
-def _names(plan: Plan) -> list[str]:
-    return [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
 
 
 def _clean_up(plan: Plan) -> str:
@@ -164,15 +164,6 @@ def _left_out(plan: Plan, shown: dict[str, Any]) -> str:
         return ""
     why = "outside the area or without data" if plan.aoi else "without data"
     return f"; {shown['tiles_left_out']} more are {why}"
-
-
-def _disk(needs: dict[str, int]) -> str:
-    return ", ".join(f"{_bytes(count)} in {folder}" for folder, count in needs.items())
-
-
-def _network(moved: dict[str, int]) -> str:
-    rows = [f"{_bytes(count)} {name.replace('_', ' ')}" for name, count in moved.items() if count]
-    return ", ".join(rows)
 
 
 def _bytes(count: int) -> str:

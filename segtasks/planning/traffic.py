@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 
 from segtasks.planning import cost
-from segtasks.planning.crf_windows import HALF_BYTES
 from segtasks.planning.plan import Plan
 from segtasks.planning.resource_check import STORED_SHARE, result_bytes
 from segtasks.planning.stages import STAGES
+from segtasks.raster.units import HALF_BYTES
 from segtasks.storage import object_store, raster_reader
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from segtasks.outputs.publication import Publication
 from segtasks.outputs.report import contents, pictures
 from segtasks.outputs.report.contents import Facts
 from segtasks.outputs.report.rendering import report_page
@@ -19,6 +20,13 @@ from segtasks.storage import cog, workspace
 from segtasks.storage.cog import ReadMask
 
 Colormap = Mapping[int, tuple[int, int, int, int]]
+
+
+def make_report(publication: Publication) -> bytes:
+    """Make ``report.html``."""
+    urls = {name: url for name, url in publication.urls.items() if name != "report"}
+    colormap, started = publication.class_band.colormap, publication.started
+    return page(publication.plan, publication.rasters, urls, colormap, started)
 
 
 def page(

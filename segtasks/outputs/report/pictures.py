@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from segtasks.outputs.quicklook import NODATA, Rgba, visible
+from segtasks.outputs.quicklook import Rgba, visible
+from segtasks.raster.confidence import MAX_CONFIDENCE
+from segtasks.raster.labels import NODATA
 
 WEBP = {"format": "WEBP", "quality": 80, "method": 4}
-MAX_UINT8 = 254
 RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Of confidence, from 0 to 1: viridis (van der Walt and Smith 2015), for any eye."""
 Bytes = npt.NDArray[np.uint8]
@@ -37,7 +38,7 @@ def confidence_picture(confidence: Bytes) -> bytes:
     anchors = np.array([list(bytes.fromhex(color[1:])) for color in RAMP], float)
     at, places = np.linspace(0, 1, 256), np.linspace(0, 1, len(RAMP))
     table = np.stack([np.interp(at, places, channel) for channel in anchors.T], axis=1)
-    scaled = np.minimum(confidence.astype(np.uint16) * 255 // MAX_UINT8, 255)
+    scaled = np.minimum(confidence.astype(np.uint16) * 255 // MAX_CONFIDENCE, 255)
     return _webp(table.round().astype(np.uint8)[scaled], confidence != NODATA)
 
 

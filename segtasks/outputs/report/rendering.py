@@ -9,9 +9,9 @@ from markupsafe import Markup, escape
 
 from segtasks.outputs.html import NOTHING, amount, data_uri, environment
 from segtasks.outputs.report.pictures import RAMP
+from segtasks.raster.units import HECTARE_M2, KM2_M2
 
 TEMPLATE = "report.html"
-HECTARE_M2, KM2_M2 = 1e4, 1e6
 SMALL_HA, LARGE_KM2 = 10.0, 10.0
 OPTION = re.compile(r"--[a-z-]*[a-z]")
 BAR_SHARE = 0.25
