@@ -22,6 +22,7 @@ from tests.helpers.paths import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```sh\n(?P<lines>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^(?:\S*/|.* exec worker )?segtasks (?P<words>[a-z].*)$")
 INLINE = re.compile(r"`segtasks (?P<words>[a-z][^`]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
@@ -153,8 +154,22 @@ def test_the_page_s_commands_run_as_written(worry: str, tmp_path: Path) -> None:
         segtasks(tmp_path, *words)
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/api.md"])
+def test_the_first_python_example_runs_as_written(name: str, tmp_path: Path) -> None:
+    segtasks(tmp_path, "scene", "--to", "ortho.tif", "--size", "300", "--seed", "62")
+    found = PYTHON.search((ROOT / name).read_text())
+    assert found is not None
+    (tmp_path / "example.py").write_text(found["code"])
+    run_python(tmp_path, "example.py")
+    assert (tmp_path / "out" / "mask.tif").exists()
+
+
 def segtasks(folder: Path, *words: str) -> None:
-    command = [sys.executable, "-m", "segtasks", *words]
+    run_python(folder, "-m", "segtasks", *words)
+
+
+def run_python(folder: Path, *words: str) -> None:
+    command = [sys.executable, *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
