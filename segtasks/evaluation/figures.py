@@ -49,11 +49,11 @@ def _overall(judged: MaskCounts) -> Figures:
     """The figures of one mask over all classes."""
     scores = judged.scores
     return {
-        "mean_iou": _rounded(scores.mean_iou),
-        "pixel_accuracy": _rounded(scores.pixel_accuracy),
-        "frequency_weighted_iou": _rounded(scores.frequency_weighted_iou),
-        "mean_f1": _rounded(_mean(scores.f1)),
-        "mean_boundary_f": _rounded(judged.outline.mean_f),
+        "mean_iou": rounded(scores.mean_iou),
+        "pixel_accuracy": rounded(scores.pixel_accuracy),
+        "frequency_weighted_iou": rounded(scores.frequency_weighted_iou),
+        "mean_f1": rounded(_mean(scores.f1)),
+        "mean_boundary_f": rounded(judged.outline.mean_f),
     }
 
 
@@ -110,7 +110,7 @@ def _before(made: Evaluation, tally: ImageCounts, names: Sequence[str]) -> Figur
     return {
         **_overall(tally.before),
         "classes": dict(zip(names, per_class, strict=True)),
-        "gain": _rounded(gain),
+        "gain": rounded(gain),
         "gain_interval": _rounded_pair(interval(ious[0] - ious[1]) if _enough(made) else None),
     }
 
@@ -124,19 +124,19 @@ def _calibration(confidence: Calibration) -> Figures:
         "confidence": confidence.confidence,
         "accuracy": confidence.accuracy,
     }
-    error = _rounded(confidence.expected_error)
+    error = rounded(confidence.expected_error)
     return {"expected_calibration_error": error, "bins": _columns(bins)}
 
 
 def _image(image: Image, names: Sequence[str]) -> Figures:
     judged, before = image.tally.mask, image.tally.before
-    ious = [_rounded(iou) for iou in judged.scores.class_iou.tolist()]
+    ious = [rounded(iou) for iou in judged.scores.class_iou.tolist()]
     return {
         "mask": redact_url(image.pair.mask),
         "labels": redact_url(image.pair.labels),
         "labelled_px": image.tally.labelled_px,
         **_overall(judged),
-        "mean_iou_before": None if before is None else _rounded(before.scores.mean_iou),
+        "mean_iou_before": None if before is None else rounded(before.scores.mean_iou),
         "iou": dict(zip(names, ious, strict=True)),
     }
 
@@ -157,13 +157,13 @@ def _mean(values: Floats) -> float:
 def _columns(table: Columns) -> list[Figures]:
     """One row per entry of the columns."""
     rows = zip(*(column.tolist() for column in table.values()), strict=True)
-    return [dict(zip(table, map(_rounded, row), strict=True)) for row in rows]
+    return [dict(zip(table, map(rounded, row), strict=True)) for row in rows]
 
 
-def _rounded(value: float) -> float | None:
-    """``None`` for NaN."""
+def rounded(value: float) -> float | None:
+    """Return the figure as it is published, ``None`` for NaN."""
     return None if np.isnan(value) else round(value, DIGITS)
 
 
 def _rounded_pair(pair: Interval | None) -> list[float | None] | None:
-    return pair and [_rounded(value) for value in pair]
+    return pair and [rounded(value) for value in pair]

@@ -1,4 +1,4 @@
-"""A dry run: what a job would do and take, refused where it cannot fit; with timing, how long."""
+"""A dry run: what a job would do and need, and how long it would take if tiles are timed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,11 @@ class DryRun:
     """What a run would do: a plan that fits this machine. Its text is `lines`.
 
     Attributes:
-        plan: everything that was decided about the run.
-        published: whether the mask exists already.
+        plan: what would be done.
+        published: whether the mask is there already.
         processes: number of worker processes; ``None`` where a cluster decides.
-        estimate: of the run time, when tiles were timed.
-        price_per_hour: of all machines together, in any currency.
+        estimate: the run time, if tiles were timed.
+        price_per_hour: price of everything that computes, in any currency.
     """
 
     plan: Plan
@@ -35,7 +35,7 @@ class DryRun:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The plan as plain values that can be written as JSON, by name."""
+        """The dry run as JSON values."""
         found = summary.figures(self.plan)
         found |= {"done_already": self.published, "processes": self.processes}
         if self.estimate:

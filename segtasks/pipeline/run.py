@@ -1,7 +1,7 @@
-"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> (sieve, polygons ->) write.
+"""Run a job: plan, workspace, all stages at once, then publish the results.
 
-Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
-``segment``), the engine runs the tiles.
+This module knows neither Prefect nor Dask. ``start`` runs a stage, in a thread or as a Prefect
+task, and the executors run its tiles.
 """
 
 import time
@@ -40,10 +40,10 @@ Work = Callable[[], Any]
 
 
 class Running(Protocol):
-    """A stage that was started."""
+    """A started stage."""
 
-    def result(self) -> Any:  # noqa: ANN401 - whatever the stage returns
-        """Wait for it; raises what it raised."""
+    def result(self) -> Any:  # noqa: ANN401 - a stage returns what it likes
+        """Wait for the stage and return its result; raise the error that it raised."""
 
 
 Start = Callable[[str, Work], Running]
@@ -113,10 +113,15 @@ class Result(BaseModel):
 
 
 def run_job(job: Job, start: Start, on_progress: OnProgress) -> Result:
-    """Do whatever of ``job`` is not done yet.
+    """Do what is missing of ``job`` and publish the results.
+
+    Args:
+        job: the job; a finished one is recognised and not run again.
+        start: starts a stage, given its name and its work.
+        on_progress: is called with the progress of each stage.
 
     Raises:
-        SegtasksError: bad input before any work, or tiles that could not be done.
+        SegtasksError: the input is refused before any work, or tiles could not be done.
     """
     started = time.perf_counter()
     plan = make_plan(job)
@@ -173,7 +178,7 @@ def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
 
 
 def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
-    """All tiled stages at once: a tile goes on as soon as what it reads is there."""
+    """Run all tiled stages at once: a tile starts as soon as the tiles that it reads are done."""
     before = done_tiles(plan)
     if all(len(before[stage]) == len(plan.selected(stage)) for stage in plan.stages):
         return plan, dict.fromkeys(plan.stages, 0)
@@ -188,12 +193,12 @@ def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan
             }
             return plan, _join(running)
         finally:
-            # Also on Ctrl-C and cancel: no stage submits another tile.
+            # Also on Ctrl-C and on cancelling: no stage submits another tile.
             board.stop()
 
 
 def _settled(plan: Plan, tiles: Executors) -> Plan:
-    """What the job leaves open is measured where the network will run, unless that was done."""
+    """Measure what the job leaves open on a worker, unless the workspace has it already."""
     if plan.tuned.samples or not plan.job.inference.needs_autotuning:
         return plan
     return remember_tuning(
@@ -202,7 +207,7 @@ def _settled(plan: Plan, tiles: Executors) -> Plan:
 
 
 def _join(running: dict[Stage, Running]) -> dict[str, int]:
-    """Wait for every stage, also when one has failed tiles: the others go on without them."""
+    """Wait for every stage; where one has failed tiles, the others continue without them."""
     counts: dict[str, int] = {}
     errors = []
     for stage, run in running.items():
@@ -219,7 +224,7 @@ def _stage(
     plan: Plan, stage: Stage, tiles: Executors, board: TileBoard, on_progress: OnProgress
 ) -> Work:
     def work() -> int:
-        # Made anew for each attempt: a Prefect task may be retried.
+        # A new one for each attempt: a Prefect task may be retried.
         run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
         return run.run()
 
@@ -270,7 +275,7 @@ def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:
 
 
 def _class_px(plan: Plan, written: list[Receipt]) -> dict[str, int]:
-    """The report is the sum of the receipts: no second pass over the mask."""
+    """Sum the receipts: no second pass over the mask is needed."""
     names = {entry.id: entry.name for entry in plan.card.classes}
     total = dict.fromkeys(names.values(), 0) if written else {}
     for receipt in written:

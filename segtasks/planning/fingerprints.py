@@ -46,17 +46,3 @@ def crf(plan: Decisions) -> str:
     core_px = plan.crf.windows.core_px if plan.crf else None
     halo_px = plan.crf.halo_px if plan.crf else 0
     return digest(parameters, core_px, halo_px, asdict(plan.colours))
-
-
-def mask(plan: Decisions) -> str:
-    """Digest of the published results as the job asks for them.
-
-    The mask does not depend on the tiles, so neither does this. The backend of the CRF is the one
-    that the job names: a mask made with auto is done, also where auto now means another backend.
-    """
-    cleanup, vectors = plan.job.cleanup, plan.job.vectors
-    area = [plan.aoi] if plan.aoi else []
-    sieved = [plan.sieve_px, plan.connectedness] if cleanup else []
-    drawn = [vectors.model_dump()] if vectors else []
-    backend = plan.job.crf and plan.job.crf.backend
-    return digest(FORMAT, source(plan), network(plan), crf(plan), backend, *area, *sieved, *drawn)

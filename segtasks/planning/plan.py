@@ -91,7 +91,9 @@ def with_fingerprints(plan: Plan) -> Plan:
         # A manifest names refine in any case, since its settings may come with a later job.
         if spec.when(plan) or name == "refine":
             prints[name] = fingerprints.digest(*spec.fingerprint(plan, prints))
-    return replace(plan, fingerprints=prints | {"mask": fingerprints.mask(plan)})
+    parts = (part for spec in STAGES.values() for part in spec.results_depend_on(plan))
+    results = fingerprints.digest(fingerprints.FORMAT, *parts)
+    return replace(plan, fingerprints=prints | {"mask": results})
 
 
 def with_tuned(plan: Plan, tuned: TunedInference) -> Plan:

@@ -8,11 +8,11 @@ from segtasks.config.job import Job
 from segtasks.config.vectors import drawn_classes
 from segtasks.networks import pretrained
 from segtasks.networks.card import Card
-from segtasks.networks.card_file import read_card
+from segtasks.networks.card_file import card_of_model
 from segtasks.networks.graphs.file_format import form_of
 from segtasks.networks.graphs.sidecar import SUFFIX
 from segtasks.networks.inference.tta import card_with_tta, tta_of
-from segtasks.networks.inference.tuned import as_asked
+from segtasks.networks.inference.tuned import without_tuning
 from segtasks.planning.band_selection import band_warnings, select_bands
 from segtasks.planning.crf_windows import crf_plan
 from segtasks.planning.patch_layout import patch_grid_of
@@ -26,27 +26,29 @@ from segtasks.planning.radiometry import (
 )
 from segtasks.planning.sieve_size import sieve_px
 from segtasks.planning.stages import STAGES
-from segtasks.raster.grid import Grid, TileSelection, Window
+from segtasks.raster.grid import Grid, Tile, TileSelection
 from segtasks.raster.header import RasterHeader
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import aoi, empty_tiles, local_copy, raster_reader, vector_writer
 
 THUMBNAIL_PX = 1536
 WHOLE_READ = (
-    "the network averages over the whole raster, so all of it is read, whatever the area; "
+    "the network averages over the whole raster, so all of it is read despite the area; "
     "--pooling patch reads the area alone"
 )
 
 
 def make_plan(job: Job) -> Plan:
-    """Read the source's header and the model's card, and decide everything.
+    """Read the header of the source and the card of the model, and decide everything.
+
+    A graph whose card is incomplete is run first, to measure the missing fields (`card_of_model`).
 
     Raises:
         SourceError: the source cannot be read or does not fit the model.
         ModelError: the model file cannot be used.
-        JobError: settings off the lattice, or that contradict the model.
+        JobError: a setting contradicts the model, or a size is not a multiple of its stride.
     """
-    card = read_card(local_model(job.model))
+    card = card_of_model(local_model(job.model))
     raster = raster_reader.describe(job.source)
     bands = select_bands(job, raster, card)
     stretch = stretch_of(job, raster, card, bands)
@@ -68,7 +70,7 @@ def make_plan(job: Job) -> Plan:
         sieve_px=sieve_px(job.cleanup, raster),
         drawn=_drawn(job, card),
         thumbnail_step=_thumbnail_step(raster),
-        tuned=as_asked(job.inference),
+        tuned=without_tuning(job.inference),
         warnings=(
             *raster.warnings,
             *band_warnings(job, raster, card),
@@ -82,10 +84,10 @@ def make_plan(job: Job) -> Plan:
 
 
 def area_of(plan: Plan) -> aoi.Area | None:
-    """The job's area of interest, over its raster.
+    """Return the area of interest of the job on its raster; ``None``: the whole raster.
 
     Raises:
-        JobError: it cannot be understood, or holds no pixel of the raster.
+        JobError: it cannot be understood, or contains no pixel of the raster.
         SourceError: its file cannot be read.
     """
     job = plan.job
@@ -120,19 +122,17 @@ def _with_selection(plan: Plan) -> Plan:
 
 
 def _labelled(plan: Plan, grid: Grid, area: aoi.Area | None, empty: TileSelection) -> TileSelection:
-    """The tiles of ``grid`` in which a pixel may get a label."""
+    """Return the tiles of ``grid`` in which a pixel may get a label."""
+
+    def has_data(tile: Tile) -> bool:
+        return any(each not in empty for each in plan.tiles.touching(grid.core(tile)))
+
     wanted = area.tiles(grid) if area else TileSelection(grid)
-    return TileSelection.of(
-        grid, (each for each in wanted if _has_data(plan, grid.core(each), empty))
-    )
-
-
-def _has_data(plan: Plan, window: Window, empty: TileSelection) -> bool:
-    return any(tile not in empty for tile in plan.tiles.touching(window))
+    return TileSelection.of(grid, filter(has_data, wanted))
 
 
 def local_model(model: str) -> Path:
-    """The local file of a model, given by name, path or url; beside a graph its sidecar card."""
+    """Return the local file of a model given by name, path or URL, with the card of a graph."""
     url = pretrained.resolve(model)
     path = local_copy.local_copy(url)
     if form_of(path) is not None:
@@ -141,14 +141,14 @@ def local_model(model: str) -> Path:
 
 
 def _drawn(job: Job, card: Card) -> tuple[int, ...]:
-    """Ids of the classes that get polygons, where those can be written."""
+    """Return the ids of the classes that become polygons; check that these can be written."""
     if job.vectors:
         vector_writer.require(job.vectors)
     return drawn_classes(job.vectors, [entry.name for entry in card.classes])
 
 
 def _thumbnail_step(raster: RasterHeader) -> int:
-    """A power of two up to 64, which divides every tile."""
+    """Return a power of two up to 64, which divides every tile."""
     step = 1
     while step < 64 and max(raster.height, raster.width) > step * THUMBNAIL_PX:  # noqa: PLR2004 - see above
         step *= 2

@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 
 from segtasks.planning import fingerprints
-from segtasks.planning.crf_windows import FLOAT_BYTES, HALF_BYTES, bytes_of_px
+from segtasks.planning.crf_windows import bytes_of_px
 from segtasks.planning.decisions import Decisions
 from segtasks.planning.worker import TILES_IN_FLIGHT
 from segtasks.raster.grid import Grid, Tile, Window
 from segtasks.raster.labels import NODATA
 from segtasks.raster.patches import PatchGrid
+from segtasks.raster.units import FLOAT_BYTES, HALF_BYTES
 from segtasks.storage.workspace import ArraySpec
 
 MASK_LEVEL = 3  # of zstd: masks compress well and are written once
@@ -49,6 +50,8 @@ class StageSpec:
         arrays: the workspace arrays that it writes, by name; ``None``: not in this plan.
         mask: the array with the labels after this stage; ``None``: it makes none.
         fingerprint: what its data depend on, given the digests of the stages before it.
+        results_depend_on: what published results depend on because of this stage, as the job asks
+            for it; nothing about tiles, on which no result depends.
         grid: its tiles; their cores are what it writes.
         read_window: what it reads to do a tile.
         work_px: pixels that a tile computes; by default those that it reads.
@@ -66,6 +69,7 @@ class StageSpec:
 
     module: str
     fingerprint: Callable[[Decisions, Prints], Parts]
+    results_depend_on: Callable[[Decisions], Parts]
     when: Callable[[Decisions], bool] = lambda _: True
     arrays: Mapping[str, Callable[[Decisions], ArraySpec | None]] = field(default_factory=dict)
     mask: Callable[[Decisions], str | None] = lambda _: None
@@ -167,7 +171,7 @@ def _predict_bytes(plan: Decisions) -> int:
     """One forward, and twice what a tile reads and makes."""
     classes, patch_px, core_px = plan.classes, _largest_patch_px(plan), plan.largest_tile_px
     read_px = max(core_px, patch_px) + 4 * plan.patches.margin_px * plan.tiles.core_px
-    # Beside the mask, what is made of a patch's logits needs their softmax as well.
+    # What is made of logits in addition to the mask needs their softmax as well.
     is_mask_alone = not plan.crf and not plan.confidence and not plan.job.outputs.probabilities
     maps = classes if plan.crf or is_mask_alone else 2 * classes
     forward_px = plan.tta_card.forward_bytes_per_px + FLOAT_BYTES * (len(plan.bands) + maps)
@@ -177,7 +181,7 @@ def _predict_bytes(plan: Decisions) -> int:
 
 
 def _predict_depends_on(plan: Decisions, prints: Prints) -> Parts:
-    """What the CRF reads is the same whatever is made of it, and for any area of interest."""
+    """What the CRF reads does not depend on what is made of it, nor on the area of interest."""
     depends = (prints["ingest"], fingerprints.network(plan), plan.crf is None)
     if plan.crf:
         return depends
@@ -205,6 +209,15 @@ def _refine_depends_on(plan: Decisions, prints: Prints) -> Parts:
     area = [plan.aoi] if plan.aoi else []
     backend = plan.crf.backend if plan.crf else "none"
     return (prints["predict"], fingerprints.crf(plan), backend, *kind, *area)
+
+
+def _refined_results_depend_on(plan: Decisions) -> Parts:
+    """The backend is the one that the job names.
+
+    A mask made with auto is done, also where auto stands for another backend by now.
+    """
+    area = [plan.aoi] if plan.aoi else []
+    return (fingerprints.crf(plan), plan.job.crf and plan.job.crf.backend, *area)
 
 
 # --- components, sieve, vectorise -----------------------------------------------------------------
@@ -249,6 +262,7 @@ STAGES: Mapping[str, StageSpec] = {
             fingerprints.source(plan),
             plan.tiles.core_px,
         ),
+        results_depend_on=lambda plan: (fingerprints.source(plan),),
     ),
     "pool": StageSpec(
         module="segtasks.pipeline.stages.pool",
@@ -263,6 +277,7 @@ STAGES: Mapping[str, StageSpec] = {
         gathered=True,
         timed_as="predict",
         fingerprint=lambda plan, prints: (prints["ingest"], fingerprints.network(plan)),
+        results_depend_on=lambda _: (),
     ),
     "predict": StageSpec(
         module="segtasks.pipeline.stages.predict",
@@ -280,6 +295,7 @@ STAGES: Mapping[str, StageSpec] = {
         computes="network",
         shrinks=("tile", "patch"),
         fingerprint=_predict_depends_on,
+        results_depend_on=lambda plan: (fingerprints.network(plan),),
     ),
     "refine": StageSpec(
         module="segtasks.pipeline.stages.refine",
@@ -298,6 +314,7 @@ STAGES: Mapping[str, StageSpec] = {
         repeatable=True,
         timed_with_halo=True,
         fingerprint=_refine_depends_on,
+        results_depend_on=_refined_results_depend_on,
     ),
     "components": StageSpec(
         module="segtasks.pipeline.stages.components",
@@ -314,6 +331,7 @@ STAGES: Mapping[str, StageSpec] = {
             plan.connectedness,
             plan.tiles.core_px,
         ),
+        results_depend_on=lambda _: (),
     ),
     "sieve": StageSpec(
         module="segtasks.pipeline.stages.sieve",
@@ -324,6 +342,9 @@ STAGES: Mapping[str, StageSpec] = {
         read_bytes=lambda _: 1,
         repeatable=True,
         fingerprint=lambda _, prints: (prints["components"], "sieve"),
+        results_depend_on=lambda plan: (
+            (plan.sieve_px, plan.connectedness) if plan.job.cleanup else ()
+        ),
     ),
     "vectorise": StageSpec(
         module="segtasks.pipeline.stages.vectorise",
@@ -337,6 +358,7 @@ STAGES: Mapping[str, StageSpec] = {
             prints[mask_before(plan, "vectorise")[0]],
             plan.job.vectors and plan.job.vectors.model_dump(exclude={"format"}),
         ),
+        results_depend_on=lambda plan: (plan.job.vectors.model_dump(),) if plan.job.vectors else (),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""A small run of a plan's own: a few of its tiles, in a workspace of their own."""
+"""A timing sample: a plan of a few tiles of a job, with a workspace of its own."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -11,23 +11,23 @@ SUFFIX = "-timing"
 
 
 def sample_tiles(plan: Plan, count: int) -> list[Tile]:
-    """Tiles of the last stage, spread evenly over those that are done."""
+    """Return ``count`` tiles of the last stage, spread evenly over those to be done."""
     tiles = list(plan.selected(plan.stages[-1]))
     count = min(count, len(tiles))
     return [tiles[(2 * index + 1) * len(tiles) // (2 * count)] for index in range(count)]
 
 
 def with_own_workspace(plan: Plan) -> Plan:
-    """The plan with a workspace of its own, beside the job's."""
+    """Return the plan with a second workspace next to that of the job."""
     url = f"{plan.job.workspace_url}{SUFFIX}"
     return replace(plan, job=plan.job.model_copy(update={"workspace": url, "fresh": True}))
 
 
 def sample_plan(plan: Plan, chosen: list[Tile]) -> Plan:
-    """The plan of these tiles of the last stage alone.
+    """Return the plan of these tiles of the last stage alone.
 
-    What they compute they compute in full; what lies around is read where the CRF counts it, but
-    not predicted: that takes no longer or shorter. Averages over the raster are left out, their
+    Its tiles do their full work. What lies around a CRF window is ingested but not predicted: the
+    CRF takes as long with any probabilities. Averages over the raster are left out, since their
     forwards cost what others do.
     """
     small = replace(plan, tta=replace(plan.tta, pooling="patch"), selected_bits={})

@@ -24,40 +24,36 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
+from segtasks.config.legend import ClassEntry
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Window
 from segtasks.raster.header import RasterHeader
+from segtasks.raster.labels import NODATA
 from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, gdal_path
 
 BLOCK_PX = 512
-NODATA = 255
 FINGERPRINT_TAG = "SEGTASKS_FINGERPRINT"
 CLASSES_TAG = "SEGTASKS_CLASSES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Legend:
-    """A band of class ids: id, name and colour (#rrggbb) of each class."""
+class ClassBand:
+    """A band of class ids."""
 
-    entries: tuple[tuple[int, str, str], ...]
+    classes: tuple[ClassEntry, ...]
     # The most frequent class, not a mean of ids.
     creation: ClassVar[Mapping[str, str]] = {"overview_resampling": "mode"}
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Class names by id."""
-        return tuple(name for _, name, _ in self.entries)
-
-    @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:
         """GDAL colour table; nodata is transparent."""
-        table = {i: (*bytes.fromhex(color[1:]), 255) for i, _, color in self.entries}
-        return {i: (r, g, b, a) for i, (r, g, b, a) in table.items()} | {NODATA: (0, 0, 0, 0)}
+        table = {entry.id: bytes.fromhex(entry.color[1:]) for entry in self.classes}
+        return {i: (r, g, b, 255) for i, (r, g, b) in table.items()} | {NODATA: (0, 0, 0, 0)}
 
     @property
     def tags(self) -> dict[str, str]:
         """Class names, one by one and as JSON."""
-        names = {str(i): name for i, name, _ in self.entries}
+        names = {str(entry.id): entry.name for entry in self.classes}
         return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
 
     def describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio ships no types
@@ -66,7 +62,7 @@ class Legend:
         dataset.colorinterp = (ColorInterp.palette,)
         dataset.set_band_description(1, "class")
         dataset.update_tags(**self.tags)
-        dataset.update_tags(1, **{f"CLASS_{i}": name for i, name, _ in self.entries})
+        dataset.update_tags(1, **{f"CLASS_{entry.id}": entry.name for entry in self.classes})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +82,7 @@ class Scale:
         dataset.scales, dataset.offsets = (self.factor,), (0.0,)
 
 
-Band = Legend | Scale
+Band = ClassBand | Scale
 
 
 @contextmanager
@@ -202,7 +198,7 @@ def read_tag(url: str, key: str) -> str | None:
         return None
 
 
-def read_legend(url: str) -> Legend | None:
+def read_classes(url: str) -> tuple[ClassEntry, ...] | None:
     """The classes of a mask that `made` wrote, by its tags and colour table; ``None`` without."""
     text = read_tag(url, CLASSES_TAG)
     if text is None:
@@ -210,13 +206,10 @@ def read_legend(url: str) -> Legend | None:
     with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
         colors = mask.colormap(1)
     names: dict[str, str] = json.loads(text)
-    return Legend(
-        entries=tuple((i, names[str(i)], _hex(*colors[i][:3])) for i in range(len(names)))
+    return tuple(
+        ClassEntry(id=i, name=names[str(i)], color=f"#{bytes(colors[i][:3]).hex()}")
+        for i in range(len(names))
     )
-
-
-def _hex(red: int, green: int, blue: int) -> str:
-    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def read_small(url: str, shape: tuple[int, int], bands: tuple[int, ...] = (1,)) -> npt.NDArray[Any]:

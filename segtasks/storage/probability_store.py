@@ -10,7 +10,7 @@ The group's own metadata come last: a killed writer leaves nothing that opens.
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,11 @@ import zarr
 from pyproj import CRS
 from zarr.codecs import ZstdCodec
 
+from segtasks.config.legend import ClassEntry
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Window
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import object_store
-from segtasks.storage.cog import Legend
 from segtasks.storage.workspace import GROUP, sides
 
 Halves = npt.NDArray[np.float16]
@@ -39,7 +39,7 @@ warnings.filterwarnings("ignore", message="Consolidated metadata is currently no
 def write(
     url: str,
     raster: RasterHeader,
-    legend: Legend,
+    classes: Sequence[ClassEntry],
     shard_px: int,
     attributes: Attributes,
     parts: Iterable[tuple[Window, Halves]],
@@ -49,7 +49,7 @@ def write(
     Args:
         url: what is there is removed first.
         raster: the grid and its place.
-        legend: of the first axis.
+        classes: of the first axis.
         shard_px: side of the windows, but for those at the raster's borders.
         attributes: of the group.
         parts: they cover the raster.
@@ -59,10 +59,10 @@ def write(
     """
     try:
         _remove(url)
-        cube = _create(url, raster, len(legend.entries), shard_px)
+        cube = _create(url, raster, len(classes), shard_px)
         for window, data in parts:
             cube[(..., *window.slices)] = data
-        _add_coordinates(url, raster, legend)
+        _add_coordinates(url, raster, classes)
         zarr.create_group(store=url, zarr_format=3, attributes=dict(attributes))
         # One request opens it all; xarray asks for this.
         zarr.consolidate_metadata(url, zarr_format=3)
@@ -117,9 +117,9 @@ def _create(url: str, raster: RasterHeader, classes: int, shard_px: int) -> zarr
     )
 
 
-def _add_coordinates(url: str, raster: RasterHeader, legend: Legend) -> None:
-    ids = np.array([i for i, _, _ in legend.entries], np.uint8)
-    _add(url, "class", ids, _class_attributes(legend))
+def _add_coordinates(url: str, raster: RasterHeader, classes: Sequence[ClassEntry]) -> None:
+    ids = np.array([entry.id for entry in classes], np.uint8)
+    _add(url, "class", ids, _class_attributes(classes))
     for name, values in _centres(raster).items():
         axis = {"axis": name.upper(), "long_name": f"{name} of pixel centres"}
         _add(url, name, values, axis)
@@ -137,14 +137,14 @@ def _add(url: str, name: str, values: npt.NDArray[Any], attributes: Attributes) 
     )
 
 
-def _class_attributes(legend: Legend) -> Attributes:
+def _class_attributes(classes: Sequence[ClassEntry]) -> Attributes:
     """CF's flags (3.5), whose meanings are words; the names as they are beside them."""
     return {
         "long_name": "class id",
-        "flag_values": [i for i, _, _ in legend.entries],
-        "flag_meanings": " ".join("_".join(name.split()) for name in legend.names),
-        "names": list(legend.names),
-        "colors": [color for _, _, color in legend.entries],
+        "flag_values": [entry.id for entry in classes],
+        "flag_meanings": " ".join("_".join(entry.name.split()) for entry in classes),
+        "names": [entry.name for entry in classes],
+        "colors": [entry.color for entry in classes],
     }
 
 

@@ -31,7 +31,6 @@ from segtasks.storage import object_store
 
 CHUNK_PX = 512
 MANIFEST = "job.json"
-NODATA = 255
 SHARES, TABLES, AREA = "shares", "tables", "aoi.json"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.

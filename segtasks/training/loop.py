@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from segtasks.config.extras import require_packages
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
 from segtasks.evaluation.metrics import Scores
@@ -39,7 +40,8 @@ OnLine = Callable[[str], None]
 class Result:
     """What training made."""
 
-    out: str
+    model: str
+    """Path of the model file."""
     card: Card
     scores: Scores
     """Of the best validation, whose weights were written."""
@@ -73,12 +75,13 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
         (``scores.mean_iou``), whose weights were written, and the paths of the curves.
 
     Raises:
-        JobError: the settings contradict each other, the device is missing, or the checkpoint is
-            another job's.
+        JobError: the settings contradict each other, the device or a package is missing, or the
+            checkpoint is another job's.
         SourceError: a pair is missing or unfit; nothing has been written then.
         ModelError: the network is unknown, or training diverged.
         StorageError: a checkpoint cannot be written.
     """
+    require_packages("training", "train", "kornia", "matplotlib")
     if job.device == "cuda" and not torch.cuda.is_available():
         raise JobError("device is cuda, but torch sees no GPU; use device cpu")
     warn_of_emulation(job)
@@ -133,12 +136,12 @@ def _written(
     module.load_state_dict(best.weights)
     names = _write_curves(job, state)
     card = write_model(job, settings, module, material, best)
-    return Result(job.out, card, best.scores, best.iteration, names)
+    return Result(job.to, card, best.scores, best.iteration, names)
 
 
 def _write_curves(job: TrainJob, state: Checkpoint) -> tuple[str, ...]:
     rows = [astuple(step) for step in state.curve]
-    stem = job.out.removesuffix(".safetensors")
+    stem = job.to.removesuffix(".safetensors")
     files = {f"{stem}.curves.csv": curves.table(rows), f"{stem}.curves.png": curves.picture(rows)}
     for name, content in files.items():
         object_store.write_bytes(name, content)

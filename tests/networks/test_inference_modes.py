@@ -1,4 +1,4 @@
-"""Modes in the job and in the plan: bounds, the common lattice, what they cost, what is refused."""
+"""Test TTA in jobs and plans: bounds, the common lattice, costs, and refusals."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -31,7 +31,10 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"scales": [0.33]}, r"scale 0.33 is not a multiple of 0.05; use 0.3 or 0.35"),
         ({"scales": []}, r"inference.scales: .*at least 1 item"),
         ({"scales": [0.25 + 0.05 * i for i in range(9)]}, r"inference.scales: .*at most 8 items"),
-        ({"scales": [1, 0.5, 1]}, r"inference.scales: a scale is given twice; give each once"),
+        (
+            {"scales": [1, 0.5, 1]},
+            r"inference.scales: a scale is given twice in 1, 0.5, 1; give each once",
+        ),
         ({"angles": "d8"}, r"inference.angles: .*'flips' or 'd4' \(got 'd8'\)"),
         ({"fusion": "mean"}, r"inference.fusion: .*'max_logits' or 'mean_logits'"),
         ({"pooling": "tile"}, r"inference.pooling: .*'patch' or 'raster'"),
@@ -108,9 +111,9 @@ def test_patches_start_where_every_scale_has_a_point_of_the_lattice(
 def test_pixels_of_another_size_are_met_by_the_nearest_scale(
     pixel_m: float | None, scale: str
 ) -> None:
-    learnt = card("fcn8s_lean").model_copy(update={"ground_resolution_m": 0.3})
-    assert tta_of(Inference(), learnt, pixel_m).scales == (Fraction(scale),)
-    assert tta_of(Inference(scales=(1,)), learnt, pixel_m).is_plain
+    trained = card("fcn8s_lean").model_copy(update={"ground_resolution_m": 0.3})
+    assert tta_of(Inference(), trained, pixel_m).scales == (Fraction(scale),)
+    assert tta_of(Inference(scales=(1,)), trained, pixel_m).is_plain
     assert tta_of(Inference(), card("fcn8s_lean"), pixel_m).is_plain
 
 
@@ -161,8 +164,11 @@ def test_networks_without_a_pyramid_are_not_pooled(name: str) -> None:
     [
         ({"angles": "mirror"}, "use scales 1 and angles none, or pooling patch"),
         ({"scales": [0.5]}, "use scales 1 and angles none, or pooling patch"),
-        ({"form": "frozen"}, "form frozen does not allow; use form packed or plain"),
-        ({"form": "auto"}, "form auto does not allow; use form packed or plain"),
+        (
+            {"form": "frozen"},
+            "form frozen cannot be split at the pyramid; use form packed or plain",
+        ),
+        ({"form": "auto"}, "form auto cannot be split at the pyramid; use form packed or plain"),
     ],
 )
 def test_pooling_is_refused_where_it_cannot_be(setting: dict[str, Any], match: str) -> None:

@@ -1,5 +1,6 @@
 """Graphs through the whole route: the same mask as the model file they were made of."""
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import rasterio
 
 from segtasks.config.job import make_job
 from segtasks.errors import JobError, ModelError
-from segtasks.networks import pretrained, read_card
+from segtasks.networks import pretrained
+from segtasks.networks.card_file import card_of_model
 from segtasks.networks.export import export
 from segtasks.networks.model_file import load
 from segtasks.pipeline.run import segment
@@ -112,6 +114,20 @@ def test_another_patch_than_the_one_a_graph_takes_is_refused(tmp_path: Path) -> 
         make_plan(make_job(job))
 
 
+def test_a_second_plan_does_not_probe_the_graph_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = graphs.write_identity(tmp_path / "n.onnx")
+    job = make_job(values(plain(tmp_path).source, model, tmp_path / "o"))
+    first = make_plan(job)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no process can be started"))
+    second = make_plan(job)
+    assert second.card == first.card
+    assert second.fingerprints == first.fingerprints
+
+
 def test_an_exact_halo_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     model = graphs.write_identity(tmp_path / "n.onnx")
     job = values(plain(tmp_path).source, model, tmp_path, tiling={"overlap_px": "exact"})
@@ -133,13 +149,13 @@ def test_a_sidecar_is_fetched_with_its_graph_and_goes_with_it(tmp_path: Path) ->
     url = f"memory://bucket/{tmp_path.name}/n.onnx"
     local = graphs.write_identity(tmp_path / "n.onnx")
     object_store.put_file(local, url)
-    with pytest.raises(ModelError, match="does not say its classes and bands"):
-        read_card(local_model(url))
+    with pytest.raises(ModelError, match="does not state its classes and bands"):
+        card_of_model(local_model(url))
     object_store.put_file(Path(f"{local}.card.json"), f"{url}.card.json")
-    assert read_card(local_model(url)).classes[3].name == "value 3"
+    assert card_of_model(local_model(url)).classes[3].name == "value 3"
     object_store.remove_tree(f"{url}.card.json")
-    with pytest.raises(ModelError, match="does not say its classes and bands"):
-        read_card(local_model(url))
+    with pytest.raises(ModelError, match="does not state its classes and bands"):
+        card_of_model(local_model(url))
 
 
 def test_deepness_gives_a_written_graph_the_raw_bytes(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_job_survives_being_written_and_read() -> None:
         ({"preset": ["voc"]}, "crf.preset: "),
         ({"backend": "exact"}, "crf.backend: .*'pydensecrf' or 'torch'"),
         ({"halo_px": "loose"}, "crf.halo_px: "),
-        ({"compatibility": [[0, 1], [2, 0]]}, "crf.compatibility: not symmetric"),
+        ({"compatibility": [[0, 1], [2, 0]]}, "crf.compatibility: is not symmetric"),
         ({"compatibility": [[0, 1]]}, r"crf.compatibility: rows of \[2\] values; give K rows"),
         ({"compatibility": [[0, math.nan], [math.nan, 0]]}, "crf.compatibility.*got nan"),
     ],

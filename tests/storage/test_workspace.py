@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from segtasks.errors import ResourceError, WorkspaceError
 from segtasks.raster.grid import Grid, Window
+from segtasks.raster.labels import NODATA
 from segtasks.storage import object_store, workspace
 from segtasks.storage.workspace import ArraySpec
 
@@ -75,7 +76,7 @@ def test_shard_that_equals_the_fill_value_is_stored_all_the_same(place: str, val
 
 def test_what_was_not_written_is_nodata(place: str) -> None:
     workspace.create(place, 100, 100, {"mask": MASK})
-    assert (workspace.read(place, "mask", Window(0, 0, 100, 100)) == workspace.NODATA).all()
+    assert (workspace.read(place, "mask", Window(0, 0, 100, 100)) == NODATA).all()
 
 
 def test_shard_of_a_killed_writer_is_not_there(tmp_path: Path) -> None:

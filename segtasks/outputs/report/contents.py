@@ -14,21 +14,13 @@ from segtasks.outputs.report.seams import Border, Seams
 from segtasks.outputs.report.settings import Rows, Setting
 from segtasks.outputs.report.timings import Timings, measure_timings
 from segtasks.planning.plan import Plan
+from segtasks.planning.products import PRODUCTS
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import receipts
 from segtasks.storage.cog import ReadMask
 
 LONGEST = 200
 """Characters of a source's identity and of an area: a mosaic's names all its files."""
-CONTENTS = {
-    "mask": "class ids as a Cloud-Optimised GeoTIFF; QGIS shows its classes and colours",
-    "legend": "names and colours of the classes, for GDAL and QGIS",
-    "style": "the same as a style, which QGIS takes up by itself",
-    "confidence": "how sure each label is, 0 to 254 for 0 to 1",
-    "probabilities": "probabilities of all classes, as Zarr",
-    "item": "STAC item of source, model and results",
-    "quicklook": "image and mask side by side",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,4 +139,4 @@ def _files(plan: Plan, urls: Mapping[str, str]) -> tuple[File, ...]:
     """Relative links: the folder may be moved, or served from elsewhere."""
     prefix = f"{plan.job.to}/"
     beside = {name: url.removeprefix(prefix) for name, url in urls.items()}
-    return tuple(File(href=href, text=CONTENTS.get(name, name)) for name, href in beside.items())
+    return tuple(File(href=href, text=PRODUCTS[name].description) for name, href in beside.items())

@@ -6,7 +6,7 @@ shares. A tile of this stage is a cell of the patch grid, so the sum does not de
 
 import numpy as np
 
-from segtasks.networks.inference.raster_pooling import sharing
+from segtasks.networks.inference.raster_pooling import pooling_pass
 from segtasks.networks.inference.runtime import Patches, forward_patches
 from segtasks.pipeline import network_input
 from segtasks.pipeline.network_input import Pixels
@@ -24,7 +24,7 @@ def read(plan: Plan, tile: Tile) -> Pixels:
 def compute(plan: Plan, tile: Tile, pixels: Pixels) -> Patches:
     """Return the share (D, bins); nodata counts as the mean colour, as in a whole-image forward."""
     patch = plan.patches.patch(tile)
-    net = sharing(network_input.network_of(plan), patch.window, patch.cell, plan.tiles.raster)
+    net = pooling_pass(network_input.network_of(plan), patch.window, patch.cell, plan.tiles.raster)
     stack = network_input.normalise(plan, pixels, patch.window)[None]
     share: Patches = forward_patches(net, stack)[0]
     return share

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segtasks.networks.card import Gives
-from segtasks.networks.inference.raster_pooling import heading
+from segtasks.networks.inference.raster_pooling import head_pass
 from segtasks.networks.inference.runtime import Net, forward_patches, forward_probabilities
 from segtasks.pipeline import network_input
 from segtasks.pipeline.network_input import Pixels, net_of, network_of, normalise
@@ -67,8 +67,11 @@ def compute(plan: Plan, _tile: Tile, work: Work) -> None:
     if plan.patches.stitch == "blend":
         _take(plan, _blend(plan, work), out, gives="probabilities")
         return
-    gives = _gives(plan) if "mask" in out else "probabilities"
-    forward = forward_patches if "mask" in out else forward_probabilities
+    # The network gives logits, some graphs give probabilities; the CRF reads probabilities.
+    gives: Gives = plan.card.graph.gives if plan.card.graph else "logits"
+    forward = forward_patches
+    if "mask" not in out:
+        gives, forward = "probabilities", forward_probabilities
     for patch, maps in _forward(plan, work, forward):
         kept, inner = _common(plan, patch, work.core)
         parts = {name: array[(..., *inner)] for name, array in out.items()}
@@ -99,11 +102,6 @@ def _take(plan: Plan, maps: Floats, out: Arrays, *, gives: Gives) -> None:
         out["confidence"][:] = confidence.quantise_confidence(probabilities, plan.confidence)
     if "probabilities" in out:
         out["probabilities"][:] = probabilities
-
-
-def _gives(plan: Plan) -> Gives:
-    """What comes out of the network, whatever its modes."""
-    return plan.card.graph.gives if plan.card.graph else "logits"
 
 
 def _blend(plan: Plan, work: Work) -> Floats:
@@ -139,7 +137,7 @@ def _network(plan: Plan, patch: Patch) -> Net:
     if not plan.pools_raster:
         return net_of(plan)
     total = pooled_sums.total(plan.job.workspace_url, plan.fingerprints["pool"], plan.patches.cells)
-    return heading(network_of(plan), patch.window, plan.tiles.raster, total)
+    return head_pass(network_of(plan), patch.window, plan.tiles.raster, total)
 
 
 def _needed(plan: Plan, work: Work) -> Iterator[Patch]:

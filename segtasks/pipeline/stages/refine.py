@@ -69,7 +69,7 @@ def write(plan: Plan, tile: Tile, stitched: Stitched, marginals: Floats) -> Writ
     workspace.write(url, "mask", core, mask)
     if plan.confidence:
         sure = confidence.quantise_confidence(marginals, plan.confidence)
-        sure[~kept] = confidence.NODATA
+        sure[~kept] = labels.NODATA
         workspace.write(url, "confidence", core, sure)
     return Written(valid_px=int(np.count_nonzero(kept)), histogram=labels.histogram(mask))
 
