@@ -28,7 +28,7 @@ INLINE = re.compile(r"`segtasks (?P<words>[a-z][^`]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 # A name in angle brackets or a star stands for many files.
 SOURCE = re.compile(
-    r"`(?P<path>(?:benchmarks|docs|flows|infra|segtasks|tests)/[^`<*\s:]*)(?:::\w+)?`"
+    r"`(?P<path>(?:benchmarks|docs|examples|flows|infra|segtasks|tests)/[^`<*\s:]*)(?:::\w+)?`"
 )
 IN_WHEEL = {"segtasks/deployments"}  # copied there when a wheel is built
 WORRIES = ("first-run", "my-own-model", "my-cluster", "memory", "restart", "limits")
