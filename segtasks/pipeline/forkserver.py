@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from multiprocessing.forkserver import ForkServer
 from typing import ClassVar
 
-from segtasks.worker_processes import WorkerContext, WorkerProcess, register
+from segtasks.pipeline.worker_processes import WorkerContext, WorkerProcess, register
 
 PRELOADED = [
     "distributed",

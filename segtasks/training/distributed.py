@@ -22,8 +22,8 @@ from torch.multiprocessing.spawn import (
 )
 from torch.nn.parallel import DistributedDataParallel
 
-from segtasks import worker_processes
 from segtasks.errors import JobError
+from segtasks.pipeline import worker_processes
 
 _PATIENCE = timedelta(hours=6)
 """How long a process waits for the others, which may validate on large images."""

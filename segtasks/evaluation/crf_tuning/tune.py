@@ -21,7 +21,7 @@ from segtasks.evaluation.crf_tuning.search import (
     search,
 )
 from segtasks.evaluation.crf_tuning.trial import Measured, Outcome, Scorer
-from segtasks.worker_processes import WorkerContext
+from segtasks.pipeline.worker_processes import WorkerContext
 
 WITHOUT = "no CRF"
 OnProgress = Callable[[str, int, int], None]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from segtasks.worker_processes import WorkerContext
+from segtasks.pipeline.worker_processes import WorkerContext
 from tests.helpers.paths import ROOT
 
 SCRIPT = """
 import multiprocessing
 from operator import add
 from segtasks.pipeline.forkserver import open_forkserver
-from segtasks.worker_processes import METHOD, WorkerContext
+from segtasks.pipeline.worker_processes import METHOD, WorkerContext
 
 print(__name__)
 
