@@ -5,7 +5,7 @@ import click
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card
 from segtasks.networks.graphs.file_format import form_of
-from segtasks.networks.graphs.graph_card import probed_card
+from segtasks.networks.graphs.graph_card import probe_card
 from segtasks.networks.graphs.sidecar import SUFFIX, parsed
 from segtasks.planning.planner import local_model
 from segtasks.storage import object_store
@@ -32,7 +32,7 @@ def probe(file: str, card_url: str | None, *, as_json: bool) -> None:
         what = "not a graph; a model file contains its card" if path.exists() else "no such file"
         raise ModelError(f"{file}: {what}; give TorchScript, torch.export or ONNX")
     over = parsed(card_url, object_store.read_bytes(card_url).decode()) if card_url else {}
-    card = probed_card(path, form, over)
+    card = probe_card(path, form, over)
     text = card.model_dump_json(indent=1)
     object_store.write_bytes(f"{file}{SUFFIX}", f"{text}\n".encode())
     lines = [f"card       {file}{SUFFIX}", *graph_lines(card)]

@@ -11,7 +11,7 @@ from segtasks.config.import_job import ImportJob
 from segtasks.config.loading import validated
 from segtasks.networks import pretrained
 from segtasks.networks.card import Card
-from segtasks.networks.card_file import read_card
+from segtasks.networks.card_file import card_of_model, read_card
 from segtasks.planning.planner import local_model
 from segtasks.storage import local_copy
 
@@ -52,7 +52,7 @@ def _ground(card: Card) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole card as JSON.")
 def show(name: str, *, as_json: bool) -> None:
     """Print the card of NAME: a model file, a graph or a shipped model."""
-    card = read_card(local_model(name))
+    card = card_of_model(local_model(name))
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(_card_lines(card)))
 
 

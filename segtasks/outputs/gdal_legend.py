@@ -1,13 +1,14 @@
-"""``mask.tif.aux.xml``: names and colours of the classes where GDAL and QGIS look for them.
+"""``mask.tif.aux.xml``: class names and colours where GDAL and QGIS look for them.
 
-A GeoTIFF has room for a colour table, but not for GDAL's category names and attribute table; GDAL
-keeps those beside the file, as "persistent auxiliary metadata".
+A GeoTIFF has room for a colour table, but not for category names and an attribute table. GDAL
+keeps those in a file next to it, as "persistent auxiliary metadata".
 """
 
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from segtasks.config.legend import ClassEntry
+from segtasks.outputs.publication import Publication
 
 INTEGER, STRING = 0, 2  # GDALRATFieldType
 MIN_MAX, NAME, RED, GREEN, BLUE = 5, 2, 6, 7, 8  # GDALRATFieldUsage
@@ -20,8 +21,13 @@ FIELDS = (
 )
 
 
+def make_legend(publication: Publication) -> bytes:
+    """Make ``mask.tif.aux.xml``."""
+    return aux_xml(publication.plan.card.classes)
+
+
 def aux_xml(classes: Iterable[ClassEntry]) -> bytes:
-    """The file for a band of class ids."""
+    """Return the file for a band of class ids."""
     rows = sorted(classes, key=lambda entry: entry.id)
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
@@ -33,7 +39,7 @@ def aux_xml(classes: Iterable[ClassEntry]) -> bytes:
 
 
 def _add_names(band: ET.Element, names: dict[int, str]) -> None:
-    """Category names have no ids: the n-th is that of value n."""
+    """Add the category names, which have no ids: the n-th is the name of value n."""
     categories = ET.SubElement(band, "CategoryNames")
     for class_id in range(max(names) + 1):
         ET.SubElement(categories, "Category").text = names.get(class_id, "")

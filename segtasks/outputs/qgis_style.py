@@ -1,16 +1,22 @@
-"""``mask.qml``: the style that QGIS takes up with the mask.
+"""``mask.qml``: the style that QGIS loads with the mask.
 
-By the colour table alone QGIS lists all 256 values, most of them black and without a name.
+With the colour table alone QGIS lists all 256 values, most of them black and without a name.
 """
 
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from segtasks.config.legend import ClassEntry
+from segtasks.outputs.publication import Publication
+
+
+def make_style(publication: Publication) -> bytes:
+    """Make ``mask.qml``."""
+    return qml(publication.plan.card.classes)
 
 
 def qml(classes: Iterable[ClassEntry]) -> bytes:
-    """The style of a band of class ids: one entry in the legend for each class."""
+    """Return the style of a band of class ids, with one legend entry for each class."""
     # Symbology alone: scale limits, names and the like stay as the user has them.
     root = ET.Element("qgis", styleCategories="Symbology", version="3.22")
     pipe = ET.SubElement(root, "pipe")

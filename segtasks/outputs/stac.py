@@ -17,6 +17,7 @@ from pystac.extensions.raster import DataType, RasterBand, RasterExtension
 
 from segtasks.config.legend import ClassEntry
 from segtasks.outputs.stac_mlm import Model, add_model
+from segtasks.planning.products import PRODUCTS
 from segtasks.raster.labels import NODATA
 
 
@@ -95,9 +96,14 @@ def _add_projection(item: pystac.Item, scene: Scene) -> None:
 
 def _add_assets(item: pystac.Item, scene: Scene) -> None:
     for name, href in scene.results.items():
-        title, media, roles = ASSETS[name]
-        media = media or _media_of(href)
-        item.add_asset(name, pystac.Asset(href, title=title, media_type=media, roles=list(roles)))
+        product = PRODUCTS[name]
+        asset = pystac.Asset(
+            href,
+            title=product.title,
+            media_type=product.media_type or _media_of(href),
+            roles=list(product.roles),
+        )
+        item.add_asset(name, asset)
     item.add_asset(
         "source",
         pystac.Asset(
@@ -118,23 +124,6 @@ def _add_assets(item: pystac.Item, scene: Scene) -> None:
         band = _band(nodata=NODATA, scale=scale, offset=0.0, spatial_resolution=side)
         RasterExtension.ext(asset).apply([band])
 
-
-COG, XML = pystac.MediaType.COG, pystac.MediaType.XML
-ASSETS: Mapping[str, tuple[str, str | None, tuple[str, ...]]] = {
-    "mask": ("Class ids", COG, ("data",)),
-    "legend": ("Class names and colours, for GDAL", XML, ("metadata",)),
-    "style": ("Class names and colours, for QGIS", XML, ("metadata",)),
-    "confidence": ("Confidence of the mask", COG, ("data", "confidence")),
-    "probabilities": (
-        "Probability of each class",
-        f"{pystac.MediaType.VND_ZARR}; version=3",
-        ("data", "probabilities"),
-    ),
-    "polygons": ("Polygons of the mask", None, ("data",)),
-    "quicklook": ("Image and mask", pystac.MediaType.PNG, ("overview",)),
-    "report": ("Report of the run", pystac.MediaType.HTML, ("metadata",)),
-}
-"""Title, media type (`None`: by its suffix) and roles of each result."""
 
 MEDIA = {
     ".tif": pystac.MediaType.GEOTIFF,

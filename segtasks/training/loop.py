@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from segtasks.config.extras import require_packages
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
 from segtasks.evaluation.metrics import Scores
@@ -65,12 +66,13 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
         on_line: told what is about to be done, a line at a time.
 
     Raises:
-        JobError: the settings contradict each other, the device is missing, or the checkpoint is
-            another job's.
+        JobError: the settings contradict each other, the device or a package is missing, or the
+            checkpoint is another job's.
         SourceError: a pair is missing or unfit; nothing has been written then.
         ModelError: the network is unknown, or training diverged.
         StorageError: a checkpoint cannot be written.
     """
+    require_packages("training", "train", "kornia", "matplotlib")
     if job.device == "cuda" and not torch.cuda.is_available():
         raise JobError("device is cuda, but torch sees no GPU; use device cpu")
     warn_of_emulation(job)

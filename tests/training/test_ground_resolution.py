@@ -80,7 +80,7 @@ def test_validation_sees_what_inference_sees(jobs: Jobs, ramp: PairSource) -> No
     assert card.ground_resolution_m == 1.0
     module = load(job.to)[0]
     normalisation = card.normalisation
-    modes = make_plan(make_job({"source": ramp.image, "to": "out", "model": job.to})).modes
+    modes = make_plan(make_job({"source": ramp.image, "to": "out", "model": job.to})).tta
     assert modes == TestTimeAugmentation((Fraction(1, 2),))
     as_it_is, _ = pair_at(jobs, ramp, None)
     seen = evaluate_network(module, [pair], normalisation, classes=3, window_px=32)

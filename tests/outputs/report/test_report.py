@@ -15,7 +15,7 @@ from PIL import Image
 
 from segtasks.config.job import make_job
 from segtasks.errors import DestinationError
-from segtasks.outputs.publish import legend
+from segtasks.outputs.publication import legend
 from segtasks.outputs.report.page import page
 from segtasks.outputs.report.rendering import area, area_unit, options, percent, scale_bar, seconds
 from segtasks.pipeline.run import segment
