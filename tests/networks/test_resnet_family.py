@@ -157,7 +157,7 @@ def test_training_gives_the_logits_and_those_of_layer3(name: str) -> None:
 def test_training_without_an_auxiliary_head_is_refused() -> None:
     network = narrow_network("pspnet50")
     assert isinstance(network, Dilated)
-    with pytest.raises(ModelError, match="no auxiliary head; build a network with auxiliary=True"):
+    with pytest.raises(ModelError, match="no auxiliary head; build it with auxiliary=True"):
         network.training_logits(noise(1, 4, 9, 9))
 
 
