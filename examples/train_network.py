@@ -1,4 +1,7 @@
-"""Train a tiny network on a labelled scene, then segment another scene with it."""
+"""Train a tiny network on a labelled scene, then segment another scene with it.
+
+It needs the extra `train`: pip install "segtasks[train]"
+"""
 
 from pathlib import Path
 
@@ -15,7 +18,7 @@ job = segtasks.TrainJob(
     sources=[{"image": "train.tif", "labels": "train_label.tif"}],
     validation=[{"image": "validation.tif", "labels": "validation_label.tif"}],
     legend=[{"id": i, "name": name, "color": color} for i, (name, color) in enumerate(LEGEND)],
-    out="own.safetensors",
+    to="own.safetensors",
     network="fcn8s_lean",
     width=0.1,
     crop_px=128,
