@@ -1,4 +1,7 @@
-"""Segment several rasters with a preset of the CRF, then compare the masks with labels."""
+"""Segment several rasters with a preset of the CRF, then compare the masks with labels.
+
+The page of the evaluation needs the extra `evaluate`: pip install "segtasks[evaluate]"
+"""
 
 from pathlib import Path
 

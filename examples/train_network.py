@@ -1,4 +1,7 @@
-"""Train a tiny network on a labelled scene, then segment another scene with it."""
+"""Train a tiny network on a labelled scene, then segment another scene with it.
+
+It needs the extra `train`: pip install "segtasks[train]"
+"""
 
 from pathlib import Path
 

@@ -64,7 +64,7 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
 
     Args:
         job: the pairs, the classes and how to train, e.g.
-            ``TrainJob(sources=[pair], validation=[other], legend=classes, out="own.safetensors")``
+            ``TrainJob(sources=[pair], validation=[other], legend=classes, to="own.safetensors")``
             with ``pair = {"image": "a.tif", "labels": "a_label.tif"}`` and ``classes =
             [{"id": 0, "name": "ground", "color": "#808080"}, ...]``.
         on_progress: called after each iteration with its number, its loss and, at validations,
