@@ -152,13 +152,15 @@ def plan(
     the job, which is then deleted.
     """
     from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - see _segmented
-    from segtasks.pipeline.dry_run import dry_run  # noqa: PLC0415 - see _segmented
+    from segtasks.pipeline import dry_run  # noqa: PLC0415 - see _segmented
 
     if price_per_hour is not None and not measure:
         raise click.UsageError("--price-per-hour needs the run time; give --measure too")
     job = job_of(Job, source, job_file, given, no_crf=no_crf)
     with shown_progress() as on_progress:
-        made = dry_run(job, measure=measure, price_per_hour=price_per_hour, on_progress=on_progress)
+        made = dry_run.plan(
+            job, measure=measure, price_per_hour=price_per_hour, on_progress=on_progress
+        )
     click.echo(json.dumps(made.figures) if as_json else "\n".join(made.lines))
 
 

@@ -9,7 +9,7 @@ from segtasks.config.job import Job
 from segtasks.errors import redact_url
 from segtasks.orchestration.artifacts import ProgressArtifacts, run_log, show, show_plan
 from segtasks.orchestration.tasks import stage
-from segtasks.pipeline.dry_run import dry_run
+from segtasks.pipeline import dry_run
 from segtasks.pipeline.run import run_job
 
 
@@ -36,7 +36,7 @@ def plan_with_artifacts(job: Job, *, measure: bool) -> dict[str, Any]:
     Returns:
         The figures of the plan.
     """
-    made = dry_run(job, measure=measure, on_progress=ProgressArtifacts().tell)
+    made = dry_run.plan(job, measure=measure, on_progress=ProgressArtifacts().tell)
     show_plan(made)
     return made.figures
 

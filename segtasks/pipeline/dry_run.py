@@ -62,7 +62,7 @@ class DryRun:
         printer.text(str(self))
 
 
-def dry_run(
+def plan(
     job: Job,
     *,
     measure: bool = False,
@@ -92,18 +92,18 @@ def dry_run(
         print(segtasks.plan(segtasks.Job(source="ortho.tif", to="result")))
         ```
     """
-    plan = make_plan(job)
-    published = is_published(plan)
-    processes, worker_bytes = expected_workers(plan)
+    made = make_plan(job)
+    published = is_published(made)
+    processes, worker_bytes = expected_workers(made)
     if not published:
-        check_disk(plan)
+        check_disk(made)
     if worker_bytes is not None and not published:
-        check_memory(plan, worker_bytes)
+        check_memory(made, worker_bytes)
     found = None
     if measure and not published:
-        found = time_tiles(plan, on_progress)
+        found = time_tiles(made, on_progress)
     return DryRun(
-        plan=plan,
+        plan=made,
         published=published,
         processes=processes,
         estimate=found,

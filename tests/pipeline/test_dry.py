@@ -12,7 +12,7 @@ import pytest
 from segtasks.cli.doctor_checks import Check, fault, run_checks
 from segtasks.config.job import make_job
 from segtasks.errors import ResourceError
-from segtasks.pipeline.dry_run import dry_run
+from segtasks.pipeline import dry_run
 from segtasks.pipeline.run import segment
 from segtasks.pipeline.timing import LEAST_UNITS
 from segtasks.planning import timing_sample
@@ -37,7 +37,7 @@ def test_timing_some_tiles_leaves_nothing_behind(
     inputs: dict[str, Any], tmp_path: Path, crf: object
 ) -> None:
     job = make_job(inputs | {"to": str(tmp_path / "o"), "crf": crf})
-    made = dry_run(job, measure=True, price_per_hour=7200.0)
+    made = dry_run.plan(job, measure=True, price_per_hour=7200.0)
     assert list(tmp_path.iterdir()) == []
     found = made.estimate
     assert found is not None
@@ -57,7 +57,7 @@ def test_a_begun_workspace_is_left_alone(inputs: dict[str, Any], tmp_path: Path)
     segment(job)
     (tmp_path / "o" / "mask.tif").unlink()
     before = job_runs.receipts(tmp_path / "o")
-    made = dry_run(job, measure=True)
+    made = dry_run.plan(job, measure=True)
     assert made.estimate is not None
     assert job_runs.receipts(tmp_path / "o") == before
     names = {path.name for path in (tmp_path / "o").iterdir()}
@@ -65,7 +65,7 @@ def test_a_begun_workspace_is_left_alone(inputs: dict[str, Any], tmp_path: Path)
     assert names == {".workspace", *files} - {"mask.tif"}
     result = segment(job)
     assert set(result.tiles_done.values()) == {0}
-    again = dry_run(job, measure=True)
+    again = dry_run.plan(job, measure=True)
     assert again.published
     assert again.estimate is None
 
@@ -77,7 +77,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_written(
     job = make_job(inputs | {"to": str(tmp_path / "o")} | changes)
     for measure in (False, True):
         with pytest.raises(ResourceError, match=r"needs .* GiB per worker, a worker has 0\.5 GiB"):
-            dry_run(job, measure=measure)
+            dry_run.plan(job, measure=measure)
     assert list(tmp_path.iterdir()) == []
 
 
