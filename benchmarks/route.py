@@ -37,7 +37,7 @@ from segtasks.planning.planner import make_plan
 plan = make_plan(Job.model_validate_json(sys.argv[1]))
 part, parts = int(sys.argv[2]), int(sys.argv[3])
 net = compute(lambda: net_of(plan)).result
-patches = list(plan.lattice.touching(plan.tiles.raster))[part::parts]
+patches = list(plan.patches.touching(plan.tiles.raster))[part::parts]
 noise, bands = np.random.default_rng(0), len(plan.bands)
 shapes = {p.window.shape for p in patches}
 inputs = {shape: noise.standard_normal((1, bands, *shape), np.float32) for shape in shapes}
@@ -137,7 +137,7 @@ def compare(folder: Path, size: int, model: str, rounds: int) -> None:
     mpx = size * size / 1e6
     print(
         f"{size} x {size} px, {plan.card.network} width {plan.card.width:g}, patch "
-        f"{plan.lattice.patch_px}, overlap {2 * plan.lattice.margin_px}, {factor:.2f} px per px"
+        f"{plan.patches.patch_px}, overlap {2 * plan.patches.margin_px}, {factor:.2f} px per px"
     )
     print("round   bare s  bare MPx/s   route s  route MPx/s  route/bare")
     ratios = []

@@ -52,7 +52,7 @@ def train(chosen: argparse.Namespace, model: Path) -> float | None:
     given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
     options = [word for name, value in given.items() for word in (f"--{name}", value)]
     started = time.monotonic()
-    command("train", "--job", f"benchmarks/jobs/{chosen.data}.yaml", "--out", model, *options)
+    command("train", "--job", f"benchmarks/jobs/{chosen.data}.yaml", "--to", model, *options)
     return None if is_begun else (time.monotonic() - started) / 60
 
 

@@ -1,1 +1,1 @@
-"""The flows: the only place that knows Prefect and Dask."""
+"""Prefect flows, one file each. Prefect loads a file by its path; no code imports this package."""

@@ -1,28 +1,25 @@
-"""The flow of many rasters: only what is new or changed, and one bad image stops no other."""
+"""The flow that segments many rasters: only new or changed ones, each in a subflow run."""
 
 from typing import Any
 
-from prefect import flow, get_run_logger, runtime
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 
-from flows.segment import named, segment
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import Job
 from segtasks.orchestration.artifacts import show_batch
 from segtasks.orchestration.run_states import as_failed_state, parse_job
+from segtasks.orchestration.segment_run import batch_run_name, run_name, segment_with_artifacts
+from segtasks.orchestration.tasks import STAGE_RUNNER
 from segtasks.pipeline.batch import Row, outcome, require_all, segment_each
 from segtasks.pipeline.run import Result
 
 
-def _run_name() -> str:
-    return named("batch", runtime.flow_run.parameters["job"])
-
-
 @flow(
     name="segment-batch",
-    flow_run_name=_run_name,
+    flow_run_name=batch_run_name,
     persist_result=False,
-    validate_parameters=False,  # see refusal
+    validate_parameters=False,  # parse_job does it, with a message of one line
 )
 def segment_batch(job: BatchJob) -> list[dict[str, Any]] | State[Any]:
     """Segment every raster of a prefix, glob or manifest whose mask is missing or out of date.
@@ -35,7 +32,7 @@ def segment_batch(job: BatchJob) -> list[dict[str, Any]] | State[Any]:
 
 def _segment_batch(job: BatchJob) -> list[Row]:
     rows = []
-    for row in segment_each(job, _one):
+    for row in segment_each(job, lambda each: outcome(Result.model_validate(segment(each)))):
         rows.append(row)
         if "error" in row:
             get_run_logger().error("%s", row["error"])
@@ -44,6 +41,13 @@ def _segment_batch(job: BatchJob) -> list[Row]:
     return rows
 
 
-def _one(job: Job) -> Row:
-    """An image as a run of its own inside this one."""
-    return outcome(Result.model_validate(segment(job)))
+@flow(
+    name="segment",
+    flow_run_name=run_name,
+    task_runner=STAGE_RUNNER,
+    persist_result=False,
+    validate_parameters=False,
+)
+def segment(job: Job) -> dict[str, Any] | State[Any]:
+    """Segment one raster of the batch, in a subflow run with its own log and artifacts."""
+    return as_failed_state(lambda: segment_with_artifacts(job))

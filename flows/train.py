@@ -1,21 +1,23 @@
-"""The flow that trains: label rasters in, a model file out."""
+"""The flow that trains a network: label rasters in, a model file out."""
 
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
 from segtasks.config.train_job import TrainJob
-from segtasks.errors import redact_url
-from segtasks.orchestration.artifacts import ProgressArtifacts, show_picture
+from segtasks.orchestration.artifacts import ProgressArtifacts, show_training
 from segtasks.orchestration.run_states import as_failed_state, parse_job
 
 if TYPE_CHECKING:
-    from segtasks.training.loop import Progress, Result
+    from segtasks.training.loop import Progress
 
 
-@flow(name="train", persist_result=False, validate_parameters=False)  # see refusal
+@flow(
+    name="train",
+    persist_result=False,
+    validate_parameters=False,  # parse_job does it, with a message of one line
+)
 def train(job: TrainJob) -> dict[str, Any] | State[Any]:
     """Train a network on pairs of image and label rasters and write a model file.
 
@@ -45,15 +47,10 @@ def _train(job: TrainJob) -> dict[str, Any]:
 
     result = start(job, tell, logger.info)
     table = result.scores.table([entry.name for entry in job.legend])
-    _show(result, table)
-    facts = {"model": result.out, "iteration": result.iteration, "curves": list(result.curves)}
-    return facts | table
-
-
-def _show(result: "Result", table: dict[str, float | None]) -> None:
-    """The figures of the best validation, and the curves."""
-    rows = [{"figure": name, "value": value} for name, value in table.items()]
-    text = f"{redact_url(result.out)}, of iteration {result.iteration}"
-    create_table_artifact(rows, key="validation", description=text)
-    picture = next(url for url in result.curves if url.endswith(".png"))
-    show_picture(picture, "curves", text)
+    show_training(result, table)
+    return {
+        "model": result.model,
+        "iteration": result.iteration,
+        "curves": list(result.curves),
+        **table,
+    }

@@ -1,4 +1,4 @@
-"""The pages: their commands are the program's, their links lead somewhere, a first run works."""
+"""The pages: commands are the program's, links and paths lead somewhere, a first run works."""
 
 import os
 import re
@@ -20,11 +20,15 @@ from segtasks.planning.planner import make_plan
 from segtasks.planning.summary import figures
 from tests.helpers.paths import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```sh\n(?P<lines>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^(?:\S*/|.* exec worker )?segtasks (?P<words>[a-z].*)$")
 INLINE = re.compile(r"`segtasks (?P<words>[a-z][^`]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+# A name in angle brackets or a star stands for many files.
+SOURCE = re.compile(
+    r"`(?P<path>(?:benchmarks|docs|flows|infra|segtasks|tests)/[^`<*\s:]*)(?:::\w+)?`"
+)
 WORRIES = ("first-run", "my-own-model", "my-cluster", "memory", "restart", "limits")
 
 
@@ -86,6 +90,22 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / match["path"]).resolve() if match["path"] else page
         assert target.exists(), match[0]
         assert match["anchor"] is None or match["anchor"] in anchors(target), match[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_named_in_the_text_exist(page: Path) -> None:
+    named = [match["path"] for match in SOURCE.finditer(page.read_text())]
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_cell_escapes_a_bar(page: Path) -> None:
+    assert r"\|" not in page.read_text(), "the site shows the backslash, GitHub does not"
+
+
+def test_files_are_found_in_the_text() -> None:
+    found = SOURCE.findall("`tests/test_docs.py::test_it`, `segtasks/x/<name>.py` and `flows/`")
+    assert found == ["tests/test_docs.py", "flows/"]
 
 
 @pytest.mark.parametrize("worry", WORRIES)

@@ -29,7 +29,7 @@ for command in (probe, export):
 
 
 def main() -> None:
-    """Run a command; an error a user can mend is one line and a non-zero exit."""
+    """Run a command; an error that the user can fix is one line and a non-zero exit status."""
     try:
         cli(standalone_mode=False)
     except SegtasksError as error:

@@ -1,9 +1,8 @@
-"""The demo: a scene nobody has seen, segmented by the shipped model, with figures and a picture.
+"""The demo: the shipped model segments a new synthetic scene, with scores and a picture.
 
-python -m segtasks.cli.demo FOLDER
+Run it with ``python -m segtasks.cli.demo FOLDER``.
 """
 
-import sys
 from pathlib import Path
 
 import click
@@ -15,18 +14,21 @@ from segtasks.evaluation.figures import Figures, figures
 from segtasks.evaluation.publish_scores import publish
 from segtasks.evaluation.scoring import evaluate
 from segtasks.outputs import quicklook
-from segtasks.outputs.publish import legend
+from segtasks.outputs.publication import class_band
 from segtasks.pipeline.run import Result, segment
+from segtasks.pipeline.workspace_setup import clear_workspace
 from segtasks.planning.plan import Plan
 from segtasks.planning.planner import make_plan
-from segtasks.storage import cog, workspace
+from segtasks.storage import cog
 from segtasks.training.synthetic import write_scene
 
 SEED, SCENE_PX, PICTURE_PX = 2026, 4096, 1024
 
 
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
 def demo(folder: Path) -> None:
-    """Make the scene, run the route on a local Dask cluster, print what came out and where."""
+    """Make a scene in FOLDER, segment it on a local Dask cluster, and print scores and files."""
     scene = folder / "scene.tif"
     truth = scene.with_name("scene_label.tif")
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,12 +42,12 @@ def demo(folder: Path) -> None:
     plan = make_plan(job)
     found = _judged(job, truth, folder / "evaluation")
     (folder / "quicklook.png").write_bytes(_picture(plan, str(truth)))
-    workspace.clear(job.workspace_url)
+    clear_workspace(job.workspace_url)
     click.echo("\n".join(_report(result, found, folder)))
 
 
 def _judged(job: Job, truth: Path, to: Path) -> Figures:
-    """Figures of the mask and of the network's own labels, as a page too."""
+    """Evaluate the mask and the labels before the CRF, and write the page of the evaluation."""
     kept = {"labels": str(truth), "probabilities": job.workspace_url}
     pair = MaskPair(mask=f"{job.to}/mask.tif", **kept)
     made = evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
@@ -55,12 +57,12 @@ def _judged(job: Job, truth: Path, to: Path) -> Figures:
 
 
 def _picture(plan: Plan, truth_url: str) -> bytes:
-    """Image, labels and mask side by side."""
+    """Return a PNG of image, labels and mask side by side."""
     shape = (PICTURE_PX, PICTURE_PX)
     image = cog.read_small(plan.job.source, shape, bands=plan.bands)
     truth = cog.read_small(truth_url, shape)[0]
     mask = cog.read_small(f"{plan.job.to}/mask.tif", shape)[0]
-    return quicklook.draw(image, truth, legend(plan).colormap, mask)
+    return quicklook.draw(image, truth, class_band(plan).colormap, mask)
 
 
 def _report(result: Result, found: Figures, folder: Path) -> list[str]:
@@ -74,4 +76,4 @@ def _report(result: Result, found: Figures, folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    demo(Path(sys.argv[1]))
+    demo()

@@ -11,18 +11,18 @@ UNFIT = 1
 
 @click.command()
 @click.argument("url", required=False)
-@click.option("--write", is_flag=True, help="Write a small object at URL too, and remove it.")
+@click.option("--write", is_flag=True, help="Also write a small object below URL and delete it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def doctor(url: str | None, *, write: bool, as_json: bool) -> None:
-    """Say what this installation has and lacks: packages, GPU, CRF, GDAL, memory, S3, Prefect.
+    """Check this installation: packages, GPU, CRF, GDAL, memory, S3, Prefect.
 
-    URL is a source to be read, or with --write a prefix for results. The exit status is 1 when
-    something that is needed fails.
+    URL is a source to read, or with --write a prefix of results. The exit status is 1 if a
+    required check fails.
     """
     from segtasks.cli.doctor_checks import run_checks  # noqa: PLC0415 - Prefect and torch, slow to import
 
     if write and url is None:
-        raise click.UsageError("--write needs a URL: where shall be written?")
+        raise click.UsageError("--write needs a URL to write to")
     checks = []
     for check in run_checks(url, write=write):
         checks.append(check)

@@ -1,4 +1,4 @@
-"""The command that judges masks: evaluate."""
+"""The command that evaluates masks: evaluate."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from segtasks.cli import model_options
-from segtasks.cli.training import legend_of
+from segtasks.cli.legend_options import legend_of, with_legend
 from segtasks.config.evaluation_job import EvaluationJob
 from segtasks.config.loading import read_job_file, validated
 from segtasks.errors import JobError
@@ -19,17 +19,32 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @click.command()
 @click.argument("mask", required=False)
 @click.argument("labels", required=False)
-@click.option("--before", metavar="MASK", help="Another mask, e.g. without CRF; {1} as in --pair.")
-@click.option("--probabilities", metavar="URL", help="The kept workspace of the mask's run.")
-@click.option("--pair", "more", **PAIR, help="More images; {1} is what MASK's first * is.")
-@click.option("--manifest", metavar="FILE", help="CSV: mask, labels, maybe before, probabilities.")
-@click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
-@click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
-@click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
+@click.option(
+    "--before",
+    metavar="MASK",
+    help="A second mask to compare with, e.g. one without the CRF; may have {1} as in --pair.",
+)
+@click.option("--probabilities", metavar="URL", help="Workspace kept by the run of the mask.")
+@click.option(
+    "--pair",
+    "more",
+    **PAIR,
+    help="Further masks with their labels. {1} in LABELS is replaced by the text that the first * "
+    "in MASK matched.",
+)
+@click.option(
+    "--manifest",
+    metavar="FILE",
+    help="CSV file with the columns mask, labels and optionally before, probabilities.",
+)
+@click.option(
+    "--job", "job_file", metavar="FILE", help="YAML file with settings; options override them."
+)
+@with_legend
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @model_options.options(EvaluationJob, without=frozenset({"pairs", "legend"}))
 def evaluate(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
-    """Compare MASK with LABELS: IoU, F1, outlines, areas, calibration; --to writes a page."""
+    """Compare MASK with LABELS: IoU, F1, boundaries, areas, calibration; --to writes a page."""
     from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - the same
     from segtasks.evaluation.figures import figures  # noqa: PLC0415 - the same
     from segtasks.evaluation.publish_scores import publish, require_free  # noqa: PLC0415 - the same
@@ -49,21 +64,23 @@ def evaluate(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # n
 
 
 def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What options of one value each cannot say."""
+    """Return the pairs and the legend that arguments and options give."""
     pairs = [{"mask": mask, "labels": labels} for mask, labels in given["more"]]
     pairs += read_manifest(given["manifest"]) if given["manifest"] else []
     extras = {key: given[key] for key in ("before", "probabilities") if given[key]}
     if given["labels"]:
         pairs.insert(0, {"mask": given["mask"], "labels": given["labels"], **extras})
     elif given["mask"]:
-        raise JobError(f"{given['mask']}: no LABELS given; name them after it")
+        raise JobError(f"{given['mask']}: no LABELS given; write them after the mask")
     elif extras:
-        raise JobError("--before and --probabilities go with MASK LABELS; use --manifest for many")
+        raise JobError(
+            "--before and --probabilities go with MASK LABELS; use --manifest for several pairs"
+        )
     return legend_of(given) | ({"pairs": pairs} if pairs else {})
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
-    """An evaluation's figures for people."""
+    """Return the scores of an evaluation as lines of text."""
     head = f"{'class':<16}{'IoU':>8}{'F1':>8}{'prec.':>8}{'recall':>8}{'bound.F':>8}{'px':>14}"
     unit = found["area_unit"]
     return [

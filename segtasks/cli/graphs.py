@@ -5,7 +5,7 @@ import click
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card
 from segtasks.networks.graphs.file_format import form_of
-from segtasks.networks.graphs.graph_card import probed_card
+from segtasks.networks.graphs.graph_card import probe_card
 from segtasks.networks.graphs.sidecar import SUFFIX, parsed
 from segtasks.planning.planner import local_model
 from segtasks.storage import object_store
@@ -13,21 +13,26 @@ from segtasks.storage import object_store
 
 @click.command()
 @click.argument("file")
-@click.option("--card", "card_url", metavar="JSON", help="What is to be said about it; it wins.")
+@click.option(
+    "--card",
+    "card_url",
+    metavar="JSON",
+    help="JSON file with card fields; they override those of FILE.card.json and the probe.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 def probe(file: str, card_url: str | None, *, as_json: bool) -> None:
-    """Run the graph FILE on noise and write what was found, with what is stated, beside it.
+    """Probe the graph FILE by running it on noise, and write its card to FILE.card.json.
 
-    FILE is TorchScript, torch.export or ONNX; FILE.card.json has what it cannot show. A plan that
-    finds a whole card there starts at once.
+    FILE is TorchScript, torch.export or ONNX. An existing FILE.card.json states what the graph
+    itself does not show, e.g. class names. With a complete card, jobs need not probe the graph.
     """
     path = local_model(file)
     form = form_of(path)
     if form is None:
-        what = "no graph; a model file has its card inside" if path.exists() else "no such file"
+        what = "not a graph; a model file contains its card" if path.exists() else "no such file"
         raise ModelError(f"{file}: {what}; give TorchScript, torch.export or ONNX")
     over = parsed(card_url, object_store.read_bytes(card_url).decode()) if card_url else {}
-    card = probed_card(path, form, over)
+    card = probe_card(path, form, over)
     text = card.model_dump_json(indent=1)
     object_store.write_bytes(f"{file}{SUFFIX}", f"{text}\n".encode())
     lines = [f"card       {file}{SUFFIX}", *graph_lines(card)]
@@ -36,14 +41,23 @@ def probe(file: str, card_url: str | None, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file")
-@click.option("--to", required=True, metavar="FILE", help="X.onnx, X.pt2 or X.pt (TorchScript).")
-@click.option("--patch-px", type=click.IntRange(1, 65536), help="The one side it shall take.")
+@click.option(
+    "--to",
+    required=True,
+    metavar="FILE",
+    help="Graph to write: X.onnx, X.pt2 or X.pt (TorchScript).",
+)
+@click.option(
+    "--patch-px",
+    type=click.IntRange(1, 65536),
+    help="Fixed input size in pixels; default: any size.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 def export(file: str, to: str, patch_px: int | None, *, as_json: bool) -> None:
-    """Write the model FILE as a graph for other programs: raw pixels in, probabilities out.
+    """Export the model FILE as a graph for other programs: raw pixels in, probabilities out.
 
-    The card goes with it, in ONNX also as the QGIS plugin Deepness reads it. It takes images of
-    any size unless --patch-px names one, as Deepness wants it.
+    The graph contains the card; ONNX files also have the metadata of the QGIS plugin Deepness. The
+    input size is free unless --patch-px fixes it, which Deepness needs.
     """
     from segtasks.networks.export import export as write  # noqa: PLC0415 - torch, slow to import
     from segtasks.networks.model_file import load  # noqa: PLC0415 - the same
@@ -54,13 +68,13 @@ def export(file: str, to: str, patch_px: int | None, *, as_json: bool) -> None:
 
 
 def graph_lines(card: Card) -> list[str]:
-    """How a graph is run, for people; nothing of a network of ours."""
+    """Return how a graph is run as lines of text; none for a network of segtasks."""
     graph = card.graph
     if graph is None:
         return []
     sizes = f"multiples of {graph.multiple_px} px from {graph.least_px} px on"
     if graph.patch_px:
-        sizes = f"{graph.patch_px} x {graph.patch_px} px and nothing else"
+        sizes = f"{graph.patch_px} x {graph.patch_px} px only"
     elif graph.multiple_px == 1:
         sizes = f"any from {graph.least_px} px on"
     together = "one image at a time" if graph.one_by_one else "batches"

@@ -1,4 +1,4 @@
-"""Commands that take a job: run, batch, plan; and up, which serves them."""
+"""Commands that take a job: run, batch, plan; and up, which serves the deployments."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +20,12 @@ J = TypeVar("J", bound=Job)
 
 job_options = [
     click.argument("source", required=False),
-    click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win."),
-    click.option("--no-crf", is_flag=True, help="Keep the network's labels as they are."),
+    click.option(
+        "--job", "job_file", metavar="FILE", help="YAML file with settings; options override them."
+    ),
+    click.option(
+        "--no-crf", is_flag=True, help="Do not run the CRF; the mask has the labels of the network."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
     model_options.options(Job, without=frozenset({"source"})),
 ]
@@ -42,7 +46,7 @@ def job_of(
     *,
     no_crf: bool,
 ) -> J:
-    """The job, or batch of jobs, from file and options."""
+    """Return the job, or batch job, of a file and options."""
     values = read_job_file(job_file) if job_file else {}
     values = model_options.merged(model, values, model_options.nested(Job, given))
     if source is not None:
@@ -57,13 +61,13 @@ def job_of(
 def run(
     source: str | None, job_file: str | None, *, no_crf: bool, as_json: bool, **given: object
 ) -> None:
-    """Segment SOURCE; the mask is PREFIX/mask.tif. Run again after a kill: it resumes."""
+    """Segment SOURCE; the mask is PREFIX/mask.tif. An interrupted run resumes if repeated."""
     result = _segmented(job_of(Job, source, job_file, given, no_crf=no_crf))
     click.echo(result.model_dump_json() if as_json else "\n".join(result.lines()))
 
 
 def _segmented(job: Job) -> "Result":
-    """Run the job; progress and warnings are shown."""
+    """Run the job and show progress and warnings."""
     from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - the same
     from segtasks.pipeline.run import segment  # noqa: PLC0415 - 1 s that --help need not wait for
 
@@ -88,12 +92,12 @@ def batch(
 ) -> None:
     """Segment every raster of SOURCE: a folder or prefix, a glob in quotes, or a .txt list.
 
-    Masks are PREFIX/NAME/mask.tif. Only what is new or changed is done; one that fails stops no
-    other.
+    Masks are PREFIX/NAME/mask.tif. Only new or changed rasters are processed; a raster that fails
+    does not stop the others.
     """
     from segtasks.pipeline.batch import require_all  # noqa: PLC0415 - see _segmented
 
-    if more:  # a shell has done what was meant for us
+    if more:  # the shell has expanded the glob
         raise click.UsageError(
             f"batch takes one SOURCE, {1 + len(more)} are given; put a glob in quotes, or list the "
             "rasters in a .txt"
@@ -109,7 +113,7 @@ def batch(
 
 
 def _rows(job: BatchJob) -> Iterator["Row"]:
-    """Segment one raster after another; each is named before it begins."""
+    """Segment one raster after another; print the name of each before it starts."""
     from segtasks.pipeline.batch import outcome, segment_each  # noqa: PLC0415 - see _segmented
 
     def named(each: Job) -> "Row":
@@ -125,12 +129,12 @@ def _batch_line(row: Mapping[str, Any]) -> str:
 
 @click.command()
 @with_job
-@click.option("--measure", is_flag=True, help="Time a few tiles, and say how long it will take.")
+@click.option("--measure", is_flag=True, help="Run a few tiles to estimate the run time.")
 @click.option(
     "--price-per-hour",
     type=click.FloatRange(min=0),
     metavar="PRICE",
-    help="With --measure: what the machines cost together, in any currency.",
+    help="With --measure: price of all machines together per hour, in any currency.",
 )
 def plan(
     source: str | None,
@@ -142,15 +146,16 @@ def plan(
     price_per_hour: float | None,
     **given: object,
 ) -> None:
-    """Say what `run` with the same arguments would do and need; refuse what cannot fit.
+    """Show what `run` with the same arguments would do and need; fail if it cannot fit.
 
-    Nothing is done or written; with --measure a few tiles are, beside the workspace, and removed.
+    Nothing is run or written. With --measure a few tiles are run in a workspace next to that of
+    the job, which is then deleted.
     """
     from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - see _segmented
     from segtasks.pipeline.dry_run import dry_run  # noqa: PLC0415 - see _segmented
 
     if price_per_hour is not None and not measure:
-        raise click.UsageError("--price-per-hour needs the time: give --measure too")
+        raise click.UsageError("--price-per-hour needs the run time; give --measure too")
     job = job_of(Job, source, job_file, given, no_crf=no_crf)
     with shown_progress() as on_progress:
         made = dry_run(job, measure=measure, price_per_hour=price_per_hour, on_progress=on_progress)
@@ -159,9 +164,11 @@ def plan(
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=4200, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port", default=4200, show_default=True, type=click.IntRange(1, 65535), help="Port."
+)
 def up(host: str, port: int) -> None:
-    """Start Prefect's server, a work pool, a worker and the deployments; Ctrl-C ends them all."""
+    """Start Prefect's server, a work pool, a worker and the deployments; Ctrl-C stops them all."""
     from segtasks.orchestration.server import up as start  # noqa: PLC0415 - see _segmented
 
     start(host, port)

@@ -1,7 +1,7 @@
-"""Command-line options made from a pydantic model, so that model, file, form and options agree.
+"""Make command-line options of a pydantic model, so that options, YAML file and form agree.
 
-A field of a part becomes an option by its own name: ``tiling.tile_px`` is ``--tile-px``; names in
-``PREFIXED`` parts keep their part's: ``crf.iterations`` is ``--crf-iterations``.
+An option has the name of its field: ``tiling.tile_px`` is ``--tile-px``. In ``PREFIXED`` parts the
+name of the part comes first: ``crf.iterations`` is ``--crf-iterations``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,11 +19,11 @@ Command = Callable[..., Any]
 
 
 def options(model: type[BaseModel], *, without: frozenset[str] = frozenset()) -> Command:
-    """Decorator that gives a click command one option per field of ``model``.
+    """Return a decorator that gives a click command one option per field of ``model``.
 
     Args:
-        model: fields that are models become groups of options.
-        without: top-level fields that are arguments of the command instead.
+        model: its fields that are models themselves give one option per field of theirs.
+        without: top-level fields for which the command has its own arguments or options.
     """
 
     def decorate(command: Command) -> Command:
@@ -36,7 +36,7 @@ def options(model: type[BaseModel], *, without: frozenset[str] = frozenset()) ->
 
 
 def nested(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, as nested values for ``model``."""
+    """Return the options that were given as nested values for ``model``."""
     values: dict[str, Any] = {}
     for path, info in _leaves(model):
         name = _name(path).replace("-", "_")
@@ -55,7 +55,10 @@ def nested(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
 def merged(
     model: type[BaseModel], base: Mapping[str, Any], over: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """``base`` with the values of ``over``, part by part; other mappings are one value each."""
+    """Return ``base`` with the values of ``over``, merged part by part.
+
+    Mappings that are no parts of the model, such as ``variant``, are replaced as a whole.
+    """
     result = dict(base)
     for key, value in over.items():
         result[key] = _over(model.model_fields.get(key), result.get(key), value)
@@ -79,7 +82,7 @@ def _leaves(model: type[BaseModel], path: Path = ()) -> Iterator[tuple[Path, Fie
 
 
 def _part(info: FieldInfo) -> type[BaseModel] | None:
-    """The model of a field that is one (or one or nothing)."""
+    """Return the model of a field whose type is a model, or a model or ``None``."""
     kinds = [info.annotation, *get_args(info.annotation)]
     parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
     is_container = info.annotation not in parts and type(None) not in kinds
@@ -99,11 +102,11 @@ def _option(path: Path, info: FieldInfo) -> Command:
     if info.annotation is bool:
         return click.option(f"--{name}/--no-{name}", default=None, help=text)
     default = info.get_default(call_default_factory=True) if not info.is_required() else None
-    shown = "" if default in (None, {}, ()) else f" [default: {default}]"
+    shown = "" if default in (None, {}, (), "") else f" [default: {default}]"
     option = click.option(f"--{name}", default=None, metavar="VALUE", help=text + shown)
     if default is None or type(None) not in get_args(info.annotation):
         return option
-    off = click.option(f"--no-{name}", is_flag=True, help=f"No {path[-1]}.")
+    off = click.option(f"--no-{name}", is_flag=True, help=f"Turn off --{name}.")
     return lambda command: option(off(command))
 
 
@@ -111,10 +114,10 @@ def _is_text(info: FieldInfo) -> bool:
     return info.annotation is str or set(get_args(info.annotation)) == {str, type(None)}
 
 
-def _parsed(raw: str) -> Any:  # noqa: ANN401 - the model says what it must be
-    """YAML, where commas alone make a list: ``1,2,3`` as well as ``[1, 2, 3]``."""
+def _parsed(raw: str) -> Any:  # noqa: ANN401 - the model checks it
+    """Parse a value as YAML, in which ``1,2,3`` is a list as well as ``[1, 2, 3]``."""
     try:
-        # YAML takes a colour, #rrggbb, for a comment.
+        # In YAML a colour, #rrggbb, would be a comment.
         value = raw if raw.startswith("#") else yaml.safe_load(raw)
     except yaml.YAMLError:
         return raw

@@ -6,24 +6,25 @@ import click
 
 from segtasks.cli import model_options
 from segtasks.cli.graphs import graph_lines
+from segtasks.cli.legend_options import legend_of, with_legend
 from segtasks.config.import_job import ImportJob
-from segtasks.config.loading import read_yaml, validated
+from segtasks.config.loading import validated
 from segtasks.networks import pretrained
 from segtasks.networks.card import Card
-from segtasks.networks.card_file import read_card
+from segtasks.networks.card_file import card_of_model, read_card
 from segtasks.planning.planner import local_model
 from segtasks.storage import local_copy
 
 
 @click.group()
 def model() -> None:
-    """Look at model files, and make them of other people's weights."""
+    """Show model files, convert foreign weights, probe and export graphs."""
 
 
 @model.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as one JSON object.")
 def list_(*, as_json: bool) -> None:
-    """List the models that ship with the package; `--model NAME` runs one."""
+    """List the models that ship with the package; `run --model NAME` uses one."""
     cards = {name: read_card(pretrained.path(name)) for name in pretrained.names()}
     if as_json:
         click.echo(json.dumps({name: card.model_dump() for name, card in cards.items()}, indent=1))
@@ -32,7 +33,7 @@ def list_(*, as_json: bool) -> None:
 
 
 def _shelf_lines(name: str, card: Card) -> list[str]:
-    """What decides whether a shipped model is the one."""
+    """Return what a user needs to choose a shipped model."""
     size = pretrained.path(name).stat().st_size / 1e6
     return [
         f"{name:<22} {', '.join(entry.name for entry in card.classes)}",
@@ -50,26 +51,25 @@ def _ground(card: Card) -> str:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole card as JSON.")
 def show(name: str, *, as_json: bool) -> None:
-    """Print the card of a model file or graph, or of a shipped model by NAME."""
-    card = read_card(local_model(name))
+    """Print the card of NAME: a model file, a graph or a shipped model."""
+    card = card_of_model(local_model(name))
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(_card_lines(card)))
 
 
 @model.command("import")
 @click.argument("weights")
-@click.option("--classes", "legend", metavar="FILE", help="YAML list of {id, name, color}.")
+@with_legend
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON.")
 @model_options.options(ImportJob, without=frozenset({"weights", "legend"}))
-def import_(weights: str, legend: str | None, *, as_json: bool, **given: object) -> None:
-    """Make a model file of WEIGHTS from elsewhere: .pth, .safetensors, .npz, .caffemodel, .mat.
+def import_(weights: str, *, as_json: bool, **given: object) -> None:
+    """Convert foreign WEIGHTS to a model file: .pth, .safetensors, .npz, .caffemodel, .mat.
 
-    Bands come out as red, green, blue, whatever the order in training was.
+    The converted model takes the bands red, green, blue, for weights trained on BGR too.
     """
     from segtasks.networks.importers.import_model import import_model  # noqa: PLC0415 - torch, slow
 
-    values = model_options.nested(ImportJob, given) | {"weights": weights}
-    if legend is not None:
-        values["legend"] = read_yaml(legend)
+    legend = {key: value for key, value in legend_of(given).items() if key == "legend"}
+    values = model_options.nested(ImportJob, given) | legend | {"weights": weights}
     job = validated(ImportJob, values)
     card = import_model(job, local_copy.local_copy(weights))
     lines = [f"model      {job.to}", *_card_lines(card)]
@@ -94,7 +94,7 @@ def _variant(card: Card) -> str:
 
 
 def _network_lines(card: Card) -> list[str]:
-    """What was measured on a network of ours."""
+    """Return the measured properties of a network of segtasks."""
     exact = "none, an operator is global" if card.halo_px is None else f"{card.halo_px} px"
     return [
         (

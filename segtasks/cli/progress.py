@@ -1,178 +1,185 @@
-"""Progress on a terminal: a bar per stage; plain lines where nobody watches."""
+"""Progress on standard error: bars on a terminal, plain lines in a pipe or a file.
+
+    tiles of a stage --> ProgressRate --+
+                                        +--> Update --> Bars | Lines
+    iterations ------> TrainingRate ----+
+
+Bars and Lines are the two displays; stages and training share them.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from segtasks.pipeline.progress_rate import OnProgress, ProgressRate
+from segtasks.planning.formatting import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from segtasks.training.loop import OnLine
+    from segtasks.training.loop import OnProgress as OnTraining
     from segtasks.training.loop import Progress as TrainingProgress
 
 LINE_SECONDS = 10.0
+LOSS_WEIGHT = 0.05
+"""Weight of the newest loss in the moving average that is shown."""
 
 
 @contextmanager
 def shown_progress() -> Iterator[OnProgress]:
-    """A callback (stage, done, total, pixels) that shows what it is told, on standard error.
+    """Yield a callback (stage, done, total, pixels) that shows the progress of each stage.
 
-    A terminal gets a bar for each stage, with its speed and the time that is left; a pipe a line
-    every ten seconds and at the end.
+    A terminal gets a bar per stage, with the speed and the time left. A pipe gets a line every ten
+    seconds and at the end of a stage.
     """
-    if not sys.stderr.isatty():
-        yield _Lines().tell
-        return
-    from rich.console import Console  # noqa: PLC0415 - pipes need no bars
-    from rich.progress import (  # noqa: PLC0415 - the same
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-    )
+    rates: dict[str, ProgressRate] = {}
+    with _display() as display:
 
-    names, speeds = TextColumn("{task.description:<10}"), TextColumn("{task.fields[speed]}")
-    columns = (names, BarColumn(), MofNCompleteColumn(), speeds)
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield _Bars(progress).tell
+        def tell(stage: str, done: int, total: int, px: int = 0, /) -> None:
+            rate = rates.setdefault(stage, ProgressRate(total=total, first=done))
+            rate.tell(done, total, px)
+            display.show(Update(stage, done, total, rate.speed(), is_milestone=done == total))
 
-
-class _Paces:
-    """The pace of each stage, which begins with its first news."""
-
-    def __init__(self) -> None:
-        self._paces: dict[str, ProgressRate] = {}
-
-    def speed(self, stage: str, done: int, total: int, px: int) -> str:
-        """How fast a stage is, with these news."""
-        pace = self._paces.setdefault(stage, ProgressRate(total=total, first=done))
-        pace.tell(done, total, px)
-        return pace.speed()
-
-
-class _Bars:
-    def __init__(self, progress: "Progress") -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-        self._paces = _Paces()
-
-    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
-        """Move the stage's bar, which appears with its first news."""
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total, speed="")
-        speed = self._paces.speed(stage, done, total, px)
-        self._progress.update(self._tasks[stage], completed=done, total=total, speed=speed)
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._last: dict[str, float] = {}
-        self._paces = _Paces()
-
-    def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
-        """A line every ten seconds per stage, and one at its end."""
-        now, speed = time.monotonic(), self._paces.speed(stage, done, total, px)
-        if done == total or now - self._last.setdefault(stage, now) >= LINE_SECONDS:
-            self._last[stage] = now
-            sys.stderr.write(f"{stage} {done}/{total}  {speed}".rstrip() + "\n")
-            sys.stderr.flush()
-
-
-OnTraining = Callable[["TrainingProgress"], None]
-OnLine = Callable[[str], None]
-SMOOTH = 0.05
-"""What a new loss counts in the one that is shown."""
+        yield tell
 
 
 @contextmanager
-def shown_training() -> Iterator[tuple[OnTraining, OnLine]]:
-    """Callbacks for iterations and for lines of text, both on standard error.
+def shown_training() -> Iterator[tuple["OnTraining", "OnLine"]]:
+    """Yield two callbacks: one shows the progress of training, the other prints a line of text.
 
     A terminal gets a bar with the smoothed loss, the last mIoU, iterations per second and the time
-    that is left; a pipe a line every ten seconds and at validations.
+    left. A pipe gets a line with the same every ten seconds and at each validation.
     """
-    if not sys.stderr.isatty():
-        yield _TrainingLines().tell, _say
-        return
-    from rich.console import Console  # noqa: PLC0415 - pipes need no bars
-    from rich.progress import (  # noqa: PLC0415 - the same
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    rate = TrainingRate()
+    with _display() as display:
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        yield _TrainingBar(progress).tell, lambda text: console.print(text, highlight=False)
+        def tell(progress: "TrainingProgress") -> None:
+            done, total = progress.iteration, progress.iterations
+            text = f"{rate.text(progress)}  {rate.left(progress)}".rstrip()
+            is_validated = progress.scores is not None
+            display.show(Update("iteration", done, total, text, is_milestone=is_validated))
+
+        yield tell, display.write
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-class TrainingPace:
-    """Loss and speed of training, smoothed; whatever was done before it began does not count."""
+class TrainingRate:
+    """Loss and speed of training; iterations before a resume do not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._started = 0.0
-        self._first = 0
+        self._rate: ProgressRate | None = None
         self._loss = 0.0
         self._mean_iou: float | None = None
 
     def text(self, progress: "TrainingProgress") -> str:
-        """Loss, mIoU, iterations per second; to be called for each iteration."""
-        if not self._first:
-            self._first, self._loss = progress.iteration, progress.loss
-            self._started = self._clock()
-        self._loss += SMOOTH * (progress.loss - self._loss)
+        """Return smoothed loss, last mIoU and speed; call it once for each iteration."""
+        done, total = progress.iteration, progress.iterations
+        if self._rate is None:
+            self._rate = ProgressRate(total=total, first=done, clock=self._clock, unit="iteration")
+            self._loss = progress.loss
+        self._rate.tell(done, total)
+        self._loss += LOSS_WEIGHT * (progress.loss - self._loss)
         if progress.scores:
             self._mean_iou = progress.scores.mean_iou
-        found = "" if self._mean_iou is None else f"  mIoU {self._mean_iou:.4f}"
-        return f"loss {self._loss:.4f}{found}  {self._speed(progress):.2f} it/s"
+        mean_iou = "" if self._mean_iou is None else f"  mIoU {self._mean_iou:.4f}"
+        return f"loss {self._loss:.4f}{mean_iou}  {self._rate.tiles_per_second:.2f} it/s"
 
     def left(self, progress: "TrainingProgress") -> str:
-        """The time to the end at the speed so far, validations included."""
-        speed = self._speed(progress)
-        return f"{(progress.iterations - progress.iteration) / speed:.0f} s left" if speed else ""
-
-    def _speed(self, progress: "TrainingProgress") -> float:
-        """Iterations per second since the first one was told of."""
-        seconds = self._clock() - self._started
-        return (progress.iteration - self._first) / seconds if seconds else 0.0
+        """Return the time to the end at the speed so far, which includes validations."""
+        speed = self._rate.tiles_per_second if self._rate else 0.0
+        remaining = progress.iterations - progress.iteration
+        return f"{duration(remaining / speed)} left" if speed else ""
 
 
-class _TrainingBar:
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is shown of a stage, or of training, at one moment.
+
+    Attributes:
+        name: the stage, or what is counted.
+        text: speed and other figures.
+        is_milestone: whether a pipe gets a line now, not only every ten seconds.
+    """
+
+    name: str
+    done: int
+    total: int
+    text: str
+    is_milestone: bool
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def show(self, update: Update) -> None:
+        """Show how far a stage is."""
+
+    def write(self, line: str) -> None:
+        """Write a line of text."""
+
+
+@contextmanager
+def _display() -> Iterator[Display]:
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console  # noqa: PLC0415 - pipes need no bars
+    from rich.progress import (  # noqa: PLC0415 - the same
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
+    from rich.table import Column  # noqa: PLC0415 - the same
+
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),  # in a narrow window the bar shrinks
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield Bars(progress)
+
+
+class Bars:
+    """The display of a terminal: a bar for each name, below the printed lines."""
+
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
-        self._pace = TrainingPace()
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
-    def tell(self, progress: "TrainingProgress") -> None:
-        """Move the bar, which appears with the first iteration."""
-        if self._task is None:
-            self._task = self._progress.add_task("", total=progress.iterations)
-        text = self._pace.text(progress)
-        self._progress.update(self._task, completed=progress.iteration, description=text)
+    def show(self, update: Update) -> None:
+        """Move a bar, which appears with its first update."""
+        name, total = update.name, update.total
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total, text="")
+        task = self._tasks[name]
+        self._progress.update(task, completed=update.done, total=total, text=update.text)
+
+    def write(self, line: str) -> None:
+        """Write a line above the bars."""
+        self._progress.console.print(line, highlight=False, markup=False)
 
 
-class _TrainingLines:
+class Lines:
+    """The display of a pipe: a line for each name every ten seconds, and at milestones."""
+
     def __init__(self) -> None:
-        self._pace = TrainingPace()
-        self._last = time.monotonic()
+        self._last: dict[str, float] = {}
 
-    def tell(self, progress: "TrainingProgress") -> None:
-        """A line where it is time for one."""
-        text = self._pace.text(progress)
+    def show(self, update: Update) -> None:
+        """Write the update, if it is a milestone or ten seconds have passed since the last."""
         now = time.monotonic()
-        if progress.scores or now - self._last >= LINE_SECONDS:
-            self._last = now
-            left = self._pace.left(progress)
-            _say(f"iteration {progress.iteration}/{progress.iterations}  {text}  {left}".rstrip())
+        if update.is_milestone or now - self._last.setdefault(update.name, now) >= LINE_SECONDS:
+            self._last[update.name] = now
+            self.write(f"{update.name} {update.done}/{update.total}  {update.text}".rstrip())
+
+    def write(self, line: str) -> None:
+        """Write a line at once."""
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Commands that make labels into a model: train, scene."""
+"""Commands around training: train, and scene, which makes labelled images."""
 
 import json
 from collections.abc import Mapping
@@ -7,26 +7,36 @@ from typing import Any
 import click
 
 from segtasks.cli import model_options
+from segtasks.cli.legend_options import legend_of, with_legend
 from segtasks.cli.tables import rows
-from segtasks.config.legend import COLORS, read_legend
 from segtasks.config.loading import read_job_file, validated
 from segtasks.config.train_job import TrainJob
-from segtasks.errors import JobError
 from segtasks.storage.manifests import splits_of
 
 PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "IMAGE LABELS"}
 FILES: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
+NAMES = "Paths, URLs or globs; {parent} and {stem} in LABELS are replaced by the image's."
 
 
 @click.command()
-@click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
-@click.option("--pair", "pairs", **PAIR, help="Paths or a glob; {parent}, {stem} are the image's.")
-@click.option("--val", **PAIR, help="The same, to validate on.")
-@click.option("--manifest", "manifests", **FILES, help="Listed pairs; those of split val validate.")
-@click.option("--val-manifest", "val_manifests", **FILES, help="Listed pairs to validate on.")
-@click.option("--root", metavar="FOLDER", help="Of relative names in manifests; default: theirs.")
-@click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
-@click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
+@click.option(
+    "--job", "job_file", metavar="FILE", help="YAML file with settings; options override them."
+)
+@click.option("--pair", "pairs", **PAIR, help=f"Image and labels to train on. {NAMES}")
+@click.option("--val", **PAIR, help=f"Image and labels to validate on. {NAMES}")
+@click.option(
+    "--manifest",
+    "manifests",
+    **FILES,
+    help="File that lists pairs to train on; those of its split val are used for validation.",
+)
+@click.option("--val-manifest", "val_manifests", **FILES, help="File that lists validation pairs.")
+@click.option(
+    "--root",
+    metavar="FOLDER",
+    help="Folder that relative names in manifests start from. Default: that of the manifest.",
+)
+@with_legend
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @model_options.options(TrainJob, without=frozenset({"sources", "validation", "legend"}))
 def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
@@ -42,16 +52,16 @@ def train(job_file: str | None, *, as_json: bool, **given: object) -> None:
         result = start(job, on_progress, on_line)
     table = result.scores.table([entry.name for entry in job.legend])
     if as_json:
-        facts = {"model": result.out, "iteration": result.iteration, "curves": result.curves}
+        facts = {"model": result.model, "iteration": result.iteration, "curves": result.curves}
         click.echo(json.dumps(facts | table))
     else:
-        click.echo(f"model      {result.out} (best of iteration {result.iteration})")
+        click.echo(f"model      {result.model} (best of iteration {result.iteration})")
         click.echo(f"curves     {', '.join(result.curves)}")
         click.echo("\n".join(rows(table)))
 
 
 def _sources(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Sources and validation, where any were given."""
+    """Return the sources for training and validation that are given."""
     values: dict[str, list[dict[str, Any]]] = {
         key: [{"image": image, "labels": labels} for image, labels in given[name]]
         for key, name in (("sources", "pairs"), ("validation", "val"))
@@ -71,26 +81,14 @@ def _manifest(url: str, root: str | None, split: str | None) -> dict[str, Any]:
     return {"manifest": url, "root": root, "split": split}
 
 
-def legend_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Classes, and void colours when a file has any."""
-    if given["classes"] and given["legend_file"]:
-        raise JobError("both --class and --legend say what the classes are; give one of them")
-    if given["legend_file"]:
-        classes, void = read_legend(given["legend_file"])
-        return {"legend": classes, "labels": {"void_colors": void} if void else {}}
-    classes = [_entry(i, text) for i, text in enumerate(given["classes"])]
-    return {"legend": classes} if classes else {}
-
-
-def _entry(class_id: int, text: str) -> dict[str, Any]:
-    name, _, color = text.partition("=")
-    return {"id": class_id, "name": name, "color": color or COLORS[class_id % len(COLORS)]}
-
-
 @click.command()
-@click.option("--to", required=True, metavar="FILE", help="GeoTIFF; labels go to FILE_label.tif.")
-@click.option("--size", default=4096, show_default=True, type=click.IntRange(1), help="Side, px.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--to", required=True, metavar="FILE", help="GeoTIFF to write; the labels go to STEM_label.tif."
+)
+@click.option(
+    "--size", default=4096, show_default=True, type=click.IntRange(1), help="Side in pixels."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def scene(to: str, size: int, seed: int, *, as_json: bool) -> None:
     """Make a procedural aerial scene with exact labels."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from segtasks.cli import model_options
-from segtasks.cli.training import legend_of
+from segtasks.cli.legend_options import legend_of, with_legend
 from segtasks.config.loading import read_job_file, validated
 from segtasks.config.tuning_job import COLUMNS, TuneJob
 from segtasks.errors import JobError
@@ -19,15 +19,16 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "WORKSPACE LABE
 @click.command("crf-tune")
 @click.argument("workspace", required=False)
 @click.argument("labels", required=False)
-@click.option("--pair", "more", **PAIR, help="More images, pooled.")
-@click.option("--manifest", metavar="FILE", help="CSV: workspace, labels.")
-@click.option("--job", "job_file", metavar="FILE", help="YAML file with settings; options win.")
-@click.option("--legend", "legend_file", metavar="FILE", help="Classes and void colours instead.")
-@click.option("--class", "classes", multiple=True, metavar="NAME[=#rrggbb]", help="By class id.")
+@click.option("--pair", "more", **PAIR, help="Further workspaces with their labels.")
+@click.option("--manifest", metavar="FILE", help="CSV file with the columns workspace, labels.")
+@click.option(
+    "--job", "job_file", metavar="FILE", help="YAML file with settings; options override them."
+)
+@with_legend
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @model_options.options(TuneJob, without=frozenset({"pairs", "legend"}))
 def crf_tune(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
-    """Search CRF settings on a kept WORKSPACE with LABELS; say which to take, or to take none."""
+    """Search for CRF settings on a kept WORKSPACE with LABELS; recommend the best, or no CRF."""
     from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - --help needs no rasters
     from segtasks.evaluation.crf_tuning.publish_settings import publish, require_free  # noqa: PLC0415 - the same
     from segtasks.evaluation.crf_tuning.scores import figures, lines  # noqa: PLC0415 - the same
@@ -46,11 +47,11 @@ def crf_tune(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # n
 
 
 def _lists(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What options of one value each cannot say."""
+    """Return the pairs and the legend that arguments and options give."""
     pairs = [{"workspace": workspace, "labels": labels} for workspace, labels in given["more"]]
     pairs += read_manifest(given["manifest"], COLUMNS) if given["manifest"] else []
     if given["labels"]:
         pairs.insert(0, {"workspace": given["workspace"], "labels": given["labels"]})
     elif given["workspace"]:
-        raise JobError(f"{given['workspace']}: no LABELS given; name them after it")
+        raise JobError(f"{given['workspace']}: no LABELS given; write them after the workspace")
     return legend_of(given) | ({"pairs": pairs} if pairs else {})

@@ -1,1 +1,1 @@
-"""Jobs: what a user may set, checked by pydantic. Command line, YAML and form are these models."""
+"""Jobs: every setting of a user, checked by pydantic; CLI, YAML and forms are these models."""

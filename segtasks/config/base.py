@@ -1,8 +1,9 @@
-"""What the parts of a job have in common."""
+"""The base class of a job's parts, and types of fields that several jobs share."""
 
-from typing import Literal
+from pathlib import PurePath
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from segtasks.config import form_schema
 
@@ -11,7 +12,7 @@ CHUNK_MULTIPLE_PX = 64
 
 
 class ConfigModel(BaseModel):
-    """Base of the job's parts: unknown keys are refused, values do not change, forms read well."""
+    """Base of jobs and their parts: immutable, without unknown keys, with a schema for forms."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -22,7 +23,6 @@ class ConfigModel(BaseModel):
 
 
 def _whole_chunks(value: int) -> int:
-    """Tiles and windows are whole chunks, and on the lattice of every network of the line."""
     if value % CHUNK_MULTIPLE_PX:
         below = value // CHUNK_MULTIPLE_PX * CHUNK_MULTIPLE_PX
         raise ValueError(
@@ -33,3 +33,30 @@ def _whole_chunks(value: int) -> int:
 
 
 WholeChunks = AfterValidator(_whole_chunks)
+"""Of a side in pixels: a multiple of the chunk, and so of the stride of every network here."""
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str | int | float) else value
+
+
+OneOrMore = BeforeValidator(_as_tuple)
+"""Of a tuple: a single value stands for a tuple of one, as in ``--scales 0.5``."""
+
+
+def _without_trailing_slash(url: str) -> str:
+    return url and (url.rstrip("/") or "/")
+
+
+Prefix = Annotated[str, AfterValidator(_without_trailing_slash)]
+"""A folder or object-store prefix below which files are written."""
+
+
+def _is_safetensors(url: str) -> str:
+    if PurePath(url).suffix != ".safetensors":
+        raise ValueError(f"{url!r} is not the name of a model file; end it with .safetensors")
+    return url
+
+
+ModelFile = Annotated[str, AfterValidator(_is_safetensors)]
+"""Path of a model file to write."""

@@ -1,7 +1,8 @@
-"""A batch job: one job for many rasters."""
+"""The job that segments many rasters."""
 
 from pydantic import Field
 
+from segtasks.config.base import Prefix
 from segtasks.config.job import Job
 
 
@@ -11,10 +12,10 @@ class BatchJob(Job):
     source: str = Field(
         min_length=1,
         description="A folder or prefix (all rasters below it), a glob with * or **, a raster, or "
-        "a manifest: a .txt file with one path or url per line.",
+        "a manifest: a .txt file with one path or URL per line.",
         examples=["s3://bucket/incoming/"],
     )
-    to: str = Field(
+    to: Prefix = Field(
         min_length=1,
         title="Results go to",
         description="Prefix of the results; the mask of incoming/a.tif is PREFIX/a/mask.tif.",

@@ -1,82 +1,72 @@
-"""An evaluation job: which masks are held against which labels, and how."""
+"""The job that evaluates masks against labels."""
 
-from collections import Counter
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from segtasks.config.base import ConfigModel
-from segtasks.config.legend import ClassEntry, LabelRules
+from segtasks.config.base import ConfigModel, Prefix
+from segtasks.config.legend import LabelRules, Legend
+from segtasks.raster.labels import NODATA
 
 COLUMNS = ("mask", "labels", "before", "probabilities")
 Url = Annotated[str, Field(min_length=1)]
 
 
 class MaskPair(ConfigModel):
-    """A mask and the labels of the same place."""
+    """A mask and the labels to compare it with."""
 
     mask: Url = Field(
-        description="Class ids; a path or url. Stars find many; {1}, {2} … are what each is.",
+        description="Mask of class ids, a path or URL. A mask with * stands for all that match; "
+        "{1}, {2} … in the other names are replaced by the text that each * matched.",
         examples=["out/mask.tif", "out/*/mask.tif"],
     )
     labels: Url = Field(
-        description="What is true; a path or url.", examples=["labels.tif", "labels/{1}.png"]
+        description="Reference labels, a path or URL.", examples=["labels.tif", "labels/{1}.png"]
     )
     before: Url | None = Field(
-        None, description="Another mask of the same pixels to compare with, e.g. one without CRF."
+        None,
+        description="A second mask of the same pixels to compare with, e.g. one without the CRF.",
     )
     probabilities: Url | None = Field(
         None,
-        description="A workspace kept by `run --keep-workspace`, for calibration; its most likely "
-        "classes are compared with the mask, unless `before` is given.",
+        description="Workspace kept by `run --keep-workspace`, for the calibration; its most "
+        "likely classes are compared with the mask unless `before` is given.",
     )
 
 
 class EvaluationJob(ConfigModel):
-    """Masks against labels: figures, a page with pictures."""
+    """Compare masks with labels: scores, and a page with charts."""
 
     pairs: tuple[MaskPair, ...] = Field(min_length=1, description="Masks with their labels.")
-    legend: tuple[ClassEntry, ...] = Field(
-        (), description="Classes by id. Empty: as the first mask's tags say."
+    legend: Legend = Field(
+        (), description="Classes by id. Default: those in the first mask's tags."
     )
     labels: LabelRules = LabelRules()
-    to: str | None = Field(
+    to: Prefix | None = Field(
         None,
         min_length=1,
-        description="Prefix of the page: PREFIX/evaluation.html, evaluation.json and pictures.",
+        description="Prefix of the results: PREFIX/evaluation.html, evaluation.json and charts.",
     )
     overwrite: bool = Field(default=False, description="Replace an existing page.")
-    ignore: int = Field(255, ge=0, le=255, description="Label that is no class.")
+    ignore: int = Field(NODATA, ge=0, le=255, description="Label value that stands for no class.")
     tolerance_px: int = Field(
-        3, ge=0, le=256, description="How far a boundary may be off and still count."
+        3, ge=0, le=256, description="Tolerance of the boundary F score in pixels."
     )
     block_px: int = Field(
         512,
         ge=64,
         le=4096,
-        description="Side of the blocks that are read, and resampled for the intervals.",
+        description="Side in pixels of the blocks that are read at once and resampled for the "
+        "confidence intervals.",
     )
-
-    @field_validator("to")
-    @classmethod
-    def _no_trailing_slash(cls, value: str | None) -> str | None:
-        return value if value is None else (value.rstrip("/") or "/")
 
     @model_validator(mode="after")
     def _alike(self) -> Self:
-        """What is pooled must be known of every image."""
+        """Check that figures pooled over the images are known of all of them."""
         for key in ("before", "probabilities"):
             without = [pair.mask for pair in self.pairs if getattr(pair, key) is None]
             if 0 < len(without) < len(self.pairs):
-                raise ValueError(f"{without[0]} has no {key}, others do; give it to all or to none")
-        return self
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        names = Counter(entry.name for entry in self.legend)
-        if names and max(names.values()) > 1:
-            raise ValueError(f"two classes are named {names.most_common(1)[0][0]}; rename one")
+                raise ValueError(
+                    f"{without[0]} has no {key}, others have one; give all or none a {key}"
+                )
         return self

@@ -1,7 +1,7 @@
-"""How a model's fields look in a form that is made of its JSON schema, such as Prefect's.
+"""Adapt the JSON schema of a model to forms that are generated from it, such as Prefect's.
 
 Prefect's forms (3.8, both of its UIs) show a field's title and description, and one button per
-member of a union, named by the member's title or else by its Python type. They do not show
+member of a union, labelled with the member's title or else with its Python type. They do not show
 examples, and they send back every default that they show.
 """
 
@@ -12,7 +12,7 @@ from pydantic.fields import ComputedFieldInfo, FieldInfo
 Schema = dict[str, Any]
 
 ADVANCED: Schema = {"position": 1}
-"""Extra of a field's schema that puts it below those that have none."""
+"""Schema extra that puts a field below those without a position."""
 
 UNITS = {"px": "px", "gib": "GiB", "m": "m", "m2": "m²", "seconds": "s"}
 WORDS = {"array": "list", "boolean": "yes / no", "integer": "number", "null": "none"}
@@ -20,7 +20,7 @@ CHOICES_ON_A_BUTTON = 3
 
 
 def title(name: str, _info: FieldInfo | ComputedFieldInfo) -> str:
-    """``tile_px`` is "Tile (px)"."""
+    """Return the title of a field: "Tile (px)" for ``tile_px``."""
     *words, last = name.split("_")
     if words and last in UNITS:
         return f"{' '.join(words).capitalize()} ({UNITS[last]})"
@@ -28,17 +28,17 @@ def title(name: str, _info: FieldInfo | ComputedFieldInfo) -> str:
 
 
 def simplify_schema(schema: Schema) -> None:
-    """Make a model's schema, in place, one that a form shows well."""
+    """Change the schema of a model, in place, so that a form shows it well."""
     for name, field in schema.get("properties", {}).items():
         _merge_choices(field)
         if name not in schema.get("required", ()):
             _leave_empty(field)
-        # Of the two, Prefect's older pages know this one; members that refuse unknown keys differ.
+        # Prefect's older pages know only anyOf; models that refuse unknown keys exclude each other.
         if "oneOf" in (items := field.get("items", {})):
             items["anyOf"] = items.pop("oneOf")
         for member in field.get("anyOf", ()):
             _name(member)
-        # Those of a group's own fields do; sent as one value they would hide what a preset gives.
+        # The group's fields have their own defaults; sent as one value they would hide a preset.
         if isinstance(field.get("default"), dict):
             del field["default"]
         if field.get("examples") and "description" in field:
@@ -46,12 +46,12 @@ def simplify_schema(schema: Schema) -> None:
 
 
 def without_default(field: Schema) -> None:
-    """Leave a field empty, and so unsent, whose value comes from elsewhere."""
+    """Remove the default of a field whose value comes from elsewhere, so that forms omit it."""
     field.pop("default", None)
 
 
 def _choices(member: Schema) -> list[str] | None:
-    """The words that a member of a union allows; ``None`` where it allows more than words."""
+    """Return the words that a member of a union allows; ``None`` if it allows other values."""
     if "const" in member:
         return [member["const"]]
     found: list[str] | None = member.get("enum")
@@ -59,7 +59,7 @@ def _choices(member: Schema) -> list[str] | None:
 
 
 def _merge_choices(field: Schema) -> None:
-    """One list to choose from, where every member of a union is one."""
+    """Merge the members of a union into one list if each of them is a list of words."""
     found = [_choices(member) for member in field.get("anyOf", ())]
     if found and all(found):
         del field["anyOf"]
@@ -67,10 +67,11 @@ def _merge_choices(field: Schema) -> None:
 
 
 def _leave_empty(field: Schema) -> None:
-    """A value or none, and none by default: a plain field, which is not sent when left empty.
+    """Turn "a value or none, by default none" into a plain field, which is not sent if empty.
 
-    Of the two buttons a form would press "none", and show no field. Prefect's server takes null for
-    what is neither required nor has a default (`schema_tools.validation`), but not among words.
+    With two buttons a form would select "none" and show no field. Prefect's server accepts null for
+    a field that is not required and has no default (`schema_tools.validation`), but not if the
+    field is a list of words.
     """
     members = field.get("anyOf", [])
     kinds = [member for member in members if member.get("type") != "null"]
@@ -82,7 +83,7 @@ def _leave_empty(field: Schema) -> None:
 
 
 def _name(member: Schema) -> None:
-    """What is written on a member's button; a constant can be chosen like any other word."""
+    """Set the text of a member's button; a constant becomes a list of one word."""
     choices = _choices(member)
     if choices:
         member.pop("const", None)

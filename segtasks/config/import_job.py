@@ -1,68 +1,62 @@
-"""An import: whose weights become which model file, and all that their tensors do not say."""
+"""The job that converts foreign weights into a model file."""
 
-from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-from segtasks.config.legend import ClassEntry
+from segtasks.config.base import ModelFile, OneOrMore
+from segtasks.config.legend import Legend
 
-
-def _several(value: Any) -> Any:  # noqa: ANN401 - what a user wrote
-    """One band's name or number is a list of one."""
-    return (value,) if isinstance(value, str | int | float) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_several)]
-PositiveNumbers = Annotated[tuple[PositiveFloat, ...], BeforeValidator(_several)]
+Names = Annotated[tuple[str, ...], OneOrMore]
+Numbers = Annotated[tuple[float, ...], OneOrMore]
+PositiveNumbers = Annotated[tuple[PositiveFloat, ...], OneOrMore]
 
 
 class ImportJob(BaseModel):
-    """Foreign weights in, model file out."""
+    """Convert weights from another framework or repository into a model file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weights: str = Field(min_length=1, description="path or url of the foreign weights")
-    layout: str = Field(description="who spelt the keys, e.g. semseg, mmseg, torchvision, caffe")
-    network: str = Field(description="our name of the network, e.g. pspnet50")
-    legend: tuple[ClassEntry, ...] = Field(min_length=2)
-    to: str = Field(min_length=1, description="model file to write, .safetensors")
+    weights: str = Field(min_length=1, description="Path or URL of the weights to convert.")
+    layout: str = Field(
+        description="Source of the weights, which defines their key names, e.g. semseg, mmseg, "
+        "torchvision, caffe."
+    )
+    network: str = Field(description="Name of the network in segtasks, e.g. pspnet50.")
+    legend: Legend = Field(min_length=2, description="Classes in the order of their ids.")
+    to: ModelFile = Field(min_length=1, description="Model file to write, .safetensors.")
     bands: Names | None = Field(
-        default=None, description="names of the bands as our network takes them; three: RGB"
+        default=None,
+        description="Names of the bands in the order in which the network takes them. Default for "
+        "three bands: red, green, blue.",
     )
     mean: Numbers | None = Field(
-        default=None, description="per band, as --bands; default: the layout's"
+        default=None,
+        description="Mean of each band, in the order of --bands. Default: that of the layout.",
     )
     std: PositiveNumbers | None = Field(
-        default=None, description="per band, as --bands; default: the layout's"
+        default=None,
+        description="Standard deviation of each band, in the order of --bands. Default: that of "
+        "the layout.",
     )
     input_dtype: str = Field(
-        default="uint8", description="numpy name of the dtype that mean and std are in units of"
+        default="uint8", description="NumPy dtype of the pixels to which mean and std refer."
     )
-    width: PositiveFloat = Field(default=1.0, description="multiplier of all channel counts")
+    width: PositiveFloat = Field(default=1.0, description="Multiplier of all channel counts.")
     variant: dict[str, bool | int | float | str] = Field(
-        default={}, description="options beyond those of the layout, e.g. {at_once: true}"
+        default={}, description="Network options beyond those of the layout, e.g. {at_once: true}."
     )
-    licence: str = Field(default="unknown: set it to that of the weights", min_length=1)
-    ground_resolution_m: PositiveFloat | None = None
+    licence: str = Field(
+        default="unknown: set it to that of the weights",
+        min_length=1,
+        description="Licence of the weights, kept in the card.",
+    )
+    ground_resolution_m: PositiveFloat | None = Field(
+        default=None, description="Pixel size in metres of the images used in training."
+    )
     weights_dtype: Literal["float32", "float16"] = Field(
-        default="float32", description="how the weights rest in the file"
+        default="float32", description="Data type of the weights in the file."
     )
-    note: str = Field(default="", description="kept in the card, e.g. where the weights are from")
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        if PurePath(self.to).suffix != ".safetensors":
-            raise ValueError(f"to is {self.to!r}; end it with .safetensors")
-        return self
+    note: str = Field(
+        default="", description="Text kept in the card, e.g. the origin of the weights."
+    )

@@ -1,4 +1,4 @@
-"""Where images and their labels are listed: pairs, globs and manifests."""
+"""How a user lists images and their labels: as pairs, globs or manifests."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -11,36 +11,44 @@ Split = Literal["train", "val", "test"]
 
 
 class PairSource(ConfigModel):
-    """Images and their labels: one pair, or many by a glob.
+    """An image and its labels, or many by a glob.
 
-    ``labels`` may hold ``{parent}`` and ``{stem}``, the image's folder and its name without
-    suffix: ``image="scenes/*.tif", labels="{parent}/{stem}_label.tif"``.
+    ``labels`` may contain ``{parent}`` and ``{stem}``, the folder of the image and its name
+    without suffix: ``image="scenes/*.tif", labels="{parent}/{stem}_label.tif"``.
     """
 
-    image: str = Field(min_length=1, description="path or url; * ? [] make it a glob")
-    labels: str = Field(min_length=1, description="path or url; {parent} and {stem} are filled in")
-
-    @property
-    def origin(self) -> str:
-        """What names the source in a model's provenance."""
-        return self.image
-
-
-class Manifest(ConfigModel):
-    """Pairs listed in a file: .csv, .yaml or .json with image, labels and, if it likes, split.
-
-    Any other suffix: the same three per line, with white space between.
-    """
-
-    manifest: str = Field(min_length=1, description="path or url")
-    split: Split | None = Field(default=None, description="rows of this split only; none: all")
-    root: str | None = Field(
-        default=None, description="what relative names start from; none: the manifest's folder"
+    image: str = Field(
+        min_length=1, description="Path or URL of the image; a glob if it has * ? or []."
+    )
+    labels: str = Field(
+        min_length=1,
+        description="Path or URL of the labels; {parent} and {stem} are replaced by the image's.",
     )
 
     @property
     def origin(self) -> str:
-        """What names the source in a model's provenance."""
+        """Name of the source in the provenance of a model."""
+        return self.image
+
+
+class Manifest(ConfigModel):
+    """A file that lists pairs: .csv, .yaml or .json with image, labels and an optional split.
+
+    With any other suffix: the same three on each line, separated by white space.
+    """
+
+    manifest: str = Field(min_length=1, description="Path or URL of the file.")
+    split: Split | None = Field(
+        default=None, description="Use only the rows of this split. Default: all rows."
+    )
+    root: str | None = Field(
+        default=None,
+        description="Folder that relative names start from. Default: the folder of the manifest.",
+    )
+
+    @property
+    def origin(self) -> str:
+        """Name of the source in the provenance of a model."""
         return self.manifest
 
 
@@ -51,7 +59,7 @@ class Row(PairSource):
 
 
 def _kind(source: object) -> str:
-    """Which of the two a job file means, so that what it got wrong is said of that one."""
+    """Return the tag of a source, so that errors name the fields of that kind alone."""
     is_manifest = isinstance(source, Mapping) and "manifest" in source
     return "manifest" if is_manifest or isinstance(source, Manifest) else "pair"
 

@@ -1,4 +1,4 @@
-"""Settings from a command line or file, checked by their model; a fault is one line."""
+"""Check settings of a command line or file by their model; an error is one line."""
 
 import difflib
 from pathlib import Path
@@ -13,10 +13,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validated(model: type[M], values: dict[str, Any]) -> M:
-    """``values`` as a ``model``.
+    """Return ``values`` as a ``model``.
 
     Raises:
-        JobError: one line with the first fault, its key, and how many more there are.
+        JobError: the first error with its key, and how many more there are, in one line.
     """
     try:
         return model.model_validate(values)
@@ -25,53 +25,64 @@ def validated(model: type[M], values: dict[str, Any]) -> M:
 
 
 def read_job_file(path: str) -> dict[str, Any]:
-    """The values of a YAML (or JSON) job file.
+    """Return the values of a YAML (or JSON) job file.
 
     Raises:
-        JobError: when it is missing, is not YAML or is not a mapping.
+        JobError: it cannot be read, is not YAML or is not a mapping.
     """
     values = read_yaml(path)
     if not isinstance(values, dict):
-        raise JobError(f"{path}: holds no mapping of settings; write lines such as 'source: a.tif'")
+        raise JobError(f"{path}: is not a mapping of settings; write lines such as 'source: a.tif'")
     return values
 
 
-def read_yaml(path: str) -> Any:  # noqa: ANN401 - whatever is in it
-    """What a YAML (or JSON) file holds.
+def read_yaml(path: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Return the content of a YAML (or JSON) file.
 
     Raises:
-        JobError: when it is missing or is not YAML.
+        JobError: it cannot be read or is not YAML.
     """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise JobError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         raise JobError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
+def read_text(path: str) -> str:
+    """Return the content of a text file in UTF-8.
+
+    Raises:
+        JobError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError as error:
+        raise JobError(f"{path}: cannot be read, it is not UTF-8 ({error}); convert it") from None
+
+
 def _fault(error: ValidationError, model: type[BaseModel]) -> str:
-    """One line for the first fault of a validation."""
-    first, *others = error.errors()
-    # Members of a union appear in the location as type names, which a reader never wrote.
+    """Return one line for the first error of a validation."""
+    # A key is often missing because it was mistyped: the unknown key is the more helpful error.
+    first, *others = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    # Members of a union appear in the location as type names, which no user wrote.
     keys = [str(key) for key in first["loc"] if str(key).replace("_", "").isalnum()]
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "extra_forbidden":
         return f"{'.'.join(keys)}: unknown key{_nearest(keys[-1], model)}{more}"
     message = first["msg"].removeprefix("Value error, ")
-    # A fault of several keys together names them; what it got is all of them.
-    value = f" (got {first['input']!r:.80})" if keys and first["type"] != "missing" else ""
+    # The validators of segtasks state the value themselves.
+    is_shown = keys and first["type"] not in {"missing", "value_error"}
+    value = f" (got {first['input']!r:.80})" if is_shown else ""
     return f"{'.'.join(keys) or 'job'}: {message}{value}{more}"
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
-    known = sorted(_all_keys(model.model_json_schema()))
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    known = sorted({name for part in parts for name in part.get("properties", {})})
     near = difflib.get_close_matches(key, known, n=1)
     return (
         f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(model.model_fields)}"
     )
-
-
-def _all_keys(schema: dict[str, Any]) -> set[str]:
-    parts = [schema, *schema.get("$defs", {}).values()]
-    return {key for part in parts for key in part.get("properties", {})}

@@ -1,178 +1,232 @@
-"""A training job: everything that decides what comes out, and nothing else."""
+"""The job that trains a network."""
 
-from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from segtasks.config.base import ConfigModel
+from segtasks.config.base import ConfigModel, ModelFile, OneOrMore
 from segtasks.config.label_sources import Source
-from segtasks.config.legend import ClassEntry, LabelRules
+from segtasks.config.legend import LabelRules, Legend
+from segtasks.raster.labels import NODATA
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Recipe = Literal["paper", "scratch"]
 Policy = Literal["fixed", "step", "poly"]
-
-
-def _several(value: Any) -> Any:  # noqa: ANN401 - what a user wrote
-    """One number is a list of one."""
-    return (value,) if isinstance(value, int | float) else value
-
-
-Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(_several)]
+Scales = Annotated[tuple[PositiveFloat, ...], Field(min_length=1), OneOrMore]
 Loss = Literal["cross_entropy", "dice", "lovasz", "cross_entropy+dice", "cross_entropy+lovasz"]
 
 
 class Augmentation(ConfigModel):
-    """How crops are varied; each is drawn anew for every crop, with the job's seed."""
+    """Random changes of the crops, drawn again for every crop from the seed of the job."""
 
-    turns: bool = Field(default=True, description="the eight flips and quarter turns")
+    turns: bool = Field(default=True, description="Flips and quarter turns, all eight.")
     scale: tuple[PositiveFloat, PositiveFloat] = Field(
-        default=(1.0, 1.0), description="least and greatest magnification"
+        default=(1.0, 1.0), description="Smallest and largest magnification."
     )
-    brightness: Share = Field(default=0.1, description="greatest shift, in standard deviations x 2")
-    contrast: Share = Field(default=0.1, description="greatest change of contrast, a share")
-    colour: Share = Field(default=0.05, description="the same as brightness, per band")
+    brightness: Share = Field(
+        default=0.1,
+        description="Largest shift of all bands together, in units of two standard deviations.",
+    )
+    contrast: Share = Field(
+        default=0.1, description="Largest change of contrast, relative: 0.1 is +-10 %."
+    )
+    colour: Share = Field(
+        default=0.05, description="Largest shift of each band by itself, in units as brightness."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale {self.scale} falls; put the least magnification first")
+            low, high = self.scale
+            raise ValueError(f"scale is {low:g}, {high:g}; put the smaller magnification first")
         return self
 
 
 class TrainJob(ConfigModel):
-    """Labels in, model file out. The same job gives the same weights on the same machine."""
+    """Train a network on labelled images and write a model file.
+
+    The same job gives the same weights on the same machine.
+    """
 
     sources: tuple[Source, ...] = Field(
-        min_length=1, description="images and labels to learn from: pairs, or files that list them"
+        min_length=1, description="Images and labels to train on: pairs, or files that list them."
     )
     validation: tuple[Source, ...] = Field(
-        min_length=1, description="the same, to choose the best iteration by"
+        min_length=1,
+        description="Images and labels that the best iteration is chosen by: pairs, or files that "
+        "list them.",
     )
-    legend: tuple[ClassEntry, ...] = Field(
-        min_length=2, description="classes in the order of their ids, from 0 on"
+    legend: Legend = Field(min_length=2, description="Classes in the order of their ids, from 0.")
+    to: ModelFile = Field(
+        min_length=1, title="Model file", description="Model file to write, .safetensors."
     )
-    out: str = Field(min_length=1, description="model file to write, .safetensors")
     network: str = Field(
-        default="fcn8s_lean", description="a name of docs/networks.md, e.g. segnet, pspnet50"
+        default="fcn8s_lean", description="A network of docs/networks.md, e.g. segnet, pspnet50."
     )
     width: PositiveFloat | None = Field(
-        default=None, description="multiplier of channels; none: init's, 1 by a paper, else 0.25"
+        default=None,
+        description="Multiplier of the channel counts. Default: that of init, else 1 with the "
+        "recipe paper and 0.25 with scratch.",
     )
     variant: dict[str, bool | int | float | str] = Field(
         default={},
-        description="options of the network, {name: value}, over init's or those that train well",
+        description="Options of the network, {name: value}. They override those of init, or those "
+        "that suit training.",
     )
     init: str | None = Field(
         default=None,
-        description="weights to begin from: a model file, or an ImageNet VGG16 or ResNet (.pth …)",
+        description="Initial weights: a model file, or a VGG16 or ResNet trained on ImageNet "
+        "(.pth …). Default: random weights.",
     )
     bands: tuple[PositiveInt, ...] | None = Field(
-        default=None, description="bands of the file, 1-based; all but alpha by default"
+        default=None,
+        description="Bands of the images, counted from 1. Default: all bands except alpha.",
     )
-    ignore: int = Field(default=255, ge=0, le=255, description="label that is no class")
+    ignore: int = Field(
+        default=NODATA, ge=0, le=255, description="Label value that stands for no class."
+    )
     labels: LabelRules = LabelRules()
     recipe: Recipe | None = Field(
         default=None,
-        description="whose settings are those not given; none: init's, else paper with init",
+        description="Sets the training settings that are not given. Default: the recipe of init, "
+        "else paper with init and scratch without.",
     )
-    crop_px: PositiveInt | None = Field(default=None, description="side; none: the recipe's")
-    batch: PositiveInt | None = Field(default=None, description="crops; none: the recipe's")
-    iterations: PositiveInt | None = Field(default=None, description="none: the recipe's")
+    crop_px: PositiveInt | None = Field(
+        default=None, description="Side of the crops in pixels. Default: from the recipe."
+    )
+    batch: PositiveInt | None = Field(
+        default=None, description="Crops per iteration. Default: from the recipe."
+    )
+    iterations: PositiveInt | None = Field(
+        default=None, description="Number of iterations. Default: from the recipe."
+    )
     optimizer: Literal["sgd", "adamw"] | None = Field(
-        default=None, description="none: the recipe's (paper: sgd; scratch: adamw)"
+        default=None,
+        description="Optimizer. Default: from the recipe (paper: sgd; scratch: adamw).",
     )
-    learning_rate: PositiveFloat | None = Field(default=None, description="none: the recipe's")
+    learning_rate: PositiveFloat | None = Field(
+        default=None, description="Initial learning rate. Default: from the recipe."
+    )
     policy: Policy | None = Field(
-        default=None, description="of the learning rate; step: x 0.1 at each third of the way"
+        default=None,
+        description="Learning-rate schedule. step: x 0.1 after each third of the iterations. poly: "
+        "see power. Default: from the recipe.",
     )
     power: PositiveFloat | None = Field(
-        default=None, description="poly policy: rate x (1 - done)^power [0.9]"
+        default=None,
+        description="Exponent of the poly schedule: rate x (1 - iteration / iterations)^power. "
+        "Default: from the recipe, 0.9 by default.",
     )
-    momentum: Share | None = Field(default=None, description="of sgd; none: the recipe's")
-    weight_decay: NotNegative | None = Field(default=None, description="none: the recipe's")
+    momentum: Share | None = Field(
+        default=None, description="Momentum of sgd. Default: from the recipe."
+    )
+    weight_decay: NotNegative | None = Field(
+        default=None, description="Weight decay. Default: from the recipe."
+    )
     head_factor: PositiveFloat | None = Field(
-        default=None, description="learning rate x this in layers that init does not fill"
+        default=None,
+        description="Multiplier of the learning rate in layers that are not initialised by init. "
+        "Default: from the recipe.",
     )
     bias_factor: PositiveFloat | None = Field(
-        default=None, description="learning rate of biases x this; none: the recipe's"
+        default=None,
+        description="Multiplier of the learning rate of biases. Default: from the recipe.",
     )
     auxiliary_weight: NotNegative | None = Field(
-        default=None, description="of the auxiliary head's loss; none: the recipe's"
+        default=None, description="Weight of the auxiliary head's loss. Default: from the recipe."
     )
     loss_scales: Scales | None = Field(
-        default=None, description="of the image, a loss each and for their maximum; none: recipe's"
+        default=None,
+        description="Scales of the image that get a loss each, and one for their maximum. Default: "
+        "from the recipe.",
     )
-    loss: Loss = Field(default="cross_entropy", description="+: the sum of both")
+    loss: Loss = Field(default="cross_entropy", description="Loss function. +: the sum of both.")
     class_weights: Literal["equal", "median_frequency"] = Field(
-        default="equal", description="median_frequency: rare classes weigh more"
+        default="equal",
+        description="Class weights of the loss. median_frequency: rare classes weigh more.",
     )
     gradient_norm: PositiveFloat = Field(
-        default=5.0, description="longer gradients are cut to this"
+        default=5.0, description="Gradients are clipped to this norm."
     )
     accumulate: PositiveInt = Field(
-        default=1, description="parts in which a batch goes through the network, to save memory"
+        default=1,
+        description="Number of parts in which a batch is forwarded, to save memory; their "
+        "gradients are accumulated.",
     )
     augmentation: Augmentation = Augmentation()
-    validate_every: PositiveInt = Field(default=250, description="iterations")
-    validation_px: PositiveInt = Field(default=1024, description="side of validation windows")
+    validate_every: PositiveInt = Field(default=250, description="Iterations between validations.")
+    validation_px: PositiveInt = Field(
+        default=1024, description="Side of the validation windows in pixels."
+    )
     patience: int = Field(
-        default=0, ge=0, description="validations without a better mIoU before it ends; 0: never"
+        default=0,
+        ge=0,
+        description="Training stops after this many validations without a better mean IoU. 0: "
+        "never.",
     )
     checkpoint: str | None = Field(
-        default=None, description="file to resume from after a kill; none: OUT.checkpoint"
+        default=None,
+        description="Checkpoint file, from which the job resumes after an interruption. Default: "
+        "the model file's name with .checkpoint appended.",
     )
-    checkpoint_every: PositiveInt = Field(default=100, description="iterations")
-    fresh: bool = Field(default=False, description="begin anew where there is a checkpoint")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="of crops, augmentation, weights")
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="what trains")
+    checkpoint_every: PositiveInt = Field(
+        default=100, description="Iterations between checkpoints."
+    )
+    fresh: bool = Field(
+        default=False, description="Discard an existing checkpoint and start from the beginning."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**31,
+        description="Random seed of crops, augmentation and initial weights.",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="Device on which the network is trained."
+    )
     processes: PositiveInt = Field(
-        default=1, description="that share each batch; with cuda one GPU each"
+        default=1,
+        description="Number of processes that share each batch; with cuda each has its own GPU.",
     )
     threads: PositiveInt | None = Field(
         default=None,
-        description="of each process on CPUs; the weights depend on it; none: cores / processes",
+        description="CPU threads of each process; the weights depend on it. Default: cores / "
+        "processes.",
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        default="float32", description="of the convolutions while training; weights stay float32"
+        default="float32",
+        description="Precision of the convolutions during training; weights stay float32. float16 "
+        "needs cuda.",
     )
     weights_dtype: Literal["float32", "float16"] = Field(
-        default="float32", description="how the weights rest in the file"
+        default="float32", description="Data type of the weights in the file."
     )
     ground_resolution_m: PositiveFloat | None = Field(
         default=None,
-        description="side of the network's pixels; images that know theirs are resampled to it, "
-        "none: as they are",
+        description="Pixel size in metres for which the network is trained; georeferenced images "
+        "are resampled to it. Default: images are used as they are.",
     )
     licence: str = Field(
         default="unknown: set it to that of the labels",
         min_length=1,
-        description="kept in the card, with the names that images and labels are to be given under",
+        description="Licence, kept in the card, with the attribution that the images and labels "
+        "require.",
     )
-    note: str = Field(default="", description="kept in the card, e.g. the command that was run")
+    note: str = Field(
+        default="", description="Text kept in the card, e.g. the command that was run."
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        ids = [entry.id for entry in self.legend]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"legend ids are {ids}; number them 0 … {len(ids) - 1} in order")
-        if self.ignore < len(ids):
-            raise ValueError(f"ignore is {self.ignore}, a class; choose {len(ids)} … 255")
-        if PurePath(self.out).suffix != ".safetensors":
-            raise ValueError(f"out is {self.out!r}; end it with .safetensors")
+        count = len(self.legend)
+        if self.ignore < count:
+            raise ValueError(f"ignore is {self.ignore}, the id of a class; choose {count} … 255")
         if self.precision == "float16" and self.device == "cpu":
-            raise ValueError("precision float16 is for device cuda; use bfloat16 or float32")
+            raise ValueError("precision float16 needs device cuda; use bfloat16 or float32")
         return self
 
     @property
     def checkpoint_file(self) -> str:
         """Where training is kept until the model file is written."""
-        return self.checkpoint or f"{self.out}.checkpoint"
+        return self.checkpoint or f"{self.to}.checkpoint"

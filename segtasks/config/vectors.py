@@ -1,55 +1,51 @@
-"""The job's part on polygons: of which classes, how small, how simple, in what format."""
+"""Settings of the polygons that are made of the mask."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from segtasks.config.base import ConfigModel
+from segtasks.config.base import ConfigModel, OneOrMore
 from segtasks.errors import JobError
 
 SUFFIXES = {"parquet": "parquet", "flatgeobuf": "fgb", "gpkg": "gpkg"}
 
 
 class Vectors(ConfigModel):
-    """Polygons of the mask, one per piece of a class, in the raster's CRS.
+    """Polygons of the mask, one per connected region of a class, in the CRS of the raster.
 
-    Where the raster does not say where on earth it lies, metres are pixels.
+    If the raster is not georeferenced, lengths in metres are taken as pixels.
     """
 
     format: Literal["parquet", "flatgeobuf", "gpkg"] = Field(
-        "parquet", description="GeoParquet, FlatGeobuf or GeoPackage."
+        "parquet", description="File format: GeoParquet, FlatGeobuf or GeoPackage."
     )
-    without: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="Names of classes that get no polygons, e.g. background."
+    without: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], OneOrMore] = Field(
+        (), description="Names of classes without polygons, e.g. background."
     )
     minimum_area_m2: float = Field(
-        0.0, ge=0, le=1e12, description="Smaller polygons are left out, in square metres."
+        0.0, ge=0, le=1e12, description="Polygons below this area in square metres are omitted."
     )
     simplify_m: float = Field(
         0.0,
         ge=0,
         le=1000,
-        description="Corners that cut off less than a square of this side (metres) are dropped; "
-        "polygons that share a border go on sharing it. 0: the outlines of the pixels.",
+        description="Simplification tolerance in metres: vertices whose triangle with their "
+        "neighbours is smaller than a square of this side are removed (Visvalingam). Shared "
+        "borders stay shared. 0: the outlines of the pixels.",
     )
-
-    @field_validator("without", mode="before")
-    @classmethod
-    def _one_name(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
     @property
     def file_name(self) -> str:
-        """Under the prefix of the results."""
+        """Name of the file below the prefix of the results."""
         return f"polygons.{SUFFIXES[self.format]}"
 
 
 def drawn_classes(vectors: Vectors | None, names: Sequence[str]) -> tuple[int, ...]:
-    """Ids of the classes that get polygons.
+    """Return the ids of the classes with polygons.
 
     Raises:
-        JobError: a class is left out that the model does not have, or none is left.
+        JobError: ``without`` names a class that the model does not have, or all of its classes.
     """
     if vectors is None:
         return ()
@@ -60,5 +56,5 @@ def drawn_classes(vectors: Vectors | None, names: Sequence[str]) -> tuple[int, .
         )
     drawn = tuple(i for i, name in enumerate(names) if name not in vectors.without)
     if not drawn:
-        raise JobError("vectors.without: leaves no class to draw; name fewer")
+        raise JobError("vectors.without: names all classes of the model; name fewer")
     return drawn

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from segtasks.crf.backends.kernel import Float32
 from segtasks.crf.potentials import Bool
 from segtasks.errors import CrfError
+from segtasks.raster.stretch import MAX_8BIT
 
-MAX_8BIT = 255.0
 LAST_PX = 2**40
 """Far beyond any raster, but float64 still resolves positions on the lattice there."""
 SUM_TOLERANCE = 0.05

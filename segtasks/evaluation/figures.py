@@ -53,11 +53,11 @@ def _overall(counts: MaskCounts) -> Figures:
     scores = counts.scores
     f1 = scores.f1[~np.isnan(scores.f1)]
     return {
-        "mean_iou": _rounded(scores.mean_iou),
-        "pixel_accuracy": _rounded(scores.pixel_accuracy),
-        "frequency_weighted_iou": _rounded(scores.frequency_weighted_iou),
-        "mean_f1": _rounded(float(f1.mean()) if f1.size else float("nan")),
-        "mean_boundary_f": _rounded(counts.outline.mean_f),
+        "mean_iou": rounded(scores.mean_iou),
+        "pixel_accuracy": rounded(scores.pixel_accuracy),
+        "frequency_weighted_iou": rounded(scores.frequency_weighted_iou),
+        "mean_f1": rounded(float(f1.mean()) if f1.size else float("nan")),
+        "mean_boundary_f": rounded(counts.outline.mean_f),
     }
 
 
@@ -114,7 +114,7 @@ def _before(evaluation: Evaluation, tally: ImageCounts, names: Sequence[str]) ->
     return {
         **_overall(tally.before),
         "classes": dict(zip(names, per_class, strict=True)),
-        "gain": _rounded(gain),
+        "gain": rounded(gain),
         "gain_interval": _rounded_pair(
             interval(ious[0] - ious[1]) if _enough(evaluation) else None
         ),
@@ -130,19 +130,19 @@ def _calibration(confidence: Calibration) -> Figures:
         "confidence": confidence.confidence,
         "accuracy": confidence.accuracy,
     }
-    error = _rounded(confidence.expected_error)
+    error = rounded(confidence.expected_error)
     return {"expected_calibration_error": error, "bins": _columns(bins)}
 
 
 def _image(image: Image, names: Sequence[str]) -> Figures:
     counts, before = image.tally.mask, image.tally.before
-    ious = [_rounded(iou) for iou in counts.scores.class_iou.tolist()]
+    ious = [rounded(iou) for iou in counts.scores.class_iou.tolist()]
     return {
         "mask": redact_url(image.pair.mask),
         "labels": redact_url(image.pair.labels),
         "labelled_px": image.tally.labelled_px,
         **_overall(counts),
-        "mean_iou_before": None if before is None else _rounded(before.scores.mean_iou),
+        "mean_iou_before": None if before is None else rounded(before.scores.mean_iou),
         "iou": dict(zip(names, ious, strict=True)),
     }
 
@@ -154,13 +154,13 @@ def _enough(evaluation: Evaluation) -> bool:
 def _columns(table: Columns) -> list[Figures]:
     """Return one row per entry of the columns."""
     rows = zip(*(column.tolist() for column in table.values()), strict=True)
-    return [dict(zip(table, map(_rounded, row), strict=True)) for row in rows]
+    return [dict(zip(table, map(rounded, row), strict=True)) for row in rows]
 
 
-def _rounded(value: float) -> float | None:
-    """Round a number, and turn NaN into ``None``."""
+def rounded(value: float) -> float | None:
+    """Return the figure as it is published, ``None`` for NaN."""
     return None if np.isnan(value) else round(value, DIGITS)
 
 
 def _rounded_pair(pair: Interval | None) -> list[float | None] | None:
-    return pair and [_rounded(value) for value in pair]
+    return pair and [rounded(value) for value in pair]

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from segtasks.config.evaluation_job import EvaluationJob
+from segtasks.config.extras import require_packages
 from segtasks.errors import redact_url
 from segtasks.evaluation.error_map import OUTCOMES
 from segtasks.evaluation.figures import Figures
@@ -21,9 +22,11 @@ def require_free(job: EvaluationJob) -> None:
     """Check before work starts that the results can be written.
 
     Raises:
+        JobError: matplotlib, which draws the pictures, is not installed.
         DestinationError: a file exists and may not be replaced, or nothing can be written.
     """
     if job.to is not None:
+        require_packages("a page of an evaluation", "evaluate", "matplotlib")
         object_store.require_free(job.to, NAMES, overwrite=job.overwrite)
 
 

@@ -106,25 +106,27 @@ def _add(
         evaluation.worst = (image, picture)
 
 
-def tag_legend(pairs: Sequence[MaskPair]) -> list[ClassEntry]:
+def tag_legend(pairs: Sequence[MaskPair]) -> Sequence[ClassEntry]:
     """Return the classes named in the masks' tags.
 
     Raises:
         SourceError: the first mask's tags name none, or another mask's tags name other classes.
     """
-    first = cog.read_legend(pairs[0].mask)
+    first = cog.read_classes(pairs[0].mask)
     if first is None:
         raise SourceError(
             f"{pairs[0].mask}: has no {cog.CLASSES_TAG} tag; name the classes with --class"
         )
+    names = [entry.name for entry in first]
     for pair in pairs[1:]:
-        other = cog.read_legend(pair.mask)
-        if other is not None and other.names != first.names:
+        other = cog.read_classes(pair.mask)
+        found = names if other is None else [entry.name for entry in other]
+        if found != names:
             raise SourceError(
-                f"{pair.mask}: its classes are {', '.join(other.names)}, those of {pairs[0].mask} "
-                f"{', '.join(first.names)}; evaluate them one by one"
+                f"{pair.mask}: its classes are {', '.join(found)}, those of {pairs[0].mask} "
+                f"{', '.join(names)}; evaluate them one by one"
             )
-    return [ClassEntry(id=i, name=name, color=color) for i, name, color in first.entries]
+    return first
 
 
 def _grid(source: OpenPair, job: EvaluationJob) -> Grid:

@@ -1,4 +1,4 @@
-"""The card of a model: everything a state dict or a graph cannot show. Needs no torch."""
+"""The card of a model: what its state dict or graph does not contain. Needs no torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +14,23 @@ from pydantic import (
     model_validator,
 )
 
-from segtasks.config.legend import ClassEntry
+from segtasks.config.legend import NumberedClasses
 from segtasks.errors import ModelError
 
 METADATA_KEY = "segtasks"
-"""Under which a file that can carry a card has it."""
+"""Metadata key of the card in a model file or graph."""
 Form = Literal["torchscript", "exported", "onnx"]
 Gives = Literal["logits", "probabilities"]
 
 
 class Normalisation(BaseModel):
-    """x = (raw - mean) / std per band, in the units of ``dtype``; invalid pixels become 0."""
+    """Normalisation x = (raw - mean) / std per band; invalid pixels become 0.
+
+    Attributes:
+        mean: mean of each band, in the units of ``dtype``.
+        std: standard deviation of each band, in the units of ``dtype``.
+        dtype: numpy name of the dtype that the model was trained on.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,15 +40,16 @@ class Normalisation(BaseModel):
 
 
 class Graph(BaseModel):
-    """How a foreign graph is run: what our own networks need not say.
+    """How to run a foreign graph.
 
     Attributes:
-        form: of the file, by its content.
-        gives: what comes out; probabilities get no second softmax.
-        patch_px: the one side it takes; ``None``: any multiple of ``multiple_px``.
-        least_px: the smallest side it takes; smaller patches are filled up.
-        one_by_one: it takes no batches.
-        fill: its input where there is no data, one value per band; empty: 0.
+        form: file format, detected from the content.
+        gives: output of the graph; no softmax is applied to probabilities.
+        patch_px: the only side that it takes; ``None`` if it takes multiples of ``multiple_px``.
+        multiple_px: sides must be multiples of this.
+        least_px: the smallest side that it takes; smaller patches are padded.
+        one_by_one: whether it takes one image at a time instead of batches.
+        fill: input value where there is no data, one per band; empty means 0.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,19 +64,31 @@ class Graph(BaseModel):
 
 
 class Card(BaseModel):
-    """What is needed to run a model, stored as JSON in its file or beside it.
+    """All that is needed to run a model, stored as JSON in its file or in a sidecar file.
 
     Attributes:
-        lattice_px: patches must start on multiples of this (total stride; facts in docs/networks).
-        halo_px: exact halo: a trusted core this far from the patch edge equals the whole-image
-            forward. ``None`` when an operator is global (no finite halo).
+        network: name in the registry, or the name of a foreign graph.
+        width: multiplier of the network's channel counts.
+        variant: options of the network that differ from their defaults.
+        classes: the legend, in the order of the output maps.
+        bands: names of the input bands, in order.
+        normalisation: normalisation of the input.
+        ground_resolution_m: side of a pixel of the training data, metres.
+        lattice_px: patches must start on multiples of this (the total stride; see docs/networks).
+        output_stride: side of the input pixels that share one output unit, px.
+        receptive_field_px: side of the receptive field; ``None`` if an operator is global.
+        halo_px: exact halo: output pixels this far from the patch edge equal those of the forward
+            pass on the whole image. ``None`` if an operator is global (no finite halo).
         effective_halo_px: half-width that holds 99 % of the squared input gradient.
-        seam_halo_px: least halo that leaves the labels beside a cut as they are in one piece, but
-            for 0.5 % (`seam_halo`); ``None`` when no imagery was at hand to measure it on.
-        forward_bytes_per_px: peak activation memory of one forward per input pixel, bytes.
-        gmac_per_mpx: ``None`` where it was not counted, as in foreign graphs; so ``parameters``.
-        graph: how to run a foreign graph; ``None``: ``network`` is one of ours.
-        weights_sha256: of all tensors (see `weights`); of a graph, of the whole file.
+        seam_halo_px: smallest halo with which at most 0.5 % of the labels next to a cut differ from
+            those of the uncut image (`seam_halo`); ``None`` if it was not measured on imagery.
+        forward_bytes_per_px: peak activation memory of one forward pass, bytes per input pixel.
+        gmac_per_mpx: 1e9 multiply-adds per 1e6 pixels; ``None`` for foreign graphs.
+        parameters: number of parameters; ``None`` for foreign graphs.
+        graph: how to run a foreign graph; ``None`` for a network of the registry.
+        licence: licence of the weights.
+        provenance: where the weights come from.
+        weights_sha256: SHA-256 of all tensors (see `weights`), or of the whole file of a graph.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,7 +97,7 @@ class Card(BaseModel):
     network: str
     width: PositiveFloat = 1.0
     variant: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    classes: tuple[ClassEntry, ...] = Field(min_length=2)
+    classes: NumberedClasses = Field(min_length=2)
     bands: tuple[str, ...] = Field(min_length=1)
     normalisation: Normalisation
     ground_resolution_m: PositiveFloat | None = None
@@ -103,17 +122,18 @@ class Card(BaseModel):
             raise ValueError(
                 f"{bands} bands, but normalisation has {len(mean)} means and {len(std)} stds"
             )
-        ids = [entry.id for entry in self.classes]
-        if ids != list(range(len(ids))):
-            raise ValueError(f"classes have the ids {ids}; number them 0, 1, 2 ... in order")
         return self
 
 
 def checked_card(where: str | Path, fields: Mapping[str, Any]) -> Card:
-    """The card of these fields.
+    """Validate the fields of a card.
+
+    Args:
+        where: the file that the fields were read from, the start of the error message.
+        fields: the fields as read from JSON.
 
     Raises:
-        ModelError: the first field that is not what it must be, and the file it stands in.
+        ModelError: names the first invalid field.
     """
     try:
         return Card.model_validate(fields)
@@ -121,5 +141,5 @@ def checked_card(where: str | Path, fields: Mapping[str, Any]) -> Card:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         field = f"card field {name}" if name else "its card"
-        said = first["msg"].removeprefix("Value error, ")
-        raise ModelError(f"{where}: {field}: {said}; correct it") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ModelError(f"{where}: {field}: {reason}; correct it") from error

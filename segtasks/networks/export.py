@@ -1,7 +1,8 @@
-"""Write a model of ours as a graph that other programs run: raw pixels in, probabilities out.
+"""Export a network as a graph for other programs: raw pixels in, probabilities out.
 
-raw -> (raw - mean) / std -> network -> softmax          of any size, unless one is asked for
-card inside the file: read back by `read_card`; in ONNX Deepness's keys too
+    raw -> (raw - mean) / std -> network -> softmax          any size, or one fixed size
+
+The card is stored in the file, where `read_card` finds it; in ONNX also under the keys of Deepness.
 """
 
 import logging
@@ -23,18 +24,18 @@ from segtasks.networks.graphs import deepness
 from segtasks.networks.graphs.graph_card import HASH
 from segtasks.networks.graphs.session import open_graph
 from segtasks.networks.inference.graph_net import GraphNet
+from segtasks.raster.stretch import MAX_8BIT
 
 FORMS: dict[str, Form] = {".pt": "torchscript", ".ts": "torchscript", ".pt2": "exported"}
 FORMS |= {".onnx": "onnx"}
 _EXAMPLE = (2, 96, 160)
-"""N, H, W: each another, none 1, so that nothing is taken for fixed."""
-_TRIED = ((1, 1), (33, 47), (128, 80))
+"""N, H, W: all different and none 1, so that torch.export specialises on none of them."""
+_COMPARED = ((1, 1), (33, 47), (128, 80))
 _TOLERANCE = 1e-3
-_FULL = 255.0
 
 
 class _FromRaw(nn.Module):
-    """Normalisation before a network and softmax behind it, for programs without our card."""
+    """A network with normalisation before it and softmax behind it."""
 
     mean: Tensor
     std: Tensor
@@ -46,23 +47,23 @@ class _FromRaw(nn.Module):
         self.register_buffer("std", torch.tensor(card.normalisation.std)[:, None, None])
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Raw (N, C, H, W) of any dtype -> probabilities (N, K, H, W), float32."""
+        """Raw pixels (N, C, H, W) of any dtype -> probabilities (N, K, H, W), float32."""
         logits: Tensor = self.module((raw.float() - self.mean) / self.std)
         return logits.softmax(dim=1)
 
 
 def export(module: nn.Module, card: Card, path: str, *, patch_px: int | None = None) -> Card:
-    """Write a graph, whole or not at all, and return its card but for the hash.
+    """Write a graph atomically and return its card, which keeps the hash of the model file.
 
     Args:
-        module: the network; left as it is.
-        card: its card.
-        path: local path; .onnx, .pt2 (torch.export), .pt or .ts (TorchScript).
-        patch_px: the one side it shall take; ``None``: any.
+        module: the network; it is not changed.
+        card: the card of the network.
+        path: local path that ends in .onnx, .pt2 (torch.export), .pt or .ts (TorchScript).
+        patch_px: the only side that the graph takes, px; ``None`` for any side.
 
     Raises:
-        ModelError: no such form, the network cannot be written in it, or what was written does not
-            answer as the network does.
+        ModelError: the suffix is unknown, the network cannot be exported to this format, or the
+            output of the graph differs from that of the network.
     """
     form = FORMS.get(Path(path).suffix)
     if form is None:
@@ -74,7 +75,7 @@ def export(module: nn.Module, card: Card, path: str, *, patch_px: int | None = N
     unfinished = Path(f"{path}.part{Path(path).suffix}")
     try:
         _write(raw, written, str(unfinished))
-        _require_same_answer(raw, written, str(unfinished))
+        _require_same_output(raw, written, str(unfinished))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -82,7 +83,7 @@ def export(module: nn.Module, card: Card, path: str, *, patch_px: int | None = N
 
 
 def _card(module: nn.Module, card: Card, form: Form, patch_px: int | None) -> Card:
-    """The card of the graph: raw pixels in, and the mean colour stands for nodata."""
+    """Return the card of the graph, which takes raw pixels and the mean colour where no data is."""
     mean = card.normalisation.mean
     raw = {"mean": (0.0,) * len(mean), "std": (1.0,) * len(mean)}
     graph = Graph(
@@ -110,13 +111,16 @@ def _write(raw: nn.Module, card: Card, path: str) -> None:
         "exported": _write_exported,
         "onnx": _write_onnx,
     }
-    with warnings.catch_warnings(), torch.enable_grad():  # without gradients networks go in strips
+    with (
+        warnings.catch_warnings(),
+        torch.enable_grad(),
+    ):  # networks run in strips unless gradients are enabled
         warnings.simplefilter("ignore")
         writers[card.graph.form](raw, card, path)
 
 
 def _metadata(card: Card) -> dict[str, str]:
-    """The card as a file carries it: it cannot know its own hash."""
+    """Return the metadata of the file: its card, without the hash of the file."""
     return {METADATA_KEY: card.model_dump_json(exclude={HASH})}
 
 
@@ -124,7 +128,7 @@ def _write_torchscript(raw: nn.Module, card: Card, path: str) -> None:
     try:
         script = torch.jit.script(raw)
     except Exception as error:
-        # The compiler's errors have no base class of their own.
+        # The errors of the compiler have no common base class.
         raise _impossible(card, "TorchScript", ".pt2 or .onnx", error) from error
     torch.jit.save(script, path, _extra_files=_metadata(card))
 
@@ -137,42 +141,42 @@ def _write_onnx(raw: nn.Module, card: Card, path: str) -> None:
     try:
         import onnxscript  # noqa: F401, PLC0415 - torch's exporter needs it, and onnx below it
     except ImportError:
-        raise ModelError("writing ONNX needs onnxscript; pip install onnxscript") from None
+        raise ModelError("writing ONNX needs onnxscript; pip install 'segtasks[export]'") from None
     program = _program(raw, card)
-    # It tells of every library that is not there.
+    # The exporter logs every optional library that is missing.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
-        made = torch.onnx.export(program, (), dynamo=True, verbose=False)
+        exported = torch.onnx.export(program, (), dynamo=True, verbose=False)
     except Exception as error:
-        # The exporter's errors have no base class of their own.
+        # The errors of the exporter have no common base class.
         raise _impossible(card, "ONNX", ".pt2 or .pt", error) from error
-    assert made is not None
-    made.model.metadata_props.update(_metadata(card) | deepness.metadata_of(card))
-    made.save(path, external_data=False)
+    assert exported is not None
+    exported.model.metadata_props.update(_metadata(card) | deepness.metadata_of(card))
+    exported.save(path, external_data=False)
 
 
 def _program(raw: nn.Module, card: Card) -> ExportedProgram:
-    """The network as torch.export sees it, for any size or for one."""
+    """Trace the network with torch.export, for any size or for one."""
     assert card.graph is not None
     side, (count, height, width) = card.graph.patch_px, _EXAMPLE
     shape = (1, side, side) if side else (count, height, width)
-    example = _FULL * torch.rand(shape[0], len(card.bands), *shape[1:])
-    free = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+    example = MAX_8BIT * torch.rand(shape[0], len(card.bands), *shape[1:])
+    dynamic = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
     try:
         program = torch.export.export(
             raw,
             (example,),
-            dynamic_shapes=None if side else free,
+            dynamic_shapes=None if side else dynamic,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
     except Exception as error:
-        # Its errors have no base class of their own.
+        # The errors of torch.export have no common base class.
         raise _impossible(card, "torch.export", ".pt", error) from error
     return _without_asserts(program)
 
 
 def _without_asserts(program: ExportedProgram) -> ExportedProgram:
-    """Maps of one unit count as another case for torch.export; the operators are the same."""
+    """Remove asserts that exclude maps of a single unit; the operators are correct for them too."""
     for node in list(program.graph.nodes):
         if node.target is torch.ops.aten._assert_scalar.default:  # noqa: SLF001 no public name
             program.graph.erase_node(node)
@@ -182,7 +186,7 @@ def _without_asserts(program: ExportedProgram) -> ExportedProgram:
 
 
 def _impossible(card: Card, form: str, others: str, error: Exception) -> ModelError:
-    """Say why, in the converter's own last words: the first ones are advice to its developers."""
+    """Return the error for a failed conversion, with its root cause: the other texts are advice."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -195,23 +199,23 @@ def _impossible(card: Card, form: str, others: str, error: Exception) -> ModelEr
     )
 
 
-def _require_same_answer(raw: nn.Module, card: Card, path: str) -> None:
-    """Compare file and network on noise: converters have their own opinions."""
+def _require_same_output(raw: nn.Module, card: Card, path: str) -> None:
+    """Run file and network on noise and compare the outputs; converters make mistakes."""
     assert card.graph is not None
     net = GraphNet(open_graph(path, card.graph.form, torch.device("cpu")), card.graph, 1)
     side = card.graph.patch_px
-    for height, width in [(side, side)] if side else _TRIED:
+    for height, width in [(side, side)] if side else _COMPARED:
         generator = torch.Generator().manual_seed(0)
-        x = (_FULL * torch.rand(1, len(card.bands), height, width, generator=generator)).round()
+        x = (MAX_8BIT * torch.rand(1, len(card.bands), height, width, generator=generator)).round()
         with torch.inference_mode():
             expected: Any = raw(x)
         try:
-            differing = float((net(x) - expected).abs().mean())
+            difference = float((net(x) - expected).abs().mean())
         except RuntimeError as error:
             raise _impossible(card, card.graph.form, "another form", error) from error
-        if not differing <= _TOLERANCE:
+        if not difference <= _TOLERANCE:
             raise ModelError(
-                f"{card.network} as {card.graph.form} answers otherwise: probabilities of "
-                f"{height} x {width} px differ by {differing:.2g} in the mean; export it to "
+                f"{card.network} as {card.graph.form} gives another output: probabilities of "
+                f"{height} x {width} px differ by {difference:.2g} on average; export it to "
                 "another form"
             )

@@ -1,8 +1,8 @@
-"""One file that says everything needed to run a model: safetensors with a card in its metadata.
+"""Write and read model files: safetensors with a card in their metadata.
 
     header {"__metadata__": {"segtasks": <card JSON>}, "conv1_1.weight": {...}, ...}, raw bytes
 
-No pickle, so opening a file runs no code; the weights are hashed and the hash is in the card.
+The file contains no pickle, so opening it runs no code. The card contains a hash of the weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,18 +41,18 @@ from segtasks.networks.weights import (
 )
 
 _SAMPLE_PX = 512
-"""Side of the tile of noise for a network whose receptive field has no end."""
+"""Side of the tile of noise for a network with a global operator."""
 _LARGEST_PX = 768
-"""Side of the tile of noise at most: ResNet-101 takes a minute and 5 GB for it. A network whose
-effective field reaches its border (384 px) is said to see less than it does."""
+"""Maximum side of the tile of noise; ResNet-101 takes a minute and 5 GB for it. If the effective
+receptive field of a network reaches further than its border (384 px), the result is too small."""
 _PROBE_WIDTH = 1 / 1024
-"""Receptive fields do not depend on channel counts: measured on the narrowest form."""
+"""Width at which receptive fields are measured; they do not depend on channel counts."""
 
 READABLE = 0o644
 
 
 class Declared(TypedDict, total=False):
-    """The fields of a card that nobody can measure; see `Card`."""
+    """The fields of a card that cannot be measured; see `Card`."""
 
     network: Required[str]
     width: float
@@ -68,23 +68,26 @@ class Declared(TypedDict, total=False):
 def make_card(
     module: nn.Module, *, samples: Tensor | None = None, **declared: Unpack[Declared]
 ) -> Card:
-    """The card of a network in memory: what can be measured is, the rest is declared.
+    """Make the card of a network from measurements and declared fields.
 
     Args:
-        module: the network, as `build` made it from network, width and variant.
-        samples: normalised tiles of real imagery (N, C, H, W), larger than the receptive field, for
-            the effective halo and the seam halo; without them the one is measured on a tile of
-            noise and the other not at all.
-        declared: network, classes, bands, normalisation, licence; where they differ from the
-            default width, variant, ground_resolution_m, provenance.
+        module: the network, as `build` makes it from network, width and variant.
+        samples: normalised tiles of real imagery (N, C, H, W), larger than the receptive field, on
+            which the effective halo and the seam halo are measured. Without them, the effective
+            halo is measured on a tile of noise and the seam halo is not measured.
+        declared: network, classes, bands, normalisation and licence; width, variant,
+            ground_resolution_m and provenance where they differ from their defaults.
 
     Raises:
-        ModelError: unknown network or option, or ``module`` is not the network declared.
+        ModelError: the network or an option is unknown, or ``module`` is not the declared network.
     """
     bands = len(declared["bands"])
     field = _field(declared["network"], tuple(declared.get("variant", {}).items()))
     tiles = _noise(bands, field) if samples is None else samples
     lattice = spec(declared["network"]).lattice_px
+    seam_halo = None
+    if samples is not None:
+        seam_halo = seam_halo_px(module, samples, lattice_px=lattice)
     return Card.model_validate(
         {
             **declared,
@@ -94,26 +97,21 @@ def make_card(
             "receptive_field_px": field.size_px if field else None,
             "halo_px": field.halo_px if field else None,
             "effective_halo_px": effective_halo_px(module.eval(), tiles),
-            "seam_halo_px": _seam_halo(module, samples, lattice),
+            "seam_halo_px": seam_halo,
             "weights_sha256": weights_sha256(weights_of(module, "float32")),
         }
     )
 
 
-def _seam_halo(module: nn.Module, samples: Tensor | None, lattice_px: int) -> int | None:
-    """Measured where there is imagery to measure it on."""
-    return None if samples is None else seam_halo_px(module, samples, lattice_px=lattice_px)
-
-
 @lru_cache(maxsize=64)
 def _field(network: str, variant: tuple[tuple[str, Option], ...]) -> ReceptiveField | None:
-    """The receptive field, measured on the narrowest form of the network, once per process."""
+    """Return the receptive field, measured once per process at the smallest width."""
     probe = build(network, classes=1, bands=1, width=_PROBE_WIDTH, **dict(variant))
     return receptive_field(probe, bands=1, lattice_px=spec(network).lattice_px)
 
 
 def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:
-    """What follows from shapes alone, for the network as the runtime runs it: BatchNorm folded."""
+    """Return the costs of the network as the runtime runs it, that is with BatchNorm folded."""
     bands = len(declared["bands"])
     folded = skeleton(
         declared["network"],
@@ -132,7 +130,7 @@ def _costs(module: nn.Module, declared: Declared) -> dict[str, Any]:
 
 
 def _noise(bands: int, field: ReceptiveField | None) -> Tensor:
-    """One tile of white noise, a little larger than the receptive field if that is affordable."""
+    """Return a tile of white noise (1, C, H, W), if possible larger than the receptive field."""
     side = -(-(field.size_px + 1) // 32) * 32 if field else _SAMPLE_PX
     side = min(side, _LARGEST_PX)
     return torch.randn(1, bands, side, side, generator=torch.Generator().manual_seed(0))
@@ -145,13 +143,13 @@ def save(
     *,
     dtype: Literal["float32", "float16"] = "float32",
 ) -> Card:
-    """Write a model file, whole or not at all; returns the card as written (with its hash).
+    """Write a model file atomically and return the card as written, with the hash of the weights.
 
     Args:
-        path: local path; replaced only by a finished file.
+        path: local path.
         module: the network.
-        card: from `make_card`.
-        dtype: how the weights rest; float16 halves the file and is float32 again after loading.
+        card: its card, from `make_card`.
+        dtype: dtype of the stored weights; float16 halves the file and is loaded as float32.
 
     Raises:
         ModelError: a weight is not finite in ``dtype``.
@@ -160,23 +158,23 @@ def save(
     written = card.model_copy(update={"weights_sha256": weights_sha256(weights)})
     unfinished = f"{path}.part"
     save_file(weights, unfinished, metadata={METADATA_KEY: written.model_dump_json()})
-    # safetensors writes for its owner alone; a model file is to be shared.
+    # safetensors makes files readable for their owner only; model files are shared.
     Path(unfinished).chmod(READABLE)
     Path(unfinished).replace(path)
     return written
 
 
 def load(path: str | Path) -> tuple[nn.Module, Card]:
-    """The network of a local model file, float32, in eval mode, and its card.
+    """Read a local model file: the network, float32 and in eval mode, and its card.
 
     Raises:
-        ModelError: the file cannot be read (see `read_card`), is a graph, its weights are not
-            those the card was written for, or do not fit the network the card names.
+        ModelError: the file cannot be read (see `read_card`) or is a graph, or its weights do not
+            match the hash in the card or the network that the card names.
     """
     if form_of(path) is not None:
         raise ModelError(
-            f"{path}: a graph can be run as it is, but has no network to build; give the "
-            ".safetensors it was made of"
+            f"{path}: is a graph, which can be run but not loaded as a network; give the "
+            ".safetensors file that it was exported from"
         )
     card = read_card(path)
     weights = _read_weights(path)
@@ -195,7 +193,7 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
 
 
 def _read_weights(path: str | Path) -> Weights:
-    """All tensors of the file as they rest."""
+    """Return all tensors of the file in their stored dtype."""
     try:
         with safe_open(path, framework="numpy") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 not a mapping

@@ -1,4 +1,4 @@
-"""What an entry of the registry declares: all that a state dict cannot show. Needs no torch."""
+"""The entry of a network in the registry: what its state dict does not contain. Needs no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ Option = bool | int | float | str
 
 @dataclass(frozen=True)
 class InputConvention:
-    """What the published weights were fed with; `Normalisation` of a card is what counts here."""
+    """The input of the published weights; models of segtasks use the `Normalisation` of a card."""
 
     channels: Literal["RGB", "BGR"]
     range_max: float
-    """raw values lie in 0...range_max before the mean is taken away"""
+    """raw values lie in 0 ... range_max before the mean is subtracted"""
     mean: tuple[float, ...]
     """in the order of ``channels``"""
     std: tuple[float, ...]
@@ -21,7 +21,7 @@ class InputConvention:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the paper trained: SGD with momentum."""
+    """The training of the paper: SGD with momentum."""
 
     learning_rate: float
     policy: Literal["fixed", "step", "poly"]
@@ -40,25 +40,29 @@ class Recipe:
     bias_factor: float = 1.0
     """learning rate of biases, in multiples of their layer's"""
     loss_scales: tuple[float, ...] = (1.0,)
-    """of the image, each with a loss of its own; more than one: another for their maximum"""
+    """scales of the image, each with its own loss; if several, their maximum has a loss too"""
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One architecture: where it is built and how it must be run.
+    """One architecture: how to build it and how to run it.
 
     Attributes:
         builder: ``module:callable``; a string, so that reading the registry imports no torch.
-        fixed: arguments of the builder that make this network out of its family.
+        lattice_px: patches must start on multiples of this.
+        output_stride: side of the input pixels that share one output unit, px.
+        inputs: input of the published weights.
+        border: what the network sees beyond the image.
+        upsampling: how the logits are upsampled to the size of the image.
+        size_rule: sizes that the published network takes; the module pads to the next such size.
+        stitch: recommended way to join patches ("crop" if the exact halo is affordable).
+        recipe: training of the paper.
         options: variant options with their defaults; the default is the published network.
-        lattice_px: patches start on multiples of this.
-        border: what lies beyond the image.
-        size_rule: sizes the bare network takes; the module pads to the next one by itself.
-        stitch: the way to join patches that suits it (exact halo affordable: crop).
+        fixed: arguments of the builder that select this network of its family.
         mirrored_px: a mirror image has its units on the same pixels at sizes of ``lattice_px`` k
-            + this; ``None``: as the size rule says.
-        pooled_halo_px: exact halo with averages taken over the whole raster (`networks.pooling`);
-            ``None``: it cannot be run so.
+            + this; ``None`` means as in the size rule.
+        pooled_halo_px: exact halo if the pyramid pools over the whole raster
+            (`inference.raster_pooling`); ``None`` if the network has no such pyramid.
     """
 
     builder: str
@@ -77,7 +81,7 @@ class NetworkSpec:
 
     @property
     def mirror_remainder_px(self) -> int:
-        """Mirror images are taken at sizes of ``lattice_px`` k + this."""
+        """Mirror images are padded to sizes of ``lattice_px`` k + this."""
         if self.mirrored_px is not None:
             return self.mirrored_px
         return int(self.size_rule.partition("+")[2] or 0)

@@ -6,7 +6,7 @@ FOLDER = Path(__file__).parent / "pretrained_files"
 
 
 def names() -> tuple[str, ...]:
-    """Names of the shipped models."""
+    """Return the names of the shipped models."""
     return tuple(sorted(file.stem for file in FOLDER.glob("*.safetensors")))
 
 
@@ -16,5 +16,5 @@ def path(name: str) -> Path:
 
 
 def resolve(model: str) -> str:
-    """The file of a shipped model, or ``model`` itself when it is a path or url."""
+    """Return the file of a shipped model; a path or URL is returned unchanged."""
     return str(path(model)) if model in names() else model

@@ -1,4 +1,4 @@
-"""The networks by name, with what their state dicts cannot show. Needs no torch until `build`."""
+"""The registry of networks by name. Needs no torch until `build` is called."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -35,15 +35,15 @@ _SPECS: Mapping[str, NetworkSpec] = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of all networks, sorted."""
+    """Return the names of all networks, sorted."""
     return tuple(sorted(_SPECS))
 
 
 def spec(name: str) -> NetworkSpec:
-    """The declaration of one network.
+    """Return the entry of one network.
 
     Raises:
-        ModelError: no such network.
+        ModelError: the name is unknown.
     """
     if name not in _SPECS:
         raise ModelError(f"network {name!r} is unknown; choose one of {', '.join(names())}")
@@ -53,17 +53,17 @@ def spec(name: str) -> NetworkSpec:
 def build(
     name: str, *, classes: int, bands: int = 3, width: float = 1.0, **variant: Option
 ) -> "nn.Module":
-    """An untrained network: (N, bands, H, W) -> logits (N, classes, H, W), any H, W >= 1.
+    """Build an untrained network: (N, bands, H, W) -> logits (N, classes, H, W), any H, W >= 1.
 
     Args:
         name: one of `names`.
-        classes: K.
-        bands: C.
-        width: multiplier of all channel counts except bands and classes.
-        variant: options of this network; see `NetworkEntry.options`.
+        classes: number of classes.
+        bands: number of input bands.
+        width: multiplier of all channel counts except bands and classes, in (0, 4].
+        variant: options of this network; see `NetworkSpec.options`.
 
     Raises:
-        ModelError: unknown name or option, or a value out of range.
+        ModelError: the name or an option is unknown, or a value is out of range.
     """
     found = spec(name)
     _check_options(name, found.options, variant)
@@ -74,7 +74,7 @@ def build(
 
 
 def _check_options(name: str, known: Mapping[str, Option], given: Mapping[str, Option]) -> None:
-    """Every option given must exist and be of its default's type."""
+    """Refuse options that do not exist or are not of their default's type."""
     for option, value in given.items():
         if option not in known:
             valid = ", ".join(known) or "none"
@@ -85,7 +85,7 @@ def _check_options(name: str, known: Mapping[str, Option], given: Mapping[str, O
 
 
 def _check_numbers(*, classes: int, bands: int, width: float) -> None:
-    """Counts of at least 1, width in (0, 4]."""
+    """Refuse counts below 1 and a width outside of (0, 4]."""
     if classes < 1 or bands < 1:
         raise ModelError(f"classes is {classes}, bands is {bands}; both must be at least 1")
     if not 0 < width <= 4:  # noqa: PLR2004 four times VGG16 is 2 billion parameters

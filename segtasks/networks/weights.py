@@ -1,4 +1,4 @@
-"""Weights between a network and a file: numpy arrays by key, their hash, the network they fit."""
+"""Convert between networks and weights: numpy arrays by state-dict key, their hash and shapes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from segtasks.networks.registry import build
 
 Weights = dict[str, NDArray[Any]]
 
-_COUNTER = "num_batches_tracked"
-"""Training's own counter; not part of the function, so neither kept nor asked for."""
+COUNTER = "num_batches_tracked"
+"""Batch counter of BatchNorm, used in training only; it is neither stored nor required."""
 
 
 def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
-    """Hash of all tensors' bytes, little-endian, in the order of their sorted keys."""
+    """Return the SHA-256 of all tensors' bytes, little-endian, in the order of sorted keys."""
     digest = hashlib.sha256()
     for key in sorted(weights):
         digest.update(np.ascontiguousarray(weights[key]).reshape(-1).view(np.uint8).data)
@@ -28,15 +28,13 @@ def weights_sha256(weights: Mapping[str, NDArray[Any]]) -> str:
 
 
 def weights_of(module: nn.Module, dtype: str) -> Weights:
-    """State dict as numpy arrays of one dtype.
+    """Return the state dict as numpy arrays of one dtype, without counters.
 
     Raises:
         ModelError: a value is NaN, infinite or beyond the range of ``dtype``.
     """
     weights: Weights = {}
-    for key, tensor in module.state_dict().items():
-        if key.endswith(_COUNTER):
-            continue
+    for key, tensor in _state(module).items():
         with np.errstate(over="ignore"):  # an overflow becomes inf and is refused by name
             weights[key] = tensor.detach().cpu().numpy().astype(dtype)
         if not np.isfinite(weights[key]).all():
@@ -50,18 +48,18 @@ def weights_of(module: nn.Module, dtype: str) -> Weights:
 def skeleton(
     network: str, *, classes: int, bands: int, width: float, variant: Mapping[str, Option]
 ) -> nn.Module:
-    """A network without memory for its weights: shapes only, nothing is initialised."""
+    """Return a network on the meta device: it has shapes and no memory for weights."""
     with torch.device("meta"):
         return build(network, classes=classes, bands=bands, width=width, **variant)
 
 
 def check_fit(where: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Every key of ``module`` must be there with its shape, and no other.
+    """Check that weights have exactly the keys and shapes of a network.
 
     Args:
-        where: what the message begins with, a file's path.
-        module: the network that needs the weights.
-        shapes: what is offered, by key.
+        where: path of the weights, the start of the error message.
+        module: the network.
+        shapes: shapes of the weights by key.
 
     Raises:
         ModelError: keys are missing, left over or of another shape.
@@ -80,7 +78,7 @@ def check_fit(where: str, module: nn.Module, shapes: Mapping[str, tuple[int, ...
 
 
 def fill(module: nn.Module, weights: Weights) -> None:
-    """Give a skeleton its weights, as float32."""
+    """Load weights into a network from `skeleton`, as float32."""
     state = {key: torch.from_numpy(array.astype(np.float32)) for key, array in weights.items()}
     counters = {
         key: torch.zeros((), dtype=torch.long) for key in module.state_dict().keys() - state
@@ -89,16 +87,16 @@ def fill(module: nn.Module, weights: Weights) -> None:
 
 
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's own weights, by key."""
-    return {key: tuple(value.shape) for key, value in _wanted(module).items()}
+    """Return the shapes of a network's weights by key, without counters."""
+    return {key: tuple(value.shape) for key, value in _state(module).items()}
 
 
-def _wanted(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict without training's counters."""
-    return {key: v for key, v in module.state_dict().items() if not key.endswith(_COUNTER)}
+def _state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the state dict without counters."""
+    return {key: v for key, v in module.state_dict().items() if not key.endswith(COUNTER)}
 
 
 def listed(keys: Sequence[str]) -> str:
-    """The first key, and how many more."""
+    """Return the first key and the number of other keys, for messages."""
     more = f" and {len(keys) - 1} more keys" if len(keys) > 1 else ""
     return f"key {keys[0]!r}{more}"

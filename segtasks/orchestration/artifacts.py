@@ -1,4 +1,4 @@
-"""What a flow run shows in Prefect's UI: progress as it runs, tables and a picture at the end."""
+"""Artifacts of a flow run in Prefect's UI: progress while it runs, then tables and a picture."""
 
 import base64
 import io
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from prefect.artifacts import (
@@ -20,22 +20,26 @@ from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
 from segtasks.errors import redact_url
+from segtasks.evaluation.figures import Figures
 from segtasks.pipeline.batch import counts
 from segtasks.pipeline.dry_run import DryRun
 from segtasks.pipeline.progress_rate import ProgressRate
 from segtasks.pipeline.run import Result
+from segtasks.raster.units import HECTARE_M2
 from segtasks.storage import object_store
+
+if TYPE_CHECKING:
+    from segtasks.training import loop
 
 UPDATE_SECONDS = 2.0
 PICTURE_SIDES_PX = (900, 640, 480, 320)
 PICTURE_BYTES = 150_000  # kept in the server's database, sent with every page that lists it
-M2_PER_HA = 10_000
 
 Row = dict[str, Any]
 
 
 class ProgressArtifacts:
-    """One progress artifact per stage with its pace, updated at most every two seconds."""
+    """One progress artifact per stage with its rate, updated at most every two seconds."""
 
     def __init__(self, unit: str = "tile") -> None:
         self._unit = unit
@@ -44,7 +48,7 @@ class ProgressArtifacts:
         self._paces: dict[str, ProgressRate] = {}
 
     def tell(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
-        """Take the news of a stage."""
+        """Update the artifact of a stage."""
         pace = self._paces.setdefault(stage, ProgressRate(total=total, first=done, unit=self._unit))
         pace.tell(done, total, px)
         now, share = time.monotonic(), 100.0 * done / max(total, 1)
@@ -58,7 +62,7 @@ class ProgressArtifacts:
         self._told[stage] = now
 
     def timings(self) -> list[Row]:
-        """Wall time per stage of this run; stages overlap, so they do not add up to the run's."""
+        """Return the wall time per stage. Stages overlap: the times do not add up to the run's."""
         return [
             {
                 "stage": stage,
@@ -79,7 +83,7 @@ def run_log() -> Iterator[None]:
         yield
         return
     handler, logger = APILogHandler(), logging.getLogger("segtasks")
-    # Records of workers arrive in a thread that does not know the run.
+    # Records of Dask workers arrive in a thread that does not know the flow run.
     handler.addFilter(_Stamp(str(context.flow_run.id)))
     logger.addHandler(handler)
     try:
@@ -95,13 +99,13 @@ class _Stamp(logging.Filter):
         self._run_id = run_id
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Name the run in the record."""
+        """Add the id of the flow run to the record."""
         record.flow_run_id = self._run_id
         return True
 
 
 def show(result: Result, model: str, timings: list[Row]) -> None:
-    """Artifacts of a finished run."""
+    """Show the results of a finished run."""
     create_markdown_artifact(_summary(result, model), key="result", description=result.source)
     if result.class_px:
         create_table_artifact(_classes(result), key="classes", description=result.source)
@@ -112,20 +116,48 @@ def show(result: Result, model: str, timings: list[Row]) -> None:
 
 
 def show_picture(url: str, key: str, description: str) -> None:
-    """A PNG file, as an image of the run."""
+    """Show a PNG file as an image artifact."""
     picture = _data_uri(object_store.read_bytes(url))
     create_image_artifact(picture, key=key, description=description)
 
 
 def show_batch(source: str, rows: list[Row]) -> None:
-    """The table of a batch, with the same columns in every row."""
+    """Show the table of a batch, with the same columns in every row."""
     columns = ("status", "source", "error", "mask", "seconds", "mpx")
     table = [{column: row.get(column, "") for column in columns} for row in rows]
     create_table_artifact(table, key="batch", description=f"{redact_url(source)}: {counts(rows)}")
 
 
+def show_plan(made: DryRun) -> None:
+    """Show what a dry run found."""
+    lines, source = "\n".join(made.lines), redact_url(made.plan.job.source)
+    create_markdown_artifact(f"## {source}\n\n```\n{lines}\n```\n", key="plan")
+
+
+def show_training(result: "loop.Result", figures: dict[str, float | None]) -> None:
+    """Show the figures of the best validation, and the curves."""
+    rows = [{"figure": name, "value": value} for name, value in figures.items()]
+    text = f"{redact_url(result.model)}, of iteration {result.iteration}"
+    create_table_artifact(rows, key="validation", description=text)
+    curves = next(url for url in result.curves if url.endswith(".png"))
+    show_picture(curves, "curves", text)
+
+
+def show_evaluation(found: Figures, mask: str) -> None:
+    """Show the figures of each class and their means as a table."""
+    keys = ("iou", "f1", "precision", "recall", "boundary_f", "support_px")
+    rows = [
+        {"class": name} | {key: entry[key] for key in keys}
+        for name, entry in found["classes"].items()
+    ]
+    means = {key: found[f"mean_{key}"] for key in ("iou", "f1", "boundary_f")}
+    create_table_artifact(
+        [*rows, {"class": "mean"} | means], key="evaluation", description=redact_url(mask)
+    )
+
+
 def _summary(result: Result, model: str) -> str:
-    """Markdown: what was done, where the results are, what to beware of."""
+    """Return Markdown: what was done, the URLs of the results, and the warnings."""
     shown = {name: redact_url(url) for name, url in result.urls.items()}
     links = [
         f"| {name} | {url if url.startswith('http') else f'`{url}`'} |"
@@ -140,9 +172,9 @@ def _summary(result: Result, model: str) -> str:
 
 
 def _classes(result: Result) -> list[Row]:
-    """Per class its share of the pixels with data, and its area where pixels have one."""
+    """Return per class its share of the pixels with data, and its area if a pixel's is known."""
     total = max(sum(result.class_px.values()), 1)
-    hectares = result.pixel_m2 and result.pixel_m2 / M2_PER_HA
+    hectares = result.pixel_m2 and result.pixel_m2 / HECTARE_M2
     return [
         {"class": name, "share %": round(100 * px / total, 2), "pixels": px}
         | ({"area ha": round(px * hectares, 4)} if hectares else {})
@@ -150,14 +182,8 @@ def _classes(result: Result) -> list[Row]:
     ]
 
 
-def show_plan(made: DryRun) -> None:
-    """What a dry run found."""
-    lines, source = "\n".join(made.lines), redact_url(made.plan.job.source)
-    create_markdown_artifact(f"## {source}\n\n```\n{lines}\n```\n", key="plan")
-
-
 def _data_uri(png: bytes) -> str:
-    """A small copy of a picture, inline: a browser can open it wherever the results are."""
+    """Return a small copy of a PNG as a data URI, which a browser shows without the results."""
     for side in PICTURE_SIDES_PX:
         with Image.open(io.BytesIO(png)) as picture:
             picture.thumbnail((side, side))

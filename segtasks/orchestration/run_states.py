@@ -1,7 +1,4 @@
-"""Errors of ours as a flow run's state: one line, no traceback.
-
-Flow runs that ended with their worker, which can no longer say so.
-"""
+"""States of flow runs: a SegtasksError as one line without a traceback, and interrupted runs."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -27,23 +24,24 @@ R = TypeVar("R")
 
 
 def parse_job(model: type[M], job: M | dict[str, Any]) -> M:
-    """The job of a run's parameters, which Prefect hands over as they came.
+    """Return the job of a flow run's parameters.
 
-    Flows do without Prefect's own validation, whose message has many lines.
+    Flows switch off Prefect's own validation, whose message has many lines, so the parameters
+    arrive unchecked.
 
     Raises:
-        JobError: one line, for fields that contradict each other: no form can check those.
+        JobError: A field is invalid, or fields contradict each other, which no form can check.
     """
     return job if isinstance(job, model) else validated(model, dict(job))
 
 
 def as_failed_state(work: Callable[[], R]) -> R | State[Any]:
-    """What ``work`` returns; an error of ours as a failed state with its line as the message."""
+    """Return what ``work`` returns, or a failed state with the line of its SegtasksError."""
     try:
         return work()
     except SegtasksError as error:
         get_run_logger().error("%s", error)
-        # With the error, for a flow that has called this one.
+        # A flow that calls this one as a subflow gets the error itself.
         return Failed(message=str(error), data=error)
 
 
@@ -52,7 +50,10 @@ MESSAGE = "ended with `segtasks up`; what is done is kept, run it again to resum
 
 
 def mark_interrupted(api_url: str, pool: str) -> int:
-    """Mark the started runs of a work pool that has no worker any more as crashed; how many."""
+    """Mark the started runs of a work pool without a worker as crashed; return their number.
+
+    A worker that was killed cannot report the end of its runs: they would stay in state Running.
+    """
     started = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=STARTED)))
     of_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
     with SyncPrefectClient(api_url) as client:

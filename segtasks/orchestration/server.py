@@ -1,4 +1,4 @@
-"""One command for a whole installation: server, work pool, deployments and worker."""
+"""Run a whole installation with one command: server, work pool, deployments and worker."""
 
 import os
 import signal
@@ -16,6 +16,7 @@ from urllib.error import URLError
 import click
 import psutil
 
+from segtasks.config.extras import require_packages
 from segtasks.errors import ResourceError
 
 POOL = "segtasks"
@@ -26,9 +27,15 @@ INTERRUPTS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def up(host: str, port: int) -> None:
     """Start everything, print the address, and end everything on Ctrl-C, SIGTERM or SIGHUP.
 
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+
     Raises:
-        ResourceError: a part does not start; what was started is ended.
+        JobError: Prefect is not installed.
+        ResourceError: A part does not start; the other parts are ended.
     """
+    require_packages("`segtasks up`", "prefect", "prefect")
     home = project_folder()
     _require_free(host, port)
     environment = environment_of(host, port, home)
@@ -52,23 +59,34 @@ def up(host: str, port: int) -> None:
 
 
 def project_folder() -> Path:
-    """The folder that holds ``prefect.yaml``: the checkout, else the current folder."""
-    for folder in (Path(__file__).resolve().parents[1], Path.cwd()):
+    """Return the folder of ``prefect.yaml`` and ``flows/``: a wheel's own, or the checkout.
+
+    Deployments name the flows by path in this folder, so it does not matter what the current
+    folder holds.
+
+    Raises:
+        ResourceError: Neither has the file.
+    """
+    package = Path(__file__).resolve().parents[1]
+    folders = (package / "deployments", package.parent)
+    for folder in folders:
         if (folder / "prefect.yaml").exists():
             return folder
-    raise ResourceError("prefect.yaml: not found here; run `segtasks up` in a checkout of segtasks")
+    raise ResourceError(
+        f"prefect.yaml is neither in {folders[0]} nor in {folders[1]}; install segtasks again"
+    )
 
 
 def reachable(host: str) -> str:
-    """Where something that listens on ``host`` is found from this machine."""
+    """Return the address at which this machine reaches a server that listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def _require_free(host: str, port: int) -> None:
-    """Refuse before anything starts: a server that is there already would answer for ours.
+    """Refuse before anything starts: a server on this port would answer in place of the new one.
 
     Raises:
-        ResourceError: the port is taken, or the host is not this machine's.
+        ResourceError: The port is taken, or the host is not this machine's.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,7 +100,7 @@ def _require_free(host: str, port: int) -> None:
 
 
 def environment_of(host: str, port: int, home: Path) -> dict[str, str]:
-    """The environment of server, worker and flow runs."""
+    """Return the environment of server, worker and flow runs."""
     return {
         **os.environ,
         "PREFECT_API_URL": f"http://{reachable(host)}:{port}/api",
@@ -99,7 +117,7 @@ def environment_of(host: str, port: int, home: Path) -> dict[str, str]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end us as Ctrl-C does, and SIGINT where it is ignored."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C, and SIGINT too where the parent process ignores it."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -116,7 +134,7 @@ def _interruptible() -> Iterator[None]:
 def _child(
     words: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A prefect command in a session of its own, ended with all that it started."""
+    """Run a prefect command in its own session; end it and all its children with the block."""
     process = subprocess.Popen(  # noqa: S603 - fixed words
         [sys.executable, "-m", "prefect", *words],
         env=environment,
@@ -130,7 +148,7 @@ def _child(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, then make it; a second Ctrl-C does not wait for the first."""
+    """Terminate a process, then kill it; a second Ctrl-C skips the wait."""
     family = _family(process.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -138,7 +156,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(ENDING_SECONDS)
         except (ProcessLookupError, subprocess.TimeoutExpired, KeyboardInterrupt):
             continue
-    # Flow runs have sessions of their own: a worker that was killed has not ended them.
+    # Flow runs have their own sessions: a killed worker has not ended them.
     for member in family:
         with suppress(psutil.NoSuchProcess):
             member.kill()
@@ -151,7 +169,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Until the server answers."""
+    """Wait until the server answers."""
     end = time.monotonic() + STARTING_SECONDS
     while time.monotonic() < end:
         if server.poll() is not None:
@@ -165,7 +183,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def _mark_interrupted(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Say of the runs that ended with the worker that they did, or they would run for ever."""
+    """Mark the runs that ended with the worker as crashed: they would stay in state Running."""
     if server.poll() is None:
         from segtasks.orchestration.run_states import mark_interrupted  # noqa: PLC0415 - prefect, 1 s, for the end
 

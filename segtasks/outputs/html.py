@@ -1,4 +1,4 @@
-"""Pages: one HTML file each that needs nothing beside it. Here that of an evaluation."""
+"""HTML pages that are one file each; the page of an evaluation."""
 
 import base64
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ NOTHING = "-"
 
 
 def evaluation_page(figures: Mapping[str, Any], pictures: Mapping[str, bytes], title: str) -> str:
-    """HTML of an evaluation's figures (as in evaluation.json) and its PNG pictures by name."""
+    """Return the page of an evaluation: its figures (evaluation.json) and PNG pictures by name."""
     pages = environment()
     pages.filters |= {"ratio": _ratio, "range": _range, "amount": amount}
     uris = {name: data_uri(png) for name, png in pictures.items()}
@@ -19,7 +19,7 @@ def evaluation_page(figures: Mapping[str, Any], pictures: Mapping[str, bytes], t
 
 
 def environment() -> Environment:
-    """For the templates of this package; names become text and never markup."""
+    """Return the environment of the templates; text is escaped."""
     return Environment(
         loader=PackageLoader("segtasks.outputs"),
         autoescape=True,
@@ -30,13 +30,13 @@ def environment() -> Environment:
 
 
 def data_uri(picture: bytes) -> str:
-    """A PNG or WebP, inline."""
+    """Return a PNG or WebP as a data URI."""
     kind = "png" if picture.startswith(b"\x89PNG") else "webp"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _ratio(value: float | None) -> str:
-    """A figure between 0 and 1."""
+    """Return a figure between 0 and 1 as text."""
     return NOTHING if value is None else f"{value:.3f}"
 
 
@@ -45,7 +45,7 @@ def _range(bounds: tuple[float, float] | None) -> str:
 
 
 def amount(value: float | None) -> str:
-    """An area or a count: whole, or with as many digits as a small one needs."""
+    """Return an area or a count as text, with decimals only for small ones."""
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"  # noqa: PLR2004 - three digits

@@ -1,20 +1,21 @@
-"""Polygons of the finished mask: a tile's own, those across borders, and the file of all.
+"""Polygons of the finished mask: those of a tile, those across borders, and the file of all.
 
-vectorise   each tile: polygons inside it, and what of the others it holds (`Pieces`)
-publish     once: tiles row by row, pieces joined as they are complete, into one file
+vectorise   each tile: polygons inside it, and fragments that continue in others (`Fragments`)
+publish     once: tiles row by row, fragments stitched as they are complete, into one file
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segtasks.outputs.publication import Publication
 from segtasks.planning.plan import Plan
-from segtasks.planning.products import polygons_url
+from segtasks.planning.products import PRODUCTS
 from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Tile, Window
 from segtasks.raster.labels import NODATA
@@ -40,24 +41,23 @@ CONFIDENCE = "confidence"
 """Array of the workspace, where the job asks for it."""
 
 
-def publish_polygons(plan: Plan) -> str:
-    """Write the polygons of all tiles' tables; their url.
+def make_polygons(publication: Publication) -> Callable[[], None]:
+    """Return what makes and publishes the polygons of all tiles' tables."""
+    return partial(_publish_polygons, publication.plan)
 
-    Raises:
-        ResourceError: the disk is full.
-    """
+
+def _publish_polygons(plan: Plan) -> None:
     assert plan.job.vectors is not None
     with tempfile.TemporaryDirectory(prefix="segtasks-") as folder:
         path = Path(folder, plan.job.vectors.file_name)
         crs = plan.raster.crs_wkt if plan.raster.transform else None
         batches = (_columns(plan, table) for table in _tables(plan))
         vector_writer.write(path, plan.job.vectors.format, batches, crs)
-        object_store.put_file(path, polygons_url(plan))
-    return polygons_url(plan)
+        object_store.put_file(path, PRODUCTS["polygons"].url(plan.job))
 
 
 def polygon_table(plan: Plan, pieces: Sequence[PartialRegion], is_vertex: IsVertex) -> Columns:
-    """The polygons of whole pieces that are large enough, as named arrays."""
+    """Return the polygons of whole regions that are large enough, as named arrays."""
     assert plan.job.vectors is not None
     least = plan.job.vectors.minimum_area_m2
     large = [piece for piece in pieces if round(piece.amounts[0], AREA_DIGITS) >= least]
@@ -74,13 +74,13 @@ def polygon_table(plan: Plan, pieces: Sequence[PartialRegion], is_vertex: IsVert
 
 
 def confidence_of(plan: Plan, core: Window) -> npt.NDArray[Any] | None:
-    """How sure each label (h, w) of a core is; ``None`` where nothing has been kept of that."""
+    """Return the confidence (h, w) of a core; ``None`` if the job keeps none."""
     url = plan.job.workspace_url
     return workspace.read(url, CONFIDENCE, core) if plan.confidence else None
 
 
 def padded_mask(plan: Plan, window: Window) -> npt.NDArray[np.uint8]:
-    """The finished mask (h+2, w+2) of a window and a pixel around it, nodata beyond the raster."""
+    """Return the mask (h+2, w+2) of a window and a pixel around it, nodata outside the raster."""
     wide, inside = window.grow(1), window.grow(1).intersect(plan.tiles.raster)
     mask = np.full(wide.shape, NODATA, np.uint8)
     mask[inside.within(wide)] = workspace.read(plan.job.workspace_url, plan.finished_mask, inside)
@@ -98,7 +98,7 @@ def _rings(piece: PartialRegion, square_px: float, is_vertex: IsVertex) -> list[
 
 
 def _tables(plan: Plan) -> Iterator[Columns]:
-    """Tables of polygons: of each tile, and of the pieces that a row of tiles completes."""
+    """Yield the polygons of each tile, and of the regions that a row of tiles completes."""
     rows, cols = plan.tiles.shape
     url, fingerprint = plan.job.workspace_url, plan.fingerprints["vectorise"]
     drawn = plan.selected("vectorise")
@@ -114,7 +114,7 @@ def _tables(plan: Plan) -> Iterator[Columns]:
 
 
 def _turning(plan: Plan) -> IsVertex:
-    """Whether outlines turn at a vertex anywhere in the raster, looked up block by block."""
+    """Return a function: whether outlines turn at a vertex, looked up block by block."""
 
     @lru_cache(maxsize=BLOCKS)
     def block(row: int, col: int) -> Bools:
@@ -129,7 +129,7 @@ def _turning(plan: Plan) -> IsVertex:
 
 
 def _columns(plan: Plan, table: Columns) -> Columns:
-    """What people see of a table of polygons."""
+    """Return the columns of the published table."""
     names = np.array([entry.name for entry in plan.card.classes], object)
     area = "area_px" if pixel_area_m2(plan.raster) is None else "area_m2"
     sums, data, begin = table["sums"], table["wkb"].tobytes(), 0

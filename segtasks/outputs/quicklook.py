@@ -8,11 +8,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-GAP_PX, NODATA = 8, 255
+from segtasks.outputs.publication import Publication
+from segtasks.raster.grid import Window
+from segtasks.raster.labels import NODATA
+from segtasks.storage import cog, workspace
+
+GAP_PX = 8
 PAPER = 235
 """Grey of nodata in masks and of the gaps: unlike black, seldom a class's colour."""
 PERCENTILES = (2, 98)
 Rgba = tuple[int, int, int, int]
+
+
+def make_quicklook(publication: Publication) -> bytes:
+    """Make ``quicklook.png`` from the pixels kept by ingest and from the overviews of the mask."""
+    plan, step = publication.plan, publication.plan.thumbnail_step
+    small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
+    image = workspace.read(plan.job.workspace_url, "thumbnail", small)
+    mask = cog.read_small(str(publication.rasters["mask"]), small.shape)[0]
+    return draw(image, mask, publication.class_band.colormap)
 
 
 def draw(
@@ -21,7 +35,7 @@ def draw(
     colormap: Mapping[int, Rgba],
     *more: npt.NDArray[np.uint8],
 ) -> bytes:
-    """PNG of ``image`` (C, h, w), ``mask`` (h, w) and ``more`` masks, left to right."""
+    """Return a PNG of ``image`` (C, h, w), ``mask`` (h, w) and ``more`` masks, left to right."""
     table = np.full((256, 3), PAPER, np.uint8)
     for class_id, rgba in colormap.items():
         table[class_id] = rgba[:3] if rgba[3] else PAPER
@@ -34,9 +48,9 @@ def draw(
 
 
 def visible(image: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """The first three bands (or the only one) of (C, h, w) as 8-bit RGB (h, w, 3).
+    """Return the first three bands, or the only one, of (C, h, w) as 8-bit RGB (h, w, 3).
 
-    Other values than bytes are stretched, by what is ``valid`` (h, w) of them.
+    Values of other dtypes than uint8 are stretched by those that are ``valid`` (h, w).
     """
     bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]  # noqa: PLR2004 - RGB
     if bands.dtype == np.uint8:

@@ -15,10 +15,10 @@ from pystac.extensions.classification import Classification, ClassificationExten
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.raster import DataType, RasterBand, RasterExtension
 
+from segtasks.config.legend import ClassEntry
 from segtasks.outputs.stac_mlm import Model, add_model
-
-Entry = tuple[int, str, str]
-"""Class id, name, colour (#rrggbb)."""
+from segtasks.planning.products import PRODUCTS
+from segtasks.raster.labels import NODATA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Scene:
     id: str
     shape: tuple[int, int]
     place: Place | None
-    classes: Sequence[Entry]
+    classes: Sequence[ClassEntry]
     model: Model
     source: str
     dated: datetime
@@ -96,9 +96,14 @@ def _add_projection(item: pystac.Item, scene: Scene) -> None:
 
 def _add_assets(item: pystac.Item, scene: Scene) -> None:
     for name, href in scene.results.items():
-        title, media, roles = ASSETS[name]
-        media = media or _media_of(href)
-        item.add_asset(name, pystac.Asset(href, title=title, media_type=media, roles=list(roles)))
+        product = PRODUCTS[name]
+        asset = pystac.Asset(
+            href,
+            title=product.title,
+            media_type=product.media_type or _media_of(href),
+            roles=list(product.roles),
+        )
+        item.add_asset(name, asset)
     item.add_asset(
         "source",
         pystac.Asset(
@@ -110,32 +115,15 @@ def _add_assets(item: pystac.Item, scene: Scene) -> None:
     )
     side = scene.place.side_m if scene.place else None
     mask = RasterExtension.ext(item.assets["mask"], add_if_missing=True)
-    mask.apply([_band(nodata=255, spatial_resolution=side)])
+    mask.apply([_band(nodata=NODATA, spatial_resolution=side)])
     ClassificationExtension.ext(item.assets["mask"], add_if_missing=True).apply(_classes(scene))
     if scene.confidence and "confidence" in item.assets:
         kind, scale = scene.confidence
         asset = item.assets["confidence"]
         asset.description = kind
-        band = _band(nodata=255, scale=scale, offset=0.0, spatial_resolution=side)
+        band = _band(nodata=NODATA, scale=scale, offset=0.0, spatial_resolution=side)
         RasterExtension.ext(asset).apply([band])
 
-
-COG, XML = pystac.MediaType.COG, pystac.MediaType.XML
-ASSETS: Mapping[str, tuple[str, str | None, tuple[str, ...]]] = {
-    "mask": ("Class ids", COG, ("data",)),
-    "legend": ("Class names and colours, for GDAL", XML, ("metadata",)),
-    "style": ("Class names and colours, for QGIS", XML, ("metadata",)),
-    "confidence": ("Confidence of the mask", COG, ("data", "confidence")),
-    "probabilities": (
-        "Probability of each class",
-        f"{pystac.MediaType.VND_ZARR}; version=3",
-        ("data", "probabilities"),
-    ),
-    "polygons": ("Polygons of the mask", None, ("data",)),
-    "quicklook": ("Image and mask", pystac.MediaType.PNG, ("overview",)),
-    "report": ("Report of the run", pystac.MediaType.HTML, ("metadata",)),
-}
-"""Title, media type (`None`: by its suffix) and roles of each result."""
 
 MEDIA = {
     ".tif": pystac.MediaType.GEOTIFF,
@@ -164,10 +152,10 @@ def _classes(scene: Scene) -> list[Classification]:
     """Names of classes are words here; the legend's own are titles."""
     return [
         Classification.create(
-            value=class_id,
-            name=re.sub(r"[^0-9A-Za-z_-]+", "_", name).strip("_") or f"class_{class_id}",
-            title=name,
-            color_hint=color[1:].upper(),
+            value=entry.id,
+            name=re.sub(r"[^0-9A-Za-z_-]+", "_", entry.name).strip("_") or f"class_{entry.id}",
+            title=entry.name,
+            color_hint=entry.color[1:].upper(),
         )
-        for class_id, name, color in scene.classes
+        for entry in scene.classes
     ]

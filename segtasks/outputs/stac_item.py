@@ -10,6 +10,8 @@ from typing import Any
 
 from segtasks.errors import redact_url
 from segtasks.networks import pretrained
+from segtasks.outputs import provenance
+from segtasks.outputs.publication import Publication
 from segtasks.outputs.stac import Place, Scene, item_json
 from segtasks.outputs.stac_mlm import Model
 from segtasks.planning.plan import Plan
@@ -29,27 +31,26 @@ ARTIFACTS = {
 """What wrote a model's file and what runs it, by the form of its graph."""
 
 
-def item(plan: Plan, urls: Mapping[str, str], tags: Mapping[str, str]) -> bytes:
-    """The item that lies beside the mask.
-
-    Args:
-        plan: what was done.
-        urls: results by name.
-        tags: of the mask; those of ours become properties of the item.
-    """
+def make_item(publication: Publication) -> bytes:
+    """Make ``item.json``: all other products are its assets, the mask's tags its properties."""
+    plan, urls = publication.plan, publication.urls
     made, stem = datetime.now(UTC), PurePosixPath(redact_url(plan.job.source)).stem
     scene = Scene(
         id=f"{stem}-{plan.fingerprints['mask']}",
         shape=(plan.raster.height, plan.raster.width),
         place=_place(plan),
-        classes=[(entry.id, entry.name, entry.color) for entry in plan.card.classes],
+        classes=plan.card.classes,
         model=_model(plan),
         source=_href(plan, plan.job.source),
         dated=datetime.fromisoformat(plan.raster.dated) if plan.raster.dated else made,
         made=made,
-        results={name: f".{url.removeprefix(plan.job.to)}" for name, url in urls.items()},
+        results={
+            name: f".{url.removeprefix(plan.job.to)}"
+            for name, url in urls.items()
+            if name != "item"
+        },
         confidence=(plan.confidence, 1 / MAX_CONFIDENCE) if plan.confidence else None,
-        provenance=_properties(tags),
+        provenance=_properties(provenance.tags(plan, "mask")),
     )
     return item_json(scene)
 
@@ -82,7 +83,7 @@ def _model(plan: Plan) -> Model:
         dtype=card.normalisation.dtype,
         mean=card.normalisation.mean,
         std=card.normalisation.std,
-        patch_px=plan.lattice.patch_px,
+        patch_px=plan.patches.patch_px,
         parameters=card.parameters,
         gives=card.graph.gives if card.graph else "logits",
     )

@@ -1,6 +1,6 @@
-"""Many rasters in turn: only what is new or changed, and one bad image stops no other.
+"""Batches: one job for many rasters, of which only the new and changed ones are segmented.
 
-A batch: one job for many rasters, of which only the new and changed ones are done.
+An image that fails does not stop the others.
 """
 
 import logging
@@ -28,26 +28,32 @@ from segtasks.storage import object_store
 logger = logging.getLogger("segtasks")
 
 LISTED = 3
+SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
+MAGIC = set("*?[")
 SKIPPED, FAILED = "was done already", "failed"
 
 Row = dict[str, Any]
 
 
 def outcome(result: Result) -> Row:
-    """What a table says of a finished image."""
+    """Return the columns of the table for a finished image."""
     mpx = round(result.height * result.width / 1e6, 2)
     return {"status": result.status, "seconds": result.seconds, "mpx": mpx}
 
 
 def counts(rows: Sequence[Row]) -> str:
-    """How many images were done, skipped and failed."""
+    """Return one line with the number of images that were done, skipped and failed."""
     found = Counter(row["status"] for row in rows)
     skipped, failed = found.pop(SKIPPED, 0), found.pop(FAILED, 0)
     return f"{found.total()} done, {skipped} skipped (unchanged), {failed} failed"
 
 
 def segment_each(batch: BatchJob, segment: Callable[[Job], Row]) -> Iterator[Row]:
-    """Do each raster of a batch with ``segment``, which returns its `outcome`; yield table rows.
+    """Segment each raster of a batch in turn; yield a row of the table for each.
+
+    Args:
+        batch: the job; its rasters are listed before the first one is segmented.
+        segment: segments one raster and returns its `outcome`.
 
     Raises:
         SourceError: no raster is found.
@@ -57,10 +63,10 @@ def segment_each(batch: BatchJob, segment: Callable[[Job], Row]) -> Iterator[Row
 
 
 def require_all(rows: Sequence[Row]) -> None:
-    """Fail when an image has.
+    """Raise an error if an image has failed.
 
     Raises:
-        StageError: naming the first of them.
+        StageError: names the first failed images.
     """
     failed = [row for row in rows if row["status"] == FAILED]
     if failed:
@@ -69,52 +75,50 @@ def require_all(rows: Sequence[Row]) -> None:
 
 
 def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
-    """A row of the table."""
+    """Segment one raster; an error becomes the row of a failed image."""
     row = {"source": redact_url(job.source), "mask": redact_url(f"{job.to}/mask.tif")}
     try:
         todo = _due(job)
         return row | ({"status": SKIPPED} if todo is None else segment(todo))
     except SegtasksError as error:
         return row | {"status": FAILED, "error": str(error)}
-    except Exception as error:  # the others shall be done before anybody looks at it
+    except Exception as error:  # the other images are segmented first
         logger.exception("%s", row["source"])
         reason = redact_text(f"{type(error).__name__}: {error}")
         return row | {"status": FAILED, "error": reason}
 
 
 def _due(job: Job) -> Job | None:
-    """The job as it is to be run; ``None`` when its mask is there."""
+    """Return the job to run; ``None`` if its mask is there and up to date."""
     plan = make_plan(job)
     if is_outdated(plan):
         return job.model_copy(update={"overwrite": True, "fresh": True})
     return None if is_published(plan) else job
 
 
-SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
-MAGIC = set("*?[")
-
-
 def find_jobs(batch: BatchJob) -> list[Job]:
-    """One job per raster, by name.
+    """Return one job per raster, sorted by name.
 
     Raises:
         SourceError: no raster is found.
         JobError: two rasters would share a destination.
     """
     names = _names(batch)
-    destinations = [_destination(batch, name) for name in names.values()]
+    destinations = [f"{batch.to}/{PurePosixPath(name).with_suffix('')}" for name in names.values()]
     twice = [to for to in destinations if destinations.count(to) > 1]
     if twice:
         raise JobError(f"{twice[0]}: two sources have this destination; rename one of them")
     settings = batch.model_dump(exclude={"source", "to", "workspace"})
-    return [
-        Job(source=url, to=to, workspace=_workspace(batch, to), **settings)
-        for url, to in zip(names, destinations, strict=True)
-    ]
+    found = []
+    for url, to in zip(names, destinations, strict=True):
+        below = to.removeprefix(batch.to).strip("/")
+        workspace = batch.workspace and f"{batch.workspace}/{below}"
+        found.append(Job(source=url, to=to, workspace=workspace, **settings))
+    return found
 
 
 def _names(batch: BatchJob) -> dict[str, str]:
-    """Url of each raster, and its name below the prefix."""
+    """Return the URL of each raster, with its name below the prefix."""
     if batch.source.endswith(".txt"):
         urls = object_store.read_bytes(batch.source).decode().split("\n")
         found = _below_common_folder([url.strip() for url in urls if url.strip()])
@@ -128,11 +132,11 @@ def _names(batch: BatchJob) -> dict[str, str]:
 
 
 def _below_common_folder(urls: list[str]) -> dict[str, str]:
-    """Each url, and its name below the deepest folder that holds them all, if there is one."""
+    """Return each URL, with its name below the deepest common folder, if there is one."""
     parts = [redact_url(url).split("/") for url in urls]
     shared = len(commonprefix([words[:-1] for words in parts]))  # noqa: RUF071 - of words
-    beside = not any("://" in url or url.startswith(("/", "..")) for url in urls)
-    below = shared if shared or beside else -1
+    are_relative = not any("://" in url or url.startswith(("/", "..")) for url in urls)
+    below = shared if shared or are_relative else -1
     return {url: "/".join(words[below:]) for url, words in zip(urls, parts, strict=True)}
 
 
@@ -150,11 +154,3 @@ def _listed(batch: BatchJob) -> dict[str, str]:
 
 def _is_raster(url: str) -> bool:
     return PurePosixPath(redact_url(url)).suffix.lower() in SUFFIXES
-
-
-def _destination(batch: BatchJob, name: str) -> str:
-    return f"{batch.to}/{PurePosixPath(name).with_suffix('')}"
-
-
-def _workspace(batch: BatchJob, to: str) -> str | None:
-    return batch.workspace and f"{batch.workspace}/{to.removeprefix(batch.to).strip('/')}"

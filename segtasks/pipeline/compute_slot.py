@@ -1,9 +1,9 @@
-"""The computing slot of a worker process: one network forward or one CRF at a time.
+"""The compute slot of a worker process: one network forward or one CRF at a time.
 
-A worker runs two tasks on two threads. While the slot computes for one, the other reads its window
-ahead or writes its result behind, so that the network never waits for storage. pydensecrf holds
-the GIL, so a second one in the same process would only wait. The slot is a thread of its own, so
-that what it frees is its own to use again (``malloc``).
+A worker runs two tiles on two threads. While the slot computes for one, the other reads its window
+or writes its result, so that the network never waits for storage. pydensecrf holds the GIL, so a
+second CRF in the same process would only wait. The slot is a thread of its own, so that it reuses
+the memory that it has freed (`networks.inference.malloc`).
 """
 
 import time
@@ -22,7 +22,7 @@ _threads: list[Executor] = []
 
 @dataclass(frozen=True, slots=True)
 class Computed(Generic[T]):
-    """A result; when its computing began (epoch), and the seconds of waiting and of computing."""
+    """A result, when its computing began (epoch), and seconds of waiting and of computing."""
 
     result: T
     began: float
@@ -30,7 +30,7 @@ class Computed(Generic[T]):
 
 
 def compute(work: Callable[[], T]) -> Computed[T]:
-    """Do ``work`` in the slot; raises what it raises."""
+    """Do ``work`` in the slot and return its result; raise what it raises."""
     asked = time.perf_counter()
 
     def timed() -> Computed[T]:

@@ -19,6 +19,7 @@ from segtasks.errors import JobError, ResourceError
 from segtasks.pipeline.forkserver import ENVIRONMENT
 from segtasks.planning.plan import Plan
 from segtasks.planning.worker import TILES_IN_FLIGHT
+from segtasks.raster.units import GIB
 
 MEMORY_SHARE = 0.9
 Options = Mapping[str, Mapping[str, Any]]
@@ -42,7 +43,7 @@ def worker_bytes(plan: Plan, processes: int) -> int:
     """Memory of one of ``processes`` workers on this machine (its cgroup's, where it has one)."""
     limit = plan.job.limits.worker_memory_gib
     if limit != "auto":
-        return int(limit * 2**30)
+        return int(limit * GIB)
     return int(MEMORY_LIMIT * MEMORY_SHARE / processes)
 
 
@@ -57,7 +58,7 @@ def planned(plan: Plan, kind: str) -> tuple[int | None, int | None]:
     compute, limit = plan.job.compute, plan.job.limits.worker_memory_gib
     if kind in {"address", "cluster"}:
         count = None if compute.workers == "auto" else compute.workers
-        return count, None if limit == "auto" else int(limit * 2**30)
+        return count, None if limit == "auto" else int(limit * GIB)
     count = len(_gpu_workers(plan)) if kind == "gpu" else worker_count(plan)
     return count, worker_bytes(plan, count)
 

@@ -1,4 +1,4 @@
-"""A dry run: what a job would do and take, refused where it cannot fit; with timing, how long."""
+"""A dry run: what a job would do and need, and how long it would take if tiles are timed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +20,11 @@ class DryRun:
     """A plan that fits.
 
     Attributes:
+        plan: what would be done.
         published: whether the mask is there already.
-        processes: that would work; ``None`` where a cluster decides.
-        estimate: of the time, when tiles were timed.
-        price_per_hour: of all that computes, in any currency.
+        processes: number of worker processes; ``None`` where a cluster decides.
+        estimate: the run time, if tiles were timed.
+        price_per_hour: price of everything that computes, in any currency.
     """
 
     plan: Plan
@@ -34,7 +35,7 @@ class DryRun:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """For machines."""
+        """The dry run as JSON values."""
         found = summary.figures(self.plan)
         found |= {"done_already": self.published, "processes": self.processes}
         if self.estimate:
@@ -43,7 +44,7 @@ class DryRun:
 
     @property
     def lines(self) -> list[str]:
-        """For people."""
+        """The dry run as lines of text."""
         by = "as the cluster has" if self.processes is None else f"{self.processes}"
         timed = (
             summary.time_lines(self.estimate, self.price_per_hour)
@@ -61,11 +62,17 @@ def dry_run(
     price_per_hour: float | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> DryRun:
-    """Plan ``job``, and time some of it if asked.
+    """Plan ``job`` without running it, and time some of its tiles if asked.
+
+    Args:
+        job: the job.
+        measure: time a few tiles and estimate the run time.
+        price_per_hour: price of everything that computes, in any currency.
+        on_progress: is called with the progress of timing.
 
     Raises:
-        ResourceError: memory or disk do not suffice, with what would.
-        SegtasksError: whatever a run would refuse.
+        ResourceError: memory or disk do not suffice; the message says what would.
+        SegtasksError: the job is refused, as a run would refuse it.
     """
     plan = make_plan(job)
     published = is_published(plan)

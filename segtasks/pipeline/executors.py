@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from segtasks.errors import ResourceError, redact_text
 from segtasks.pipeline.forkserver import open_forkserver
-from segtasks.planning.plan import FORWARDING, Plan, Stage
+from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.stages import STAGES
 from segtasks.planning.worker import TILES_IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _dask(client: "Client", plan: Plan) -> Executors:
         stage: client.get_executor(
             pure=False, resources=resources(plan, stage) if has_gpus else None
         )
-        for stage in get_args(Stage)
+        for stage in plan.stages
     }
     return Executors(
         name=f"Dask, {len(workers)} processes",
@@ -139,8 +140,7 @@ def resources(plan: Plan, stage: Stage) -> dict[str, float]:
 
     Half a unit each: two tiles per process, one computing and one at the storage.
     """
-    on_gpu = stage in FORWARDING or (stage == "refine" and plan.crf_backend == "torch")
-    return {"GPU" if on_gpu else "CPU": 1 / TILES_IN_FLIGHT}
+    return {"GPU" if STAGES[stage].on_gpu(plan) else "CPU": 1 / TILES_IN_FLIGHT}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What a network is fed: a window of ``image`` and ``valid``, and patches of it, normalised."""
+"""The input of the network: windows of ``image`` and ``valid``, and normalised patches."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from segtasks.networks import pretrained
 from segtasks.networks.inference.model_cache import RunOptions, graph_net, network
 from segtasks.networks.inference.runtime import Net, Runtime
 from segtasks.planning.plan import Plan
-from segtasks.planning.radiometry import FULL_RANGE
 from segtasks.raster.grid import Window
+from segtasks.raster.stretch import FULL_RANGE
 from segtasks.storage import local_copy, workspace
 from segtasks.storage.raster_reader import Image, Valid
 
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What a tile read: ``image`` (C, h, w) and ``valid`` (h, w) of ``window``."""
+    """What a tile has read: ``image`` (C, h, w) and ``valid`` (h, w) of ``window``."""
 
     window: Window
     image: Image
@@ -27,7 +27,7 @@ class Pixels:
 
 
 def read(plan: Plan, window: Window) -> Pixels:
-    """A window of what ingest wrote."""
+    """Read a window of what ingest wrote."""
     url = plan.job.workspace_url
     return Pixels(
         window, workspace.read(url, "image", window), workspace.read(url, "valid", window)
@@ -35,9 +35,9 @@ def read(plan: Plan, window: Window) -> Pixels:
 
 
 def normalise(plan: Plan, pixels: Pixels, window: Window) -> Floats:
-    """The network's input (C, h, w): zero mean, unit deviation, 0 at nodata (the mean colour).
+    """Return the input of the network (C, h, w): zero mean, unit deviation, 0 at nodata.
 
-    A graph that takes raw pixels says itself what stands for nodata.
+    0 is the mean colour. A graph that takes raw pixels has its own value for nodata.
     """
     inner = window.within(pixels.window)
     raw = _in_model_units(plan, pixels.image[(..., *inner)])
@@ -56,19 +56,19 @@ def _in_model_units(plan: Plan, image: Image) -> Floats:
 
 
 def net_of(plan: Plan) -> Net:
-    """What the plan runs: its network with its modes, or its graph; loaded once per process."""
+    """Return what the plan runs: its network with TTA, or its graph; loaded once per process."""
     if plan.card.graph is None:
         return network_of(plan)
     return graph_net(model_path(plan), plan.card.weights_sha256, plan.card.graph, plan.batch)
 
 
 def network_of(plan: Plan) -> Runtime:
-    """The plan's network with its modes, loaded once per process."""
+    """Return the network of the plan with its TTA, loaded once per process."""
     settled = plan.tuned
     how = RunOptions(settled.precision, settled.form, plan.batch)
-    return network(model_path(plan), plan.card.weights_sha256, how, plan.modes)
+    return network(model_path(plan), plan.card.weights_sha256, how, plan.tta)
 
 
 def model_path(plan: Plan) -> str:
-    """A local copy of the model file."""
+    """Return the path of a local copy of the model file."""
     return str(local_copy.local_copy(pretrained.resolve(plan.job.model)))

@@ -1,4 +1,4 @@
-"""How fast a stage is, and when it will be done at that pace."""
+"""The progress of a stage: how fast it is and how long it will still take."""
 
 import time
 from collections.abc import Callable
@@ -65,7 +65,7 @@ class ProgressRate:
 
 
 class OnProgress(Protocol):
-    """What is told how far a stage is."""
+    """A callback for the progress of stages."""
 
     def __call__(self, stage: str, done: int, total: int, px: int = 0, /) -> None:
-        """Take news: tiles done, of how many, and how many pixels all of them have."""
+        """Take the tiles done, their total, and the pixels of all tiles together."""

@@ -1,7 +1,7 @@
-"""THE ROUTE of one raster: ingest -> (pool ->) predict -> refine -> (sieve, polygons ->) write.
+"""Run a job: plan, workspace, all stages at once, then publish the results.
 
-Knows neither Prefect nor Dask: ``start`` runs a stage (a thread here, a Prefect task in
-``segment``), the engine runs the tiles.
+This module knows neither Prefect nor Dask. ``start`` runs a stage, in a thread or as a Prefect
+task, and the executors run its tiles.
 """
 
 import time
@@ -22,42 +22,51 @@ from segtasks.pipeline.progress_rate import OnProgress
 from segtasks.pipeline.stage_runner import StageRun
 from segtasks.pipeline.tile_board import TileBoard
 from segtasks.pipeline.workspace_setup import (
+    clear_workspace,
     done_tiles,
     prepare_workspace,
     recall_tuning,
     remember_tuning,
 )
-from segtasks.planning.plan import FORWARDING, Plan, Stage
+from segtasks.planning.plan import Plan, Stage
 from segtasks.planning.planner import make_plan
 from segtasks.planning.resource_check import check_memory
+from segtasks.planning.stages import STAGES
 from segtasks.raster.pixel_area import pixel_area_m2
-from segtasks.storage import receipts, workspace
+from segtasks.storage import receipts
 from segtasks.storage.receipts import Receipt
 
 Work = Callable[[], Any]
 
 
 class Running(Protocol):
-    """A stage that was started."""
+    """A started stage."""
 
-    def result(self) -> Any:  # noqa: ANN401 - whatever the stage returns
-        """Wait for it; raises what it raised."""
+    def result(self) -> Any:  # noqa: ANN401 - a stage returns what it likes
+        """Wait for the stage and return its result; raise the error that it raised."""
 
 
 Start = Callable[[str, Work], Running]
 
 
 class Result(BaseModel):
-    """What a run did; dumped and in lines its urls have no secrets.
+    """The result of a run. Secrets in its URLs are redacted when it is dumped or printed.
 
     Attributes:
-        urls: what was written, by name.
-        tiles_done: tiles done in this run per stage; the others had their receipt.
-        class_px: pixels per class name.
+        status: "done", or "was done already".
+        source: URL of the raster.
+        urls: URLs of the results by product name, such as "mask".
+        height: rows of the raster.
+        width: columns of the raster.
+        tiles: number of tiles per stage.
+        tiles_done: number of tiles done in this run per stage; the others were done before.
+        class_px: number of pixels per class name.
+        pixel_m2: ground area of the middle pixel of the raster, m²; ``None``: not georeferenced.
         seconds: wall time of this run.
-        network: how the network was run, where that was measured.
-        pixel_m2: area of the raster's middle pixel on the ground, where it is known.
-        startup_seconds: from the start of the process to the first forward of this run.
+        startup_seconds: time from the start of the process to the first forward of this run.
+        mpx_per_second: megapixels of the raster per second of this run.
+        network: precision and kernels of the network, if they were measured.
+        warnings: what the plan warned of.
     """
 
     status: str
@@ -76,7 +85,7 @@ class Result(BaseModel):
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """The result for people."""
+        """Return the result as lines of text."""
         total = max(sum(self.class_px.values()), 1)
         shares = [f"{name} {100 * px / total:.1f} %" for name, px in self.class_px.items()]
         tiles = [f"{stage} {n} of {self.tiles[stage]}" for stage, n in self.tiles_done.items()]
@@ -93,10 +102,15 @@ class Result(BaseModel):
 
 
 def run_job(job: Job, start: Start, on_progress: OnProgress) -> Result:
-    """Do whatever of ``job`` is not done yet.
+    """Do what is missing of ``job`` and publish the results.
+
+    Args:
+        job: the job; a finished one is recognised and not run again.
+        start: starts a stage, given its name and its work.
+        on_progress: is called with the progress of each stage.
 
     Raises:
-        SegtasksError: bad input before any work, or tiles that could not be done.
+        SegtasksError: the input is refused before any work, or tiles could not be done.
     """
     started = time.perf_counter()
     plan = make_plan(job)
@@ -118,17 +132,17 @@ def _write(plan: Plan, on_progress: OnProgress) -> dict[str, str]:
 
 def _clean_up(job: Job) -> None:
     if not job.keep_workspace:
-        workspace.clear(job.workspace_url)
+        clear_workspace(job.workspace_url)
 
 
 def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
-    """The route without Prefect: stages are threads of this process."""
+    """Run ``job`` without Prefect: its stages are threads of this process."""
     with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
         return run_job(job, lambda _, work: pool.submit(work), on_progress)
 
 
 def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan, dict[str, int]]:
-    """All tiled stages at once: a tile goes on as soon as what it reads is there."""
+    """Run all tiled stages at once: a tile starts as soon as the tiles that it reads are done."""
     before = done_tiles(plan)
     if all(len(before[stage]) == len(plan.selected(stage)) for stage in plan.stages):
         return plan, dict.fromkeys(plan.stages, 0)
@@ -143,12 +157,12 @@ def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan
             }
             return plan, _join(running)
         finally:
-            # Also on Ctrl-C and cancel: no stage submits another tile.
+            # Also on Ctrl-C and on cancelling: no stage submits another tile.
             board.stop()
 
 
 def _settled(plan: Plan, tiles: Executors) -> Plan:
-    """What the job leaves open is measured where the network will run, unless that was done."""
+    """Measure what the job leaves open on a worker, unless the workspace has it already."""
     if plan.tuned.samples or not plan.job.inference.needs_autotuning:
         return plan
     return remember_tuning(
@@ -157,7 +171,7 @@ def _settled(plan: Plan, tiles: Executors) -> Plan:
 
 
 def _join(running: dict[Stage, Running]) -> dict[str, int]:
-    """Wait for every stage, also when one has failed tiles: the others go on without them."""
+    """Wait for every stage; where one has failed tiles, the others continue without them."""
     counts: dict[str, int] = {}
     errors = []
     for stage, run in running.items():
@@ -174,7 +188,7 @@ def _stage(
     plan: Plan, stage: Stage, tiles: Executors, board: TileBoard, on_progress: OnProgress
 ) -> Work:
     def work() -> int:
-        # Made anew for each attempt: a Prefect task may be retried.
+        # A new one for each attempt: a Prefect task may be retried.
         run = StageRun(plan=plan, stage=stage, engine=tiles, board=board, on_progress=on_progress)
         return run.run()
 
@@ -190,10 +204,11 @@ def _result(
 ) -> Result:
     seconds = time.perf_counter() - started
     url, prints = plan.job.workspace_url, plan.fingerprints
-    stages: set[Stage] = {*FORWARDING, plan.stages[-1]} & set(plan.stages) if tiles_done else set()
+    forwarding = {stage for stage in plan.stages if STAGES[stage].computes == "network"}
+    stages = {*forwarding, plan.stages[-1]} if tiles_done else set()
     reports = {stage: receipts.read_all(url, prints[stage], stage) for stage in stages}
     labelled = plan.selected(plan.mask_stage)
-    forwarded = [receipt for stage in FORWARDING for receipt in reports.get(stage, [])]
+    forwarded = [receipt for stage in forwarding for receipt in reports.get(stage, [])]
     return Result(
         status=status,
         source=redact_url(plan.job.source),
@@ -213,7 +228,7 @@ def _result(
 
 
 def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:
-    """From the start of this process to the first forward; ``None`` when this run made none."""
+    """Return the seconds from the start of this process to the first forward of this run."""
     since = time.time() - seconds
     of_this_run = [receipt.began for receipt in forwarded if receipt.began > since]
     started = psutil.Process().create_time()
@@ -221,7 +236,7 @@ def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:
 
 
 def _class_px(plan: Plan, written: list[Receipt]) -> dict[str, int]:
-    """The report is the sum of the receipts: no second pass over the mask."""
+    """Sum the receipts: no second pass over the mask is needed."""
     names = {entry.id: entry.name for entry in plan.card.classes}
     total = dict.fromkeys(names.values(), 0) if written else {}
     for receipt in written:

@@ -1,4 +1,7 @@
-"""One stage: its tiles in order, a bounded number in flight, each as soon as its input is there."""
+"""The stage runner: submits the tiles of one stage in order, a bounded number at a time.
+
+A tile is submitted as soon as the tiles that it reads are done.
+"""
 
 import logging
 from collections import Counter, deque
@@ -15,15 +18,20 @@ from segtasks.raster.grid import Tile
 
 logger = logging.getLogger("segtasks")
 
-POLL_SECONDS = 0.05  # how soon a stage sees that the one before has finished a tile
-WATCH_SECONDS = 20.0  # how often a silent cluster is looked at
+POLL_SECONDS = 0.05  # how soon a stage sees that the stage before has finished a tile
+WATCH_SECONDS = 20.0  # how often a cluster that returns nothing is checked
 LISTED = 5
-HOPELESS = (ModelError, JobError)  # every other tile would meet it too
+FATAL = (ModelError, JobError)  # every other tile would raise it too
 
 
 @dataclass(kw_only=True)
 class StageRun:
-    """The state of one stage while it runs."""
+    """The state of one stage while it runs.
+
+    Attributes:
+        suspects: tiles that ran on a worker when it died.
+        on_trial: the suspect that is tried alone at present.
+    """
 
     plan: Plan
     stage: Stage
@@ -33,15 +41,15 @@ class StageRun:
     todo: deque[Tile] = field(default_factory=deque)
     live: dict[Future[bool], Tile] = field(default_factory=dict)
     attempts: Counter[Tile] = field(default_factory=Counter)
-    suspects: deque[Tile] = field(default_factory=deque)  # were there when their worker died
+    suspects: deque[Tile] = field(default_factory=deque)
     on_trial: Tile | None = None
     failures: int = 0
 
     def run(self) -> int:
-        """Do every tile without a receipt; how many were done.
+        """Do every tile that has no receipt; return their number.
 
         Raises:
-            StageError: some tiles could not be done; the rest is done and kept.
+            StageError: some tiles could not be done; the other tiles are done and kept.
         """
         done = self.board.done(self.stage)
         self.todo.extend(tile for tile in self.plan.selected(self.stage) if tile not in done)
@@ -58,10 +66,10 @@ class StageRun:
         while (self.todo or self.live or self.suspects) and not self.board.stopped:
             self._try_suspect()
             self._submit()
-            self._settle()
+            self._collect()
 
     def _try_suspect(self) -> None:
-        """One at a time in all stages: who waits beside a tile that kills dies with it."""
+        """Try one suspect at a time in all stages, since a worker that dies takes others along."""
         if self.suspects and self.board.trial.acquire(blocking=False):
             self.on_trial = self.suspects.popleft()
             self._start(self.on_trial)
@@ -72,7 +80,7 @@ class StageRun:
             self.board.trial.release()
 
     def _submit(self) -> None:
-        """Fill the window with tiles whose input is there."""
+        """Submit tiles whose input is done, up to the number in flight."""
         while self.todo and len(self.live) < self.engine.in_flight():
             tile = self.todo[0]
             if self.board.is_blocked(self.stage, tile):
@@ -83,14 +91,14 @@ class StageRun:
                 self._start(self.todo.popleft())
 
     def _start(self, tile: Tile) -> None:
-        if not self.attempts:  # a stage's time begins when what it reads is there
+        if not self.attempts:  # the time of a stage begins when its first input is done
             self._report()
         self.attempts[tile] += 1
         executor = self.engine.executor(self.stage)
         self.live[executor.submit(tile_task.run_tile, self.plan, self.stage, tile)] = tile
 
-    def _settle(self) -> None:
-        """Wait for a tile of ours, or for the stage before."""
+    def _collect(self) -> None:
+        """Wait for a tile of this stage, or for the stage before."""
         waiting = bool(self.todo or self.suspects) and len(self.live) < self.engine.in_flight()
         if not self.live:
             self.board.wait(POLL_SECONDS)
@@ -109,14 +117,14 @@ class StageRun:
         if error is None:
             self.board.finish(self.stage, tile)
             self._report()
-        elif isinstance(error, HOPELESS):
+        elif isinstance(error, FATAL):
             self.board.stop()
             raise error
         else:
             self._fail(tile, error, was_alone=was_alone)
 
     def _fail(self, tile: Tile, error: BaseException, *, was_alone: bool) -> None:
-        """Try it again, unless that was done."""
+        """Try the tile again, or give it up after its last attempt."""
         killed = self.engine.is_killed(error)
         again = not was_alone if killed else self.attempts[tile] < self.plan.job.limits.attempts
         if not again:

@@ -1,4 +1,4 @@
-"""Time a few real tiles of a job, stage by stage, on what will run them all."""
+"""Timing: a few real tiles of a job, stage by stage, on the workers that would run them all."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from segtasks.errors import SourceError
-from segtasks.outputs.publish import band
+from segtasks.outputs.rasters import band
 from segtasks.pipeline import tile_task
 from segtasks.pipeline.executors import Executors, open_executors
 from segtasks.pipeline.progress_rate import OnProgress
-from segtasks.pipeline.workspace_setup import prepare_workspace
+from segtasks.pipeline.workspace_setup import clear_workspace, prepare_workspace
 from segtasks.planning import cost, timing_sample
-from segtasks.planning.fingerprints import with_tuned
-from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.plan import Plan, Stage, with_tuned
 from segtasks.planning.resource_check import check_memory
 from segtasks.planning.runtime_estimate import Estimate, Timed, Timing, Work, estimate_runtime
+from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Tile, Window
-from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog, object_store, receipts, workspace
 from segtasks.storage.receipts import Receipt
 
@@ -28,10 +27,10 @@ STORAGE = ("read", "write")
 
 
 def time_tiles(plan: Plan, on_progress: OnProgress = lambda *_: None) -> Estimate:
-    """How long ``plan`` takes, by doing some of it.
+    """Return how long ``plan`` takes, by doing some of its tiles.
 
-    As many processes are started as the run would, each does a tile to warm up, then some are
-    timed. It is done beside the job's workspace and leaves nothing behind.
+    As many processes are started as in a run. Each does one tile to warm up, then some tiles are
+    timed. The second workspace is removed afterwards.
 
     Raises:
         ResourceError: the plan does not fit its workers.
@@ -67,13 +66,13 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
             found = _done(chosen, tiles, on_progress)
             return _timing_of(chosen, pools, ready, warm, found)
         finally:
-            workspace.clear(chosen.job.workspace_url)
+            clear_workspace(chosen.job.workspace_url)
             object_store.remove_empty_folder(plan.job.to)
 
 
 def _fill(chosen: Plan) -> None:
-    """Equal probabilities, for the CRF to read around what is predicted: it takes as long."""
-    if not chosen.windows:
+    """Write equal probabilities around what is predicted; the CRF takes as long with any values."""
+    if not chosen.crf:
         return
     classes = len(chosen.card.classes)
     for tile in chosen.selected("ingest"):
@@ -89,7 +88,7 @@ def _settled(chosen: Plan, tiles: Executors) -> Plan:
 
 
 def _done(chosen: Plan, tiles: Executors, on_progress: OnProgress) -> dict[Stage, list[Receipt]]:
-    """All tiles, stage after stage, and their receipts."""
+    """Do all tiles, stage after stage, and return their receipts."""
     url, found = chosen.job.workspace_url, {}
     for stage in chosen.stages:
         todo = list(chosen.selected(stage))
@@ -114,8 +113,8 @@ def _timing_of(
     found: Mapping[Stage, Sequence[Receipt]],
 ) -> Timing:
     tiles = {stage: _timed(chosen, stage, warm[stage], found[stage]) for stage in chosen.stages}
-    if "pool" in pools:
-        tiles["pool"] = tiles["predict"]
+    for stage in pools.keys() - tiles.keys():
+        tiles[stage] = tiles[STAGES[stage].timed_as or stage]
     return Timing(
         tiles=tiles,
         pools=pools,
@@ -127,7 +126,7 @@ def _timing_of(
 def _timed(
     chosen: Plan, stage: Stage, warm: Sequence[Receipt], found: Sequence[Receipt]
 ) -> list[Timed]:
-    """Without the first tile of a worker that was not warmed up."""
+    """Return the timed tiles without the first one of a worker that was not warmed up."""
     seen = {receipt.worker for receipt in warm}
     timed = []
     for receipt in sorted(found, key=lambda each: each.began):
@@ -149,7 +148,7 @@ def _of(chosen: Plan, stage: Stage, receipt: Receipt) -> Timed:
 def _loading_seconds(
     chosen: Plan, warm: Mapping[Stage, Sequence[Receipt]], tiles: Mapping[Stage, Sequence[Timed]]
 ) -> float:
-    """What the first forward of a process took longer: the model is loaded in it."""
+    """Return how much longer the first forward of a process took, since it loads the model."""
     timed = tiles["predict"]
     rate = sum(each.compute_seconds for each in timed) / sum(each.work_px for each in timed)
     first = [_of(chosen, "predict", receipt) for receipt in warm["predict"]]
@@ -158,7 +157,7 @@ def _loading_seconds(
 
 
 def _write_seconds(chosen: Plan) -> float:
-    """Of COGs of the timed tiles, by the pixels of the whole."""
+    """Return the time to write the COGs of the timed tiles, scaled to the whole raster."""
     grid = chosen.mask_grid
     cores = [grid.core(tile) for tile in chosen.selected(chosen.mask_stage)]
     names = ("mask", "confidence") if chosen.confidence else ("mask",)
@@ -167,9 +166,9 @@ def _write_seconds(chosen: Plan) -> float:
 
 
 def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
-    """Of one COG of an array, its cores side by side."""
+    """Return the time to write one COG of an array, its cores next to each other."""
     side, url = max(max(core.shape) for core in cores), chosen.job.workspace_url
-    small = _plain(chosen.raster, side, side * len(cores))
+    small = replace(chosen.raster, height=side, width=side * len(cores), gcps=(), rpcs=())
     began = time.perf_counter()
     parts = (
         (Window(0, index * side, *core.shape), workspace.read(url, name, core))
@@ -177,8 +176,3 @@ def _cog_seconds(chosen: Plan, name: str, cores: Sequence[Window]) -> float:
     )
     with cog.write_cog("timing", small, band(chosen, name), {}, parts):
         return time.perf_counter() - began
-
-
-def _plain(raster: RasterHeader, height: int, width: int) -> RasterHeader:
-    """A raster of this size that lies where ``raster`` does."""
-    return replace(raster, height=height, width=width, gcps=(), rpcs=())

@@ -1,41 +1,34 @@
-"""Before the first tile: refuse what cannot work, open the workspace or make it."""
+"""Before the first tile: check the destination, then open the workspace or create it."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
 from segtasks.errors import JobError, WorkspaceError
 from segtasks.networks.inference.tuned import TunedInference
 from segtasks.planning.crf_windows import BACKEND
-from segtasks.planning.fingerprints import with_tuned
-from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.plan import Plan, Stage, with_tuned
 from segtasks.planning.planner import area_of
 from segtasks.planning.resource_check import check_disk
+from segtasks.planning.stages import ARRAYS, STAGES
 from segtasks.raster.grid import Tile
 from segtasks.storage import aoi, object_store, receipts, workspace
-from segtasks.storage.workspace import ArraySpec
 from segtasks.storage.workspace_contents import Contents
 
-MASK_LEVEL = 3
 SETTLED, FINGERPRINTS, AREA = "settled", "fingerprints", "aoi"
-REMADE: Mapping[str, tuple[str, ...]] = {
-    "refine": ("mask", "confidence"),
-    "components": (),
-    "sieve": ("sieved",),
-    "vectorise": (),
-    "mask": (),
-}
-"""What may be done anew in a finished workspace, and the arrays that each makes."""
+REPEATABLE = {*(name for name, spec in STAGES.items() if spec.repeatable), "mask"}
+"""Stages that may be repeated with other settings in a finished workspace, and publishing."""
 
 
 def prepare_workspace(plan: Plan) -> None:
-    """Make sure that the results can be written, and open the workspace.
+    """Check that the results can be written, and open or create the workspace.
+
+    A workspace of another job is refused. If only settings after inference differ and inference is
+    finished, or the area of interest differs, the stages concerned are repeated.
 
     Raises:
         DestinationError: the destination or the workspace cannot be written.
-        WorkspaceError: the workspace was begun with other settings; with other ones after
-            inference alone, and that finished, or over another area, it is gone on with from there.
+        WorkspaceError: the workspace was created with other settings.
         ResourceError: the disk is too small.
     """
     url = plan.job.workspace_url
@@ -43,9 +36,9 @@ def prepare_workspace(plan: Plan) -> None:
     manifest = workspace.read_manifest(url)
     if manifest is not None and not plan.job.fresh:
         differing = _differing(manifest, plan)
-        if differing and not _only_made_anew(plan, manifest, differing):
+        if differing and not _is_repeatable(plan, manifest, differing):
             raise WorkspaceError(
-                f"{url}: was begun with another source, model or settings (differs from "
+                f"{url}: was created with another source, model or settings (differs from "
                 f"{differing[0]} on); give --fresh to discard it, or another --workspace"
             )
         if differing:
@@ -53,15 +46,19 @@ def prepare_workspace(plan: Plan) -> None:
         return
     object_store.require_writable(url)
     check_disk(plan)
-    workspace.clear(url)
-    workspace.create(url, plan.raster.height, plan.raster.width, _arrays(plan))
-    _create_thumbnail(plan)
+    clear_workspace(url)
+    _create_arrays(plan, plan.stages)
     _save_area(plan)
     workspace.write_manifest(url, _manifest(plan))
 
 
+def clear_workspace(url: str) -> None:
+    """Remove a workspace; other files in its folder are left alone."""
+    workspace.clear(url, ARRAYS)
+
+
 def _save_area(plan: Plan) -> None:
-    """The polygons, which are not in the plan that travels with every task."""
+    """Save the polygons of the area, which do not travel with the plan."""
     area = area_of(plan)
     if area is not None and area.digest != plan.aoi:
         raise JobError(f"aoi {plan.job.aoi}: has changed since this run began; run it again")
@@ -76,20 +73,20 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         FINGERPRINTS: dict(plan.fingerprints),
         AREA: plan.aoi,
         "segtasks": version("segtasks"),
-        BACKEND: plan.crf_backend,
+        BACKEND: plan.crf.backend if plan.crf else "none",
         **contents.entry(),
     }
 
 
 def recall_tuning(plan: Plan) -> Plan:
-    """The plan, its network settled as it was when the workspace was begun."""
+    """Return the plan with the network tuned as when the workspace was created."""
     manifest = workspace.read_manifest(plan.job.workspace_url) or {}
     known = manifest.get(SETTLED)
     return plan if known is None else with_tuned(plan, TunedInference.model_validate(known))
 
 
 def remember_tuning(plan: Plan, settled: TunedInference) -> Plan:
-    """Keep what was measured, before anything is made with it; the plan with it."""
+    """Save what was measured before it is used; return the plan with it."""
     url = plan.job.workspace_url
     manifest = workspace.read_manifest(url) or {}
     workspace.write_manifest(url, {**manifest, SETTLED: settled.model_dump()})
@@ -97,7 +94,7 @@ def remember_tuning(plan: Plan, settled: TunedInference) -> Plan:
 
 
 def done_tiles(plan: Plan) -> dict[Stage, set[Tile]]:
-    """Per stage the tiles that have their receipt."""
+    """Return the tiles of each stage that have their receipt."""
     url = plan.job.workspace_url
     return {
         stage: {
@@ -110,18 +107,18 @@ def done_tiles(plan: Plan) -> dict[Stage, set[Tile]]:
 
 
 def _differing(manifest: Mapping[str, Any], plan: Plan) -> list[str]:
-    """The stages of which the workspace holds what another job made."""
+    """Return the stages whose data in the workspace were made by another job."""
     found = manifest.get(FINGERPRINTS, {})
     return [name for name, value in plan.fingerprints.items() if found.get(name) != value]
 
 
-def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
-    """Whether what inference makes is kept: for another CRF, sieve, polygons, confidence or area.
+def _is_repeatable(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> bool:
+    """Return whether what inference made is kept: only the stages after it or the area differ.
 
-    Where inference is unfinished, other settings of these are rather a slip; another area needs
-    other tiles.
+    Where inference is unfinished, other settings of the later stages are taken for a mistake.
+    Another area needs other tiles of all stages.
     """
-    if not set(differing) <= set(REMADE):
+    if not set(differing) <= REPEATABLE:
         return False
     if manifest.get(AREA) != plan.aoi:
         return True
@@ -131,9 +128,9 @@ def _only_made_anew(plan: Plan, manifest: Mapping[str, Any], differing: list[str
 
 
 def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> None:
-    """Drop what was made with other settings, whose windows may differ, and take the new ones.
+    """Drop the data that were made with other settings and record the new ones.
 
-    The manifest speaks first of neither, so that killed in between, this is done again.
+    The manifest first names neither, so that a run killed in between does this again.
     """
     url, kept = plan.job.workspace_url, dict(manifest[FINGERPRINTS])
     for name in differing:
@@ -141,47 +138,13 @@ def _forget(plan: Plan, manifest: Mapping[str, Any], differing: list[str]) -> No
     workspace.write_manifest(url, {**manifest, FINGERPRINTS: kept})
     for name in differing:
         receipts.forget(url, name)
-    raster, specs = plan.raster, _arrays(plan)
-    arrays = [array for name in differing for array in REMADE[name] if array in specs]
-    made = {array: specs[array] for array in arrays}
-    workspace.create(url, raster.height, raster.width, made)
+    _create_arrays(plan, [stage for stage in plan.stages if stage in differing])
     workspace.drop_cached_arrays()
     _save_area(plan)
     workspace.write_manifest(url, {**manifest, **_manifest(plan)})
 
 
-def _arrays(plan: Plan) -> dict[str, ArraySpec]:
-    bands, classes, tile = len(plan.bands), len(plan.card.classes), plan.tiles.core_px
-    labels = ArraySpec(
-        leading=(),
-        dtype="uint8",
-        shard_px=plan.mask_grid.core_px,
-        fill=workspace.NODATA,
-        level=MASK_LEVEL,
-    )
-    specs = {
-        "image": ArraySpec(leading=(bands,), dtype=plan.raster.dtype, shard_px=tile, fill=0),
-        "valid": ArraySpec(leading=(), dtype="bool", shard_px=tile, fill=0),
-        "mask": labels,
-    }
-    if plan.sieve_px:
-        specs["sieved"] = replace(labels, shard_px=tile)
-    if plan.confidence:
-        specs["confidence"] = labels
-    if "probabilities" in plan.predicted:
-        specs["probabilities"] = ArraySpec(
-            leading=(classes,), dtype="float16", shard_px=tile, fill=0
-        )
-    return specs
-
-
-def _create_thumbnail(plan: Plan) -> None:
-    step = plan.thumbnail_step
-    spec = ArraySpec(
-        leading=(len(plan.bands),),
-        dtype=plan.raster.dtype,
-        shard_px=plan.tiles.core_px // step,
-        fill=0,
-    )
-    height, width = -(-plan.raster.height // step), -(-plan.raster.width // step)
-    workspace.create(plan.job.workspace_url, height, width, {"thumbnail": spec})
+def _create_arrays(plan: Plan, stages: Iterable[Stage]) -> None:
+    """Create the arrays that these stages write, empty."""
+    arrays = {name: spec for stage in stages for name, spec in plan.arrays(stage).items()}
+    workspace.create(plan.job.workspace_url, plan.raster.height, plan.raster.width, arrays)

@@ -1,4 +1,4 @@
-"""Which bands of a file a network sees: those the file calls as the model does, else the first."""
+"""Which bands of a file the network sees: those named as in the model, else the first."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +11,14 @@ from segtasks.raster.header import RasterHeader
 
 
 def select_bands(job: Job, raster: RasterHeader, card: Card) -> tuple[int, ...]:
-    """Return the source bands, 1-based, in the model's order: the job's, or those that fit.
+    """Return the source bands, 1-based, in the order of the model.
+
+    These are the bands that the job names, else those that the file names as the model does,
+    else the first ones.
 
     Raises:
-        SourceError: too few or too many, one is not there, or the file says they are others.
+        SourceError: there are too few or too many bands, one does not exist, or the file names them
+            as bands that the model does not have.
     """
     bands = job.bands or _called(raster, card) or raster.bands[: len(card.bands)]
     _check_count(job, raster, card, bands)
@@ -25,15 +29,16 @@ def select_bands(job: Job, raster: RasterHeader, card: Card) -> tuple[int, ...]:
             f"{', '.join(map(str, raster.bands))}"
         )
     if not job.bands and names_contradict(tuple(map(raster.name_of, bands)), card.bands):
+        named = ", ".join(f"{band} {raster.name_of(band) or 'unnamed'}" for band in raster.bands)
         raise SourceError(
-            f"{job.source}: its bands are {_listed(raster)}, the model needs "
+            f"{job.source}: its bands are {named}, the model needs "
             f"{', '.join(card.bands)}; choose them, e.g. --bands {','.join(map(str, bands))}"
         )
     return tuple(bands)
 
 
 def band_warnings(job: Job, raster: RasterHeader, card: Card) -> tuple[str, ...]:
-    """Say so when more bands are there than are taken, and no names tell which are meant."""
+    """Warn where a file has more bands than the model and no names that tell which are meant."""
     wanted = len(card.bands)
     if job.bands or len(raster.bands) <= wanted or _called(raster, card):
         return ()
@@ -46,7 +51,7 @@ def band_warnings(job: Job, raster: RasterHeader, card: Card) -> tuple[str, ...]
 
 
 def _called(raster: RasterHeader, card: Card) -> tuple[int, ...] | None:
-    """The bands that the file calls as the model does; ``None`` unless all are there, once."""
+    """Return the bands named as in the model; ``None`` unless each is there exactly once."""
     names = {band: canonical_band_name(raster.name_of(band)) for band in raster.bands}
     often = Counter(names.values())
     by_name = {name: band for band, name in names.items() if name and often[name] == 1}
@@ -65,7 +70,3 @@ def _check_count(job: Job, raster: RasterHeader, card: Card, bands: Sequence[int
         f"{job.source}: {given}, but the model needs {wanted} ({', '.join(card.bands)}); "
         f"choose them, e.g. --bands {','.join(map(str, example))}"
     )
-
-
-def _listed(raster: RasterHeader) -> str:
-    return ", ".join(f"{band} {raster.name_of(band) or 'unnamed'}" for band in raster.bands)

@@ -1,8 +1,9 @@
-"""The CRF's own grid: halo, window and backend, where a job leaves them open.
+"""The windows of the CRF: halo, size and backend, where a job leaves them open.
 
-waste = (core + 2 halo)^2 / core^2 - 1: pixels filtered beyond those kept, per pixel kept
+waste = (core + 2 halo)^2 / core^2 - 1: pixels filtered in excess, per pixel kept
 """
 
+from collections.abc import Sequence
 from math import ceil, isqrt, sqrt
 
 import numpy as np
@@ -13,24 +14,42 @@ from segtasks.crf import backends
 from segtasks.crf.parameters import CrfParameters, bytes_per_px, largest_window_px
 from segtasks.errors import CrfError, JobError
 from segtasks.networks.card import Card
+from segtasks.planning.decisions import CrfPlan
 from segtasks.planning.worker import PROCESS_BYTES, TILES_IN_FLIGHT
+from segtasks.raster.grid import Grid
 from segtasks.raster.header import RasterHeader
+from segtasks.raster.units import FLOAT_BYTES, GIB, HALF_BYTES
 from segtasks.storage import workspace
 
-FLOAT_BYTES, HALF_BYTES = 4, 2
 USUAL_PX, STEP_PX, LARGEST_PX = 2048, 512, 16384
 MOST_WASTE = 0.5
-BUDGET_BYTES = 6 * 2**30
+BUDGET_BYTES = 6 * GIB
 """A constant and not the machine's memory, so that the mask does not depend on the machine."""
 BACKEND = "crf_backend"
-"""Key in the workspace's manifest: what auto stood for when it was begun."""
+"""Key in the manifest of a workspace: the backend that auto stood for when it was created."""
+
+
+def crf_plan(job: Job, raster: RasterHeader, card: Card, bands: Sequence[int]) -> CrfPlan | None:
+    """Return parameters, windows, halo and backend of the CRF of a job; ``None`` without a CRF.
+
+    Raises:
+        JobError: the compatibility matrix has another number of classes than the model.
+        CrfError: the backend cannot be loaded here.
+    """
+    if job.crf is None:
+        return None
+    parameters = parameters_of(job.crf, card)
+    halo, backend = halo_px(job.crf, parameters), backend_of(job, job.crf)
+    core = core_px(job, raster, len(bands), len(card.classes), halo=halo, backend=backend)
+    windows = Grid(raster.height, raster.width, core)
+    return CrfPlan(parameters=parameters, windows=windows, halo_px=halo, backend=backend)
 
 
 def parameters_of(crf: Crf, card: Card) -> CrfParameters:
-    """The CRF's settings.
+    """Return the parameters of the CRF.
 
     Raises:
-        JobError: the compatibility is of another number of classes than the model.
+        JobError: the compatibility matrix has another number of classes than the model.
     """
     own = set(CrfParameters.__dataclass_fields__)
     parameters = CrfParameters(**crf.model_dump(include=own))
@@ -42,14 +61,16 @@ def parameters_of(crf: Crf, card: Card) -> CrfParameters:
 
 
 def halo_px(crf: Crf, parameters: CrfParameters) -> int:
-    """What a window reads around its core."""
+    """Return what a window reads around its core, px."""
     if crf.halo_px == "auto":
         return parameters.halo_px()
     return parameters.strict_halo_px() if crf.halo_px == "strict" else crf.halo_px
 
 
 def backend_of(job: Job, crf: Crf) -> str:
-    """The backend by name; a begun workspace keeps what auto stood for, whatever is installed now.
+    """Return the name of the backend.
+
+    A workspace that exists keeps the backend that auto stood for when it was created.
 
     Raises:
         CrfError: the backend cannot be loaded here.
@@ -63,9 +84,10 @@ def backend_of(job: Job, crf: Crf) -> str:
 def core_px(
     job: Job, raster: RasterHeader, bands: int, classes: int, *, halo: int, backend: str
 ) -> int:
-    """Side of a window's core: 2048 px, or as much as keeps the waste under one half.
+    """Return the side of the core of a window.
 
-    Less where memory or int32 indices do not allow it.
+    It is 2048 px, or as much as keeps the waste below one half; less where memory or int32 indices
+    do not allow it.
     """
     if job.crf is None or job.crf.window_px != "auto":
         return USUAL_PX if job.crf is None else int(job.crf.window_px)
@@ -77,7 +99,7 @@ def core_px(
 
 
 def bytes_of_px(raster: RasterHeader, bands: int, classes: int, backend: str) -> int:
-    """Memory per pixel of a window that is refined, and of the next one, read ahead."""
+    """Return the memory per pixel of a window being refined and of the next one, read ahead."""
     pixel = bands * np.dtype(raster.dtype).itemsize + 1
     held = classes * (HALF_BYTES + FLOAT_BYTES) + pixel + bands * FLOAT_BYTES
     return bytes_per_px(classes, backend) + TILES_IN_FLIGHT * held
@@ -85,4 +107,4 @@ def bytes_of_px(raster: RasterHeader, bands: int, classes: int, backend: str) ->
 
 def _budget(job: Job) -> int:
     limit = job.limits.worker_memory_gib
-    return BUDGET_BYTES if limit == "auto" else max(1, int(limit * 2**30) - PROCESS_BYTES)
+    return BUDGET_BYTES if limit == "auto" else max(1, int(limit * GIB) - PROCESS_BYTES)

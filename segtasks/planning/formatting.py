@@ -1,6 +1,6 @@
 """Durations as text."""
 
-MINUTE, HOUR = 60, 3600
+from segtasks.raster.units import HOUR, MINUTE
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""How a raster is cut into patches: what a job leaves open follows from the network's card."""
+"""The patches of a raster: what a job leaves open follows from the card of the network."""
 
 from segtasks.config.job import Job
 from segtasks.errors import JobError
@@ -11,10 +11,16 @@ UNMEASURED_HALO_PX = 128
 
 
 def patch_grid_of(job: Job, raster: RasterHeader, card: Card) -> PatchGrid:
-    """The patches of a raster, ``card`` being the network's together with its modes.
+    """Return the patch grid of a raster.
+
+    Args:
+        job: its tiling.
+        raster: the header of the source.
+        card: the card of the network together with its TTA.
 
     Raises:
-        JobError: settings off the lattice, or an exact overlap where there is none.
+        JobError: a size is not a multiple of the network's stride, or an exact overlap is asked for
+            where none exists.
     """
     stitch = job.tiling.stitch
     if stitch == "auto":
@@ -25,7 +31,7 @@ def patch_grid_of(job: Job, raster: RasterHeader, card: Card) -> PatchGrid:
 
 
 def _margin(job: Job, card: Card) -> int:
-    """Half the overlap: what of a patch's rim is not trusted."""
+    """Return half the overlap: the border of a patch that is not trusted."""
     overlap = job.tiling.overlap_px
     if overlap == "exact":
         if card.halo_px is None:
@@ -40,7 +46,7 @@ def _margin(job: Job, card: Card) -> int:
 
 
 def _auto_margin(job: Job, card: Card) -> int:
-    """The exact halo where it costs little, else the least that hides the seams."""
+    """Return the exact halo where it is cheap, else the smallest margin that hides the seams."""
     unit = card.lattice_px
     effective = -(-_hiding_halo(card) // unit) * unit
     exact = effective if card.halo_px is None else card.halo_px
@@ -53,14 +59,14 @@ def _auto_margin(job: Job, card: Card) -> int:
 
 
 def _hiding_halo(card: Card) -> int:
-    """As measured on imagery; without that no less than what trained networks have needed."""
+    """Return the halo measured on imagery, else a value that trained networks have needed."""
     if card.seam_halo_px is not None:
         return max(card.seam_halo_px, card.effective_halo_px)
     return max(UNMEASURED_HALO_PX, card.effective_halo_px)
 
 
 def _affordable(patch_px: int, unit: int) -> int:
-    """At most half the patch is overlap, unless it is so small that there would be none."""
+    """Return at most half the patch, but not 0 unless the patch is very small."""
     least = unit if patch_px > 2 * unit else 0
     return max(least, patch_px // 4 // unit * unit)
 
@@ -73,7 +79,7 @@ def _step(job: Job, card: Card, margin: int) -> int:
 
 
 def _patch(job: Job, card: Card) -> int | None:
-    """The side of a patch that the job or the model fixes."""
+    """Return the side of a patch that the job or the model fixes; ``None``: neither does."""
     asked, fixed = job.tiling.patch_px, card.graph and card.graph.patch_px
     if not fixed:
         return None if asked == "auto" else asked

@@ -1,4 +1,4 @@
-"""What pixels mean: the raw values that become a network's 0 and full range, their size."""
+"""The meaning of pixel values: which raw values the network and the CRF see as which."""
 
 from dataclasses import replace
 
@@ -13,7 +13,6 @@ from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.raster.stretch import PICTURE, Stretch
 from segtasks.storage import raster_reader
 
-FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 STRETCH_PERCENTILES = (2, 98)
 LEAST_SHARE = 0.1
 ALIKE = 1.5
@@ -23,7 +22,7 @@ ALIKE = 1.5
 def stretch_of(
     job: Job, raster: RasterHeader, card: Card, bands: tuple[int, ...]
 ) -> Stretch | None:
-    """What makes raw values the model's; none: as they are.
+    """Return the stretch from raw values to those of the model; ``None``: no stretch.
 
     Raises:
         SourceError: the model was trained on another dtype and the job names no stretch.
@@ -44,16 +43,20 @@ def stretch_of(
 
 
 def colours_of(raster: RasterHeader, bands: tuple[int, ...], *, needed: bool) -> Stretch:
-    """Eight-bit colours are what they are; all else is stretched once for the whole mosaic."""
+    """Return the stretch from raw values to the 8-bit colours of the CRF.
+
+    Values of uint8 are used as they are; all others get one stretch for the whole raster.
+    """
     if raster.dtype == "uint8" or not needed:
         return PICTURE
     return _percentiles(raster, bands)
 
 
 def colour_warnings(raster: RasterHeader, bands: tuple[int, ...], given: object) -> tuple[str, ...]:
-    """A stretch GIVEN by hand so wide that the CRF would hardly see colours: 12 bits taken for 16.
+    """Warn of a stretch given by hand that is so wide that the CRF hardly sees colours.
 
-    All errors of unit look so: its colour tolerance is in 255ths of the stretch.
+    This is what wrong units look like, such as 16 bits given for 12: the colour tolerance of the
+    CRF is in 1/255 of the stretch.
     """
     if not isinstance(given, tuple):
         return ()
@@ -70,7 +73,7 @@ def colour_warnings(raster: RasterHeader, bands: tuple[int, ...], given: object)
 
 
 def _percentiles(raster: RasterHeader, bands: tuple[int, ...]) -> Stretch:
-    """Of each band: haze brightens blue more than red, and sensors count bands apart."""
+    """Return a stretch per band: haze brightens blue most, and gains differ by band."""
     pixels = raster_reader.sample(raster, bands)
     if pixels.size == 0:
         raise SourceError(
@@ -81,9 +84,14 @@ def _percentiles(raster: RasterHeader, bands: tuple[int, ...]) -> Stretch:
 
 
 def light_advice(job: Job, raster: RasterHeader, card: Card) -> list[str]:
-    """Values alone do not say whether they are a picture's or light's; the job must."""
-    learnt = card.normalisation.dtype
-    if job.stretch is None or job.gamma is not None or learnt != "uint8" or raster.dtype == learnt:
+    """Ask for --gamma where values may be proportional to light: the values do not show it."""
+    trained_on = card.normalisation.dtype
+    if (
+        job.stretch is None
+        or job.gamma is not None
+        or trained_on != "uint8"
+        or raster.dtype == trained_on
+    ):
         return []
     advice = (
         f"{redact_url(raster.url)}: pixels are {raster.dtype}, the model was trained on pictures; "
@@ -93,18 +101,18 @@ def light_advice(job: Job, raster: RasterHeader, card: Card) -> list[str]:
     return [advice]
 
 
-def resolution_advice(raster: RasterHeader, card: Card, modes: TestTimeAugmentation) -> list[str]:
-    """Say so when the network sees other pixels than the raster's, or than it has learnt from."""
+def resolution_advice(raster: RasterHeader, card: Card, tta: TestTimeAugmentation) -> list[str]:
+    """Warn where the network sees pixels of another ground size than in training."""
     trained, found = card.ground_resolution_m, pixel_side_m(raster)
     if trained is None or found is None:
         return []
     name = redact_url(raster.url)
-    facts = f"{name}: a pixel is {found:.2g} m, the model has learnt from {trained:.2g} m"
-    apart = min(max(found / trained / s, trained * s / found) for s in map(float, modes.scales))
+    facts = f"{name}: a pixel is {found:.2g} m, the model was trained on {trained:.2g} m"
+    apart = min(max(found / trained / s, trained * s / found) for s in map(float, tta.scales))
     if apart > ALIKE:
-        mend = f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
-        return [f"{facts}; {mend}"]
-    if len(modes.scales) > 1 or modes.scales[0] == 1:
+        remedy = f"resample it to pixels {trained / found:.2g} times as wide, or expect poor labels"
+        return [f"{facts}; {remedy}"]
+    if len(tta.scales) > 1 or tta.scales[0] == 1:
         return []
-    scale = float(modes.scales[0])
+    scale = float(tta.scales[0])
     return [f"{facts}: it sees the raster at scale {scale:g}, {scale**2:.3g} forwards per pixel"]

@@ -1,4 +1,4 @@
-"""What cannot fit is refused before it is begun, with what would."""
+"""Checks of memory and disk: a plan that cannot fit is refused, with options that would fit."""
 
 import os
 import shutil
@@ -9,23 +9,15 @@ from pathlib import Path
 
 from segtasks.errors import ResourceError
 from segtasks.planning import cost
-from segtasks.planning.crf_windows import HALF_BYTES
-from segtasks.planning.plan import FORWARDING, Plan
-from segtasks.planning.products import result_urls
+from segtasks.planning.plan import Plan, Stage
+from segtasks.planning.products import requested_products
+from segtasks.planning.stages import STAGES
 from segtasks.raster.grid import Grid
 from segtasks.raster.patches import STEPS_PX
+from segtasks.raster.units import GIB
 from segtasks.storage import object_store
 
-GIB = 2**30
 STORED_SHARE = 0.5  # imagery and probabilities seldom compress below half
-MASK_SHARE = 0.1
-"""Bytes per pixel of a mask as COG: 0.05 measured on scenes of six classes."""
-CONFIDENCE_SHARE = 0.6
-"""The same of the confidence: 0.01 to 0.57 measured on 46 scenes."""
-POLYGONS_SHARE = 1.0
-"""The same of polygons along all pixels' edges, of labels of the usual grain (docs/vectors.md)."""
-PICTURE_BYTES, PICTURES = 2**20, 4
-"""About what a picture of a whole raster takes, however large that is; as many are in a report."""
 MAKING = 3
 """Copies of a COG in TMPDIR while it is made: the plain one, overviews, the COG."""
 SMALLER_PX = (1024, 512, 256)
@@ -42,8 +34,8 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     if need[stage] <= worker_bytes:
         return
     changes = [_change(plan, name, worker_bytes) for name in need if need[name] > worker_bytes]
-    mend = " and ".join(dict.fromkeys(change for change in changes if change))
-    smaller = f"use {mend}, or give" if all(changes) else "nothing smaller fits; give"
+    remedy = " and ".join(dict.fromkeys(change for change in changes if change))
+    smaller = f"use {remedy}, or give" if all(changes) else "nothing smaller fits; give"
     raise ResourceError(
         f"{stage} needs {need[stage] / GIB:.1f} GiB per worker, a worker has "
         f"{worker_bytes / GIB:.1f} GiB; {smaller} each worker {need[stage] / GIB:.1f} GiB (fewer "
@@ -51,48 +43,47 @@ def check_memory(plan: Plan, worker_bytes: int) -> None:
     )
 
 
-def _change(plan: Plan, stage: str, worker_bytes: int) -> str | None:
-    """The option with which a stage fits, the one that changes least; ``None`` if none does."""
+def _change(plan: Plan, stage: Stage, worker_bytes: int) -> str | None:
+    """Return the smallest change of options with which a stage fits; ``None`` if none does."""
     for option, changed in _smaller(plan, stage):
         if cost.plan_cost(changed).worker_bytes[stage] <= worker_bytes:
             return option
     return None
 
 
-def _smaller(plan: Plan, stage: str) -> Iterator[tuple[str, Plan]]:
-    """Options and the plan with them: of the tiles, of which the mask does not depend, first."""
-    raster, lattice = plan.raster, plan.lattice
-    if stage == "refine" and plan.windows:
-        for px in filter(plan.windows.core_px.__gt__, SMALLER_PX):
-            windows = Grid(raster.height, raster.width, px)
-            yield f"--crf-window-px {px}", replace(plan, windows=windows, selected_bits={})
-        return
-    tiles = [px for px in SMALLER_PX if px < plan.tiles.core_px and stage != "pool"]
+def _smaller(plan: Plan, stage: Stage) -> Iterator[tuple[str, Plan]]:
+    """Yield options and the plan with them; first those of tiles, which do not change the mask."""
+    raster, patches, shrinks = plan.raster, plan.patches, STAGES[stage].shrinks
+    if "window" in shrinks and plan.crf:
+        for px in filter(plan.crf.windows.core_px.__gt__, SMALLER_PX):
+            crf = replace(plan.crf, windows=Grid(raster.height, raster.width, px))
+            yield f"--crf-window-px {px}", replace(plan, crf=crf, selected_bits={})
+    tiles = [px for px in SMALLER_PX if px < plan.tiles.core_px and "tile" in shrinks]
     for px in tiles:
         grid = Grid(raster.height, raster.width, px)
         yield f"--tile-px {px}", replace(plan, tiles=grid, selected_bits={})
-    if stage not in FORWARDING or (plan.card.graph and plan.card.graph.patch_px):
+    if "patch" not in shrinks or (plan.card.graph and plan.card.graph.patch_px):
         return
     for step in STEPS_PX:
-        if step < lattice.step_px and step % lattice.align_px == 0:
-            patches = replace(lattice, step_px=step)
-            option = f"--patch-px {patches.patch_px} --overlap-px {2 * lattice.margin_px}"
+        if step < patches.step_px and step % patches.align_px == 0:
+            smaller = replace(patches, step_px=step)
+            option = f"--patch-px {smaller.patch_px} --overlap-px {2 * patches.margin_px}"
             for words, base in ((option, plan), *_with_tiles(option, plan, tiles)):
-                yield words, replace(base, lattice=patches)
+                yield words, replace(base, patches=smaller)
 
 
 def _with_tiles(option: str, plan: Plan, tiles: list[int]) -> Iterator[tuple[str, Plan]]:
-    """The smallest tiles as well."""
+    """Yield the same options together with the smallest tiles."""
     for px in tiles[-1:]:
         grid = Grid(plan.raster.height, plan.raster.width, px)
         yield f"{option} --tile-px {px}", replace(plan, tiles=grid, selected_bits={})
 
 
 def check_disk(plan: Plan) -> None:
-    """Refuse a plan whose workspace, results or temporary files find no room on this machine.
+    """Refuse a plan whose workspace, results or temporary files do not fit on this machine.
 
     Raises:
-        ResourceError: naming the folder, the need and what is free.
+        ResourceError: names the folder, the bytes needed and the bytes free.
     """
     needs = disk_bytes(plan)
     for folder in needs:
@@ -109,7 +100,7 @@ def check_disk(plan: Plan) -> None:
 
 
 def disk_bytes(plan: Plan) -> dict[str, int]:
-    """Bytes by local folder: workspace, destination and what is temporary."""
+    """Return the bytes needed by local folder: workspace, destination and temporary files."""
     results, url = result_bytes(plan), plan.job.workspace_url
     cogs = results["mask"] + results.get("confidence", 0)
     made = max(MAKING * cogs, cogs + results.get("polygons", 0))
@@ -122,27 +113,20 @@ def disk_bytes(plan: Plan) -> dict[str, int]:
 
 
 def result_bytes(plan: Plan) -> dict[str, int]:
-    """Bytes of the results that weigh something, by name."""
-    labelled = plan.selected(plan.mask_stage).pixels
-    probabilities = plan.selected("predict").pixels * len(plan.card.classes) * HALF_BYTES
-    sizes = {
-        "mask": labelled * MASK_SHARE,
-        "confidence": labelled * CONFIDENCE_SHARE,
-        "probabilities": probabilities * STORED_SHARE,
-        "polygons": labelled * POLYGONS_SHARE,
-        "quicklook": PICTURE_BYTES,
-        "report": PICTURES * PICTURE_BYTES,
+    """Return the estimated bytes of the products that weigh something, by name."""
+    return {
+        product.name: int(product.estimated_bytes(plan))
+        for product in requested_products(plan.job)
+        if product.estimated_bytes
     }
-    asked = result_urls(plan)
-    return {name: int(size) for name, size in sizes.items() if name in asked}
 
 
 def existing(folder: str) -> Path:
-    """The deepest folder of a path that is there."""
+    """Return the deepest folder of a path that exists."""
     path = object_store.local_path(folder)
     return next(each for each in (path, *path.parents) if each.exists())
 
 
 def is_one_disk(one: Path, other: Path) -> bool:
-    """Whether two paths are on one file system."""
+    """Return whether two paths are on one file system."""
     return os.stat(one).st_dev == os.stat(other).st_dev  # noqa: PTH116 - the same

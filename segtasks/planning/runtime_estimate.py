@@ -1,13 +1,13 @@
-"""How long a plan takes, from a few of its tiles that were timed, and how sure that is.
+"""The run time of a plan, estimated from a few timed tiles, with its interval.
 
     stage      seconds per px (timed tiles)  x  px of all its tiles   = process-seconds
-    pool       processes that share stages: computing goes on one thread of each, storage on another
+    pool       processes that share stages: computing on one thread of each, storage on another
     together   start-up + the busiest pool + the last tiles, when some processes wait + writing
 
-Per stage it is the ratio estimator of survey sampling (Cochran, Sampling Techniques, 1977, ch. 6)
-with the tile as unit. Its interval is Student's, 90 %. To it come two bounds that no sampling
-narrows: storage may be hidden behind computing or not, and at the end up to all but one of the
-processes may wait for one last chain of tiles (Graham, SIAM J. Appl. Math. 17, 1969).
+The estimate of a stage is the ratio estimator of survey sampling (Cochran, Sampling Techniques,
+1977, ch. 6) with the tile as unit, with Student's interval at 90 %. Two bounds are added that no
+sampling narrows: storage may be hidden behind computing or not, and at the end up to all but one
+of the processes may wait for one last chain of tiles (Graham, SIAM J. Appl. Math. 17, 1969).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from math import sqrt
 
 from segtasks.planning.plan import Stage
+from segtasks.raster.units import HOUR
 
 Z90 = 1.6448536269514722
 """Normal quantile of a two-sided 90 % interval."""
-HOUR_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A tile that was timed: the pixels it computed, and seconds of computing and of storage."""
+    """A timed tile: the pixels it computed, and seconds of computing and of storage."""
 
     work_px: float
     compute_seconds: float
@@ -35,10 +35,10 @@ class Timing:
     """What was measured.
 
     Attributes:
-        tiles: the timed ones of each stage.
-        pools: of each stage the name and the number of the processes that do it.
-        startup_seconds: to the first forward: plan, workers, model.
-        write_seconds: of the mask, for the whole raster.
+        tiles: the timed tiles of each stage.
+        pools: name and number of the processes that do each stage.
+        startup_seconds: time to the first forward: plan, workers, model.
+        write_seconds: time to write the results of the whole raster.
     """
 
     tiles: Mapping[Stage, Sequence[Timed]]
@@ -49,7 +49,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """All of a stage: its pixels and its tiles."""
+    """The whole work of a stage: pixels and tiles."""
 
     px: float
     tiles: int
@@ -57,12 +57,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Wall seconds, and between which they lie (90 %).
+    """Estimated wall time in seconds, with a 90 % interval.
 
     Attributes:
         stages: process-seconds of each stage.
-        processes: of the largest pool.
-        timed_tiles: what it rests on, of each stage.
+        processes: number of processes of the largest pool.
+        timed_tiles: number of timed tiles of each stage.
     """
 
     seconds: float
@@ -75,14 +75,14 @@ class Estimate:
     timed_tiles: dict[str, int]
 
     def price(self, per_hour: float) -> dict[str, float]:
-        """What it costs where all that computes costs ``per_hour`` together."""
+        """Return the price and its interval if everything that computes costs ``per_hour``."""
         hours = {"price": self.seconds, "price_low": self.low, "price_high": self.high}
-        return {key: per_hour * seconds / HOUR_SECONDS for key, seconds in hours.items()}
+        return {key: per_hour * seconds / HOUR for key, seconds in hours.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Total:
-    """Process-seconds of a stage, and the standard error of their sum."""
+    """Process-seconds of a stage and the standard error of their sum."""
 
     compute: float
     storage: float
@@ -94,7 +94,7 @@ class _Total:
 
 
 def estimate_runtime(work: Mapping[Stage, Work], timing: Timing) -> Estimate:
-    """The time that ``work``, by stage, takes.
+    """Return the time that ``work``, by stage, takes.
 
     Raises:
         KeyError: a stage was not timed.
@@ -117,10 +117,10 @@ def estimate_runtime(work: Mapping[Stage, Work], timing: Timing) -> Estimate:
 
 
 def student(degrees: int) -> float:
-    """Quantile of Student's t for a two-sided 90 % interval.
+    """Return the quantile of Student's t for a two-sided 90 % interval.
 
-    The expansion of Abramowitz & Stegun 26.7.5: 0.6 % low at 2 degrees of freedom, where it counts
-    less and less; exact for 1.
+    The expansion is 26.7.5 of Abramowitz & Stegun. It is 0.6 % too low for 2 degrees of freedom,
+    and exact for 1.
     """
     if degrees == 1:
         return 6.313751514675043
@@ -135,7 +135,7 @@ def student(degrees: int) -> float:
 
 
 def _total(tiles: Sequence[Timed], px: float) -> _Total:
-    """Seconds per pixel of the timed tiles, times all pixels."""
+    """Return the seconds per pixel of the timed tiles, times all pixels."""
     timed_px = sum(tile.work_px for tile in tiles)
     if not timed_px or not px:
         return _Total(0.0, 0.0, 0.0)
@@ -145,7 +145,7 @@ def _total(tiles: Sequence[Timed], px: float) -> _Total:
 
 
 def _error(tiles: Sequence[Timed], rate: float) -> float:
-    """Standard error of the timed tiles' sum: how far each is from the common rate."""
+    """Return the standard error of the sum of the timed tiles around their common rate."""
     count = len(tiles)
     if count == 1:
         return (tiles[0].compute_seconds + tiles[0].storage_seconds) / 2
@@ -156,7 +156,7 @@ def _error(tiles: Sequence[Timed], rate: float) -> float:
 def _busy(
     totals: Mapping[Stage, _Total], work: Mapping[Stage, Work], timing: Timing
 ) -> tuple[float, float]:
-    """Seconds of the busiest pool: storage hidden behind computing as far as it goes, or not."""
+    """Return the seconds of the busiest pool, storage hidden behind computing or not."""
     low, high = [0.0], [0.0]
     for pool, processes in set(timing.pools.values()):
         stages = [stage for stage in work if timing.pools[stage][0] == pool]
@@ -171,14 +171,14 @@ def _busy(
 def _last_tiles(
     totals: Mapping[Stage, _Total], work: Mapping[Stage, Work], timing: Timing
 ) -> float:
-    """Graham's bound on what scheduling adds: one tile of each stage, the others waiting."""
+    """Return Graham's bound: one tile of each stage while the other processes wait."""
     processes = max(count for _, count in timing.pools.values())
     chain = sum(totals[stage].seconds / max(1, each.tiles) for stage, each in work.items())
     return (1 - 1 / processes) * chain
 
 
 def _spread(totals: Mapping[Stage, _Total], timing: Timing) -> float:
-    """Half of the interval that sampling alone gives."""
+    """Return half of the interval that sampling alone gives."""
     degrees = max(1, min(len(tiles) for tiles in timing.tiles.values()) - 1)
     errors = [total.error / timing.pools[stage][1] for stage, total in totals.items()]
     return student(degrees) * sqrt(sum(error**2 for error in errors))

@@ -1,4 +1,4 @@
-"""Sizes on the ground as pixels of a raster: of its middle pixel, which stands for all."""
+"""The size of the smallest region that the sieve keeps, in pixels."""
 
 from math import ceil
 
@@ -11,10 +11,12 @@ MOST_PX = 10**9
 
 
 def sieve_px(cleanup: Cleanup | None, raster: RasterHeader) -> int:
-    """Pixels of the smallest piece that stays; 0 where nothing is to be cleaned up.
+    """Return the pixels of the smallest region that stays; 0: no sieve.
+
+    An area in m² becomes pixels by the ground area of the middle pixel of the raster.
 
     Raises:
-        JobError: an area is given in m² and the raster does not say where on earth it lies.
+        JobError: an area is given in m² and the raster is not georeferenced.
     """
     if cleanup is None:
         return 0

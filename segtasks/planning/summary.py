@@ -1,4 +1,4 @@
-"""A plan in words and figures, before anything is done."""
+"""A plan as figures and as lines of text, before anything is done."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,12 +7,12 @@ from segtasks.errors import redact_url
 from segtasks.planning import cost
 from segtasks.planning.formatting import duration
 from segtasks.planning.plan import Plan
-from segtasks.planning.products import result_urls
+from segtasks.planning.products import PRODUCTS, result_urls
 from segtasks.planning.resource_check import disk_bytes
 from segtasks.planning.runtime_estimate import Estimate
 from segtasks.planning.traffic import traffic
+from segtasks.raster.units import GIB, MIB
 
-GIB, MIB = 2**30, 2**20
 WASTEFUL_FACTOR = 2.5
 HALO_TOLERANCE: dict[object, str] = {
     "auto": " (at most 0.01 % of labels unlike the whole image's, on ordinary content)",
@@ -21,17 +21,17 @@ HALO_TOLERANCE: dict[object, str] = {
 
 
 def figures(plan: Plan) -> dict[str, Any]:
-    """What will be done and what it takes, for machines.
+    """Return what a run will do and need, as JSON values.
 
     Raises:
-        SourceError: the header of a source far away cannot be read again.
+        SourceError: the header of a remote source cannot be read again.
     """
     moved = {"disk_bytes": disk_bytes(plan), "network_bytes": asdict(traffic(plan))}
     return _decided(plan) | moved
 
 
 def _decided(plan: Plan) -> dict[str, Any]:
-    need, lattice = cost.plan_cost(plan), plan.lattice
+    need, patches = cost.plan_cost(plan), plan.patches
     return {
         "source": redact_url(plan.raster.url),
         "height": plan.raster.height,
@@ -41,15 +41,15 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "stretch": plan.stretch and asdict(plan.stretch),
         "network": plan.card.network,
         "classes": [entry.name for entry in plan.card.classes],
-        "stitch": lattice.stitch,
-        "patch_px": lattice.patch_px,
-        "overlap_px": 2 * lattice.margin_px,
+        "stitch": patches.stitch,
+        "patch_px": patches.patch_px,
+        "overlap_px": 2 * patches.margin_px,
         "inference": plan.job.inference.model_dump(),
-        "forwards": plan.modes.forwards,
-        "exact_halo_px": plan.seen.halo_px,
-        "is_exact": lattice.stitch == "crop"
-        and lattice.margin_px >= (plan.seen.halo_px or 0)
-        and plan.seen.halo_px is not None,
+        "forwards": plan.tta.forwards,
+        "exact_halo_px": plan.tta_card.halo_px,
+        "is_exact": patches.stitch == "crop"
+        and patches.margin_px >= (plan.tta_card.halo_px or 0)
+        and plan.tta_card.halo_px is not None,
         "tile_px": plan.tiles.core_px,
         "tiles": need.tiles,
         "tiles_left_out": len(plan.tiles) - need.tiles,
@@ -59,15 +59,15 @@ def _decided(plan: Plan) -> dict[str, Any]:
         "gmac": _gmac(plan, need),
         "crf": plan.job.crf.model_dump() if plan.job.crf else None,
         "crf_windows": need.windows,
-        "crf_backend": plan.crf_backend,
-        "crf_window_px": plan.windows.core_px if plan.windows else 0,
-        "crf_halo_px": plan.crf_halo_px,
+        "crf_backend": plan.crf.backend if plan.crf else "none",
+        "crf_window_px": plan.crf.windows.core_px if plan.crf else 0,
+        "crf_halo_px": plan.crf.halo_px if plan.crf else 0,
         "crf_px_per_px": round(need.crf_factor, 3),
         "worker_bytes": need.worker_bytes,
         "workspace_bytes": need.workspace_bytes,
         "sieve_px": plan.sieve_px,
         "workspace": redact_url(plan.job.workspace_url),
-        "mask": redact_url(f"{plan.job.to}/mask.tif"),
+        "mask": redact_url(PRODUCTS["mask"].url(plan.job)),
         "results": {name: redact_url(url) for name, url in result_urls(plan).items()},
         "fingerprint": plan.fingerprints["mask"],
         "warnings": [*plan.warnings, *_advice(plan, need)],
@@ -75,23 +75,31 @@ def _decided(plan: Plan) -> dict[str, Any]:
 
 
 def lines(plan: Plan) -> list[str]:
-    """The same for people."""
+    """Return the plan as lines of text, with its warnings."""
     shown = figures(plan)
+    disk = [f"{_bytes(count)} in {folder}" for folder, count in shown["disk_bytes"].items()]
+    network = [
+        f"{_bytes(count)} {name.replace('_', ' ')}"
+        for name, count in shown["network_bytes"].items()
+        if count
+    ]
     moved = {
-        "disk": _disk(shown["disk_bytes"]) or "nothing on this machine",
-        "network": _network(shown["network_bytes"]) or "nothing",
+        "disk": ", ".join(disk) or "nothing on this machine",
+        "network": ", ".join(network) or "nothing",
     }
     found = [f"{name:<10} {text}" for name, text in (rows(plan) | moved).items()]
     return found + [f"warning    {warning}" for warning in shown["warnings"]]
 
 
 def rows(plan: Plan) -> dict[str, str]:
-    """The same for people, by name, without the warnings and what is moved where."""
+    """Return the plan as text by name, without the warnings and the traffic."""
     shown = _decided(plan)
     size = f"{shown['height']} x {shown['width']} px, {shown['dtype']}"
+    bands = f"{', '.join(map(str, plan.bands))} as {', '.join(plan.card.bands)}"
+    names = [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
     memory = [f"{stage} {shown['worker_bytes'][stage] / GIB:.1f} GiB" for stage in plan.stages]
     return {
-        "source": f"{shown['source']}: {size}, bands {_bands(plan)}",
+        "source": f"{shown['source']}: {size}, bands {bands}",
         "model": f"{plan.card.network}; classes {', '.join(shown['classes'])}",
         "tiles": f"{shown['tiles']} of {shown['tile_px']} px{_left_out(plan, shown)}",
         "patches": f"{shown['patches']} of {shown['patch_px']} px, overlap "
@@ -102,16 +110,8 @@ def rows(plan: Plan) -> dict[str, str]:
         "memory": f"{', '.join(memory)} per worker",
         "workspace": f"{shown['workspace']}: {shown['workspace_bytes'] / GIB:.2f} GiB uncompressed",
         "clean-up": _clean_up(plan),
-        "writes": f"{redact_url(plan.job.to)}/: {', '.join(_names(plan))}",
+        "writes": f"{redact_url(plan.job.to)}/: {', '.join(names)}",
     }
-
-
-def _bands(plan: Plan) -> str:
-    return f"{', '.join(map(str, plan.bands))} as {', '.join(plan.card.bands)}"
-
-
-def _names(plan: Plan) -> list[str]:
-    return [url.removeprefix(f"{plan.job.to}/") for url in result_urls(plan).values()]
 
 
 def _clean_up(plan: Plan) -> str:
@@ -121,13 +121,13 @@ def _clean_up(plan: Plan) -> str:
 
 
 def time_figures(found: Estimate, price_per_hour: float | None) -> dict[str, Any]:
-    """An estimate for machines; seconds, and money if an hour has its price."""
+    """Return an estimate as JSON values, in seconds; with a price if an hour has one."""
     figures = asdict(found)
     return figures if price_per_hour is None else figures | found.price(price_per_hour)
 
 
 def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
-    """The same for people."""
+    """Return an estimate as lines of text."""
     stages = [f"{stage} {duration(seconds)}" for stage, seconds in found.stages.items()]
     timed = [f"{stage} {count}" for stage, count in found.timed_tiles.items()]
     rows = [
@@ -151,11 +151,11 @@ def time_lines(found: Estimate, price_per_hour: float | None) -> list[str]:
 
 
 def _patches(plan: Plan) -> int:
-    """Those of the whole raster, or those that the tiles in hand touch."""
+    """Return the number of patches that the selected tiles touch."""
     if not plan.selected_bits:
-        return len(plan.lattice.cells)
+        return len(plan.patches.cells)
     cores = (plan.tiles.core(tile) for tile in plan.selected("predict"))
-    reach, cells = plan.lattice.reach_px, plan.lattice.cells
+    reach, cells = plan.patches.reach_px, plan.patches.cells
     return len({cell for core in cores for cell in cells.touching(core.grow(reach))})
 
 
@@ -166,43 +166,34 @@ def _left_out(plan: Plan, shown: dict[str, Any]) -> str:
     return f"; {shown['tiles_left_out']} more are {why}"
 
 
-def _disk(needs: dict[str, int]) -> str:
-    return ", ".join(f"{_bytes(count)} in {folder}" for folder, count in needs.items())
-
-
-def _network(moved: dict[str, int]) -> str:
-    rows = [f"{_bytes(count)} {name.replace('_', ' ')}" for name, count in moved.items() if count]
-    return ", ".join(rows)
-
-
 def _bytes(count: int) -> str:
     return f"{count / GIB:.2f} GiB" if count >= GIB / 10 else f"{count / MIB:.1f} MiB"
 
 
 def _inference(plan: Plan) -> str:
-    modes, cells = plan.modes, len(plan.lattice.cells)
+    tta, cells = plan.tta, len(plan.patches.cells)
     pooled = f"; averages over the raster, from {cells} patches" if plan.pools_raster else ""
-    if modes.is_plain:
+    if tta.is_plain:
         return f"one forward per patch{pooled}"
-    scales = ", ".join(f"{float(scale):g}" for scale in modes.scales)
+    scales = ", ".join(f"{float(scale):g}" for scale in tta.scales)
     return (
-        f"{modes.forwards} forwards per patch: scales {scales}, angles {modes.angles}, fused by "
-        f"{modes.fusion}"
+        f"{tta.forwards} forwards per patch: scales {scales}, angles {tta.angles}, fused by "
+        f"{tta.fusion}"
     )
 
 
 def _gmac(plan: Plan, need: cost.Cost) -> float | None:
-    """Multiply-adds of all forwards, 1e9, where the card has counted them."""
+    """Return the multiply-adds of all forwards in 1e9; ``None`` if the card has no count."""
     if plan.card.gmac_per_mpx is None:
         return None
     return round(plan.card.gmac_per_mpx * plan.raster.pixels / 1e6 * need.forward_factor, 1)
 
 
 def _stitching(plan: Plan) -> str:
-    lattice, halo = plan.lattice, plan.seen.halo_px
-    if lattice.stitch == "blend":
+    patches, halo = plan.patches, plan.tta_card.halo_px
+    if patches.stitch == "blend":
         return "blended with weights"
-    if halo is not None and lattice.margin_px >= halo:
+    if halo is not None and patches.margin_px >= halo:
         return "cropped, exact: as the whole image in one forward"
     return (
         f"cropped at the effective receptive field (exact: overlap {2 * (halo or 0)} px); "
@@ -211,17 +202,17 @@ def _stitching(plan: Plan) -> str:
 
 
 def _crf_line(plan: Plan, shown: dict[str, Any]) -> str:
-    if not plan.windows or plan.job.crf is None:
+    if not plan.crf or plan.job.crf is None:
         return "none"
     return (
-        f"{shown['crf_windows']} windows of {plan.windows.core_px} px, halo "
+        f"{shown['crf_windows']} windows of {plan.crf.windows.core_px} px, halo "
         f"{shown['crf_halo_px']} px{HALO_TOLERANCE.get(plan.job.crf.halo_px, '')}; "
-        f"{shown['crf_px_per_px']} px filtered per px; by {plan.crf_backend}"
+        f"{shown['crf_px_per_px']} px filtered per px; by {plan.crf.backend}"
     )
 
 
 def _advice(plan: Plan, need: cost.Cost) -> list[str]:
     if need.patch_factor <= WASTEFUL_FACTOR:
         return []
-    better = f"a --tile-px that is a multiple of {plan.lattice.step_px} wastes less"
+    better = f"a --tile-px that is a multiple of {plan.patches.step_px} wastes less"
     return [f"{need.patch_factor:.1f} px of patches per px kept; {better}"]

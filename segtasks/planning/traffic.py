@@ -1,23 +1,24 @@
-"""Bytes that cross the network: of the source, the workspace and the results, where remote."""
+"""Bytes that cross the network: source, workspace and results, where they are remote."""
 
 from dataclasses import asdict, dataclass
 
 from segtasks.planning import cost
-from segtasks.planning.crf_windows import HALF_BYTES
 from segtasks.planning.plan import Plan
 from segtasks.planning.resource_check import STORED_SHARE, result_bytes
+from segtasks.planning.stages import STAGES
+from segtasks.raster.units import HALF_BYTES
 from segtasks.storage import object_store, raster_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bytes; 0 where a place is local.
+    """Bytes moved; 0 where a place is local.
 
     Attributes:
-        source: read, counting a block again for each tile that it belongs to.
-        workspace_written: after compression, as an upper bound.
-        workspace_read: the same, halos counted for each tile that reads them.
-        results: mask, confidence and the others, as far as they are asked for.
+        source: read from the source; a block counts once for each tile that it belongs to.
+        workspace_written: upper bound, after compression.
+        workspace_read: the same; halos count once for each tile that reads them.
+        results: all results that are asked for.
     """
 
     source: int
@@ -27,15 +28,15 @@ class Traffic:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum of all."""
         return sum(asdict(self).values())
 
 
 def traffic(plan: Plan) -> Traffic:
-    """What a plan moves over the network.
+    """Return the bytes that a plan moves over the network.
 
     Raises:
-        SourceError: the source's header cannot be read.
+        SourceError: the header of the source cannot be read.
     """
     is_remote = object_store.is_remote(plan.job.workspace_url)
     need = cost.plan_cost(plan)
@@ -48,32 +49,24 @@ def traffic(plan: Plan) -> Traffic:
 
 
 def _source_bytes(plan: Plan) -> int:
-    """The file's bytes per pixel, as often as its blocks are read."""
+    """Return the bytes of the blocks of the source, as often as they are read."""
     blocks = raster_reader.blocks(plan.raster)
     touched = sum(blocks.touched_px(plan.tiles.core(tile)) for tile in plan.selected("ingest"))
     return int(touched * blocks.bytes_per_px)
 
 
 def _read_again(plan: Plan) -> int:
-    """What the stages and write read of the workspace, before compression."""
-    pixel, halves = cost.pixel_bytes(plan), HALF_BYTES * len(plan.card.classes)
-    reads = dict.fromkeys(plan.stages, pixel) | {"ingest": 0}
-    if plan.windows:
-        reads["refine"] = pixel + halves
-    sure = int(plan.confidence is not None)
-    # Of the labels alone.
-    reads |= dict.fromkeys(plan.after_mask, 1)
-    if plan.job.vectors:
-        reads["vectorise"] += sure
-    total = sum(
-        bytes_per_px * plan.read_window(stage, tile).pixels
-        for stage, bytes_per_px in reads.items()
+    """Return what stages and publishing read of the workspace, before compression."""
+    read = sum(
+        STAGES[stage].read_bytes(plan) * plan.read_window(stage, tile).pixels
+        for stage in plan.stages
         for tile in plan.selected(stage)
     )
-    # Beside the probabilities, where they are valid.
-    published = halves + 1 if plan.job.outputs.probabilities else 0
+    labels = 1 + (plan.confidence is not None)
+    # Probabilities are published with the pixels where they are valid.
+    probabilities = HALF_BYTES * plan.classes + 1 if plan.job.outputs.probabilities else 0
     return (
-        total
-        + (1 + sure) * plan.selected(plan.mask_stage).pixels
-        + published * plan.selected("predict").pixels
+        read
+        + labels * plan.selected(plan.mask_stage).pixels
+        + probabilities * plan.selected("predict").pixels
     )

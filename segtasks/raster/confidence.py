@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from segtasks.raster.labels import ROWS
+
 Kind = Literal["max_probability", "margin", "entropy"]
 Floats = npt.NDArray[np.floating[Any]]
 
-MAX_CONFIDENCE, NODATA = 254, 255
-ROWS = 16  # rows at a time: K planes of a strip fit a core's cache
+MAX_CONFIDENCE = 254
 
 
 def quantise_confidence(probabilities: Floats, kind: Kind) -> npt.NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 NODATA = 255
+"""No data: in class ids, in confidence, and in labels, where it stands for no class."""
 ROWS = 16  # rows at a time: K planes of a strip fit a core's cache
 
 

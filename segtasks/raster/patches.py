@@ -21,12 +21,13 @@ import numpy.typing as npt
 
 from segtasks.errors import JobError
 from segtasks.raster.grid import Grid, Tile, Window
+from segtasks.raster.units import GIB
 
 Stitch = Literal["crop", "blend"]
 FloatArray = npt.NDArray[np.float32]
 
 STEPS_PX = (2048, 1024, 512, 256, 128, 64)
-FORWARD_BUDGET_BYTES = 2 * 2**30
+FORWARD_BUDGET_BYTES = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True)

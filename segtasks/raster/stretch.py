@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from segtasks.errors import JobError
 
-MAX_8BIT = 255.0
+MAX_8BIT, MAX_16BIT = 255.0, 65535.0
+FULL_RANGE = {"uint8": MAX_8BIT, "uint16": MAX_16BIT}
+"""The largest value of a picture by its dtype; pictures of floats end at 1."""
 
 
 @dataclass(frozen=True)

@@ -24,45 +24,41 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
+from segtasks.config.legend import ClassEntry
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Window
 from segtasks.raster.header import RasterHeader
+from segtasks.raster.labels import NODATA
 from segtasks.storage.gdal import GDAL_ERRORS, gdal_options, gdal_path
 
 BLOCK_PX = 512
-NODATA = 255
 FINGERPRINT_TAG = "SEGTASKS_FINGERPRINT"
 CLASSES_TAG = "SEGTASKS_CLASSES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Legend:
+class ClassBand:
     """The description of a band of class ids.
 
     Attributes:
-        entries: id, name and colour (#rrggbb) of each class.
+        classes: the classes by id.
         creation: options of GDAL's COG driver.
     """
 
-    entries: tuple[tuple[int, str, str], ...]
+    classes: tuple[ClassEntry, ...]
     # Overviews show the most frequent class; a mean of ids has no meaning.
     creation: ClassVar[Mapping[str, str]] = {"overview_resampling": "mode"}
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The class names in the order of the ids."""
-        return tuple(name for _, name, _ in self.entries)
-
-    @property
     def colormap(self) -> dict[int, tuple[int, int, int, int]]:
         """GDAL's colour table, in which nodata is transparent."""
-        table = {i: (*bytes.fromhex(color[1:]), 255) for i, _, color in self.entries}
-        return {i: (r, g, b, a) for i, (r, g, b, a) in table.items()} | {NODATA: (0, 0, 0, 0)}
+        table = {entry.id: bytes.fromhex(entry.color[1:]) for entry in self.classes}
+        return {i: (r, g, b, 255) for i, (r, g, b) in table.items()} | {NODATA: (0, 0, 0, 0)}
 
     @property
     def tags(self) -> dict[str, str]:
         """The class names as metadata, one tag per class and all of them as JSON."""
-        names = {str(i): name for i, name, _ in self.entries}
+        names = {str(entry.id): entry.name for entry in self.classes}
         return {f"CLASS_{i}": name for i, name in names.items()} | {CLASSES_TAG: json.dumps(names)}
 
     def describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio ships no types
@@ -71,7 +67,7 @@ class Legend:
         dataset.colorinterp = (ColorInterp.palette,)
         dataset.set_band_description(1, "class")
         dataset.update_tags(**self.tags)
-        dataset.update_tags(1, **{f"CLASS_{i}": name for i, name, _ in self.entries})
+        dataset.update_tags(1, **{f"CLASS_{entry.id}": entry.name for entry in self.classes})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +87,7 @@ class Scale:
         dataset.scales, dataset.offsets = (self.factor,), (0.0,)
 
 
-Band = Legend | Scale
+Band = ClassBand | Scale
 
 
 @contextmanager
@@ -143,7 +139,7 @@ def read_tag(url: str, key: str) -> str | None:
         return None
 
 
-def read_legend(url: str) -> Legend | None:
+def read_classes(url: str) -> tuple[ClassEntry, ...] | None:
     """Read the classes of a mask written by `write_cog`; ``None`` if it has no such tags."""
     text = read_tag(url, CLASSES_TAG)
     if text is None:
@@ -151,10 +147,9 @@ def read_legend(url: str) -> Legend | None:
     with rasterio.Env(**gdal_options()), rasterio.open(gdal_path(url)) as mask:
         colors = mask.colormap(1)
     names: dict[str, str] = json.loads(text)
-    return Legend(
-        entries=tuple(
-            (i, names[str(i)], f"#{bytes(colors[i][:3]).hex()}") for i in range(len(names))
-        )
+    return tuple(
+        ClassEntry(id=i, name=names[str(i)], color=f"#{bytes(colors[i][:3]).hex()}")
+        for i in range(len(names))
     )
 
 

@@ -19,13 +19,13 @@ from segtasks.config.legend import ClassEntry, LabelRules
 from segtasks.errors import JobError, SourceError
 from segtasks.raster.grid import Window
 from segtasks.raster.header import RasterHeader
+from segtasks.raster.labels import NODATA
 from segtasks.storage import raster_reader, vector_reader
 from segtasks.storage.align import AlignedRaster, align
 from segtasks.storage.vector_reader import Vectors
 
 ClassIds = NDArray[np.uint8]
 
-IGNORE = 255
 RGB_BANDS = 3
 TWO_CLASSES = 2
 BLACK = 0x000000
@@ -52,7 +52,7 @@ def open_labels(
     legend: Sequence[ClassEntry],
     rules: LabelRules | None = None,
     *,
-    ignore: int = IGNORE,
+    ignore: int = NODATA,
 ) -> Labels:
     """Open labels for reading by windows of ``like``.
 

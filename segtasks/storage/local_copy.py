@@ -1,4 +1,10 @@
-"""Local copies of objects, for what must be a file: models, vector files, weights."""
+"""Local copies of remote objects that must be files: models, vector files, weights.
+
+fsspec's ``filecache`` is not used: it downloads a changed object over the copy that another process
+may have open or memory-mapped, and with ``same_names`` it returns one file for two objects of the
+same name (fsspec 2026.9). Here each version of each object has its own folder, and a copy takes its
+name only when it is complete.
+"""
 
 import hashlib
 import os
@@ -17,7 +23,7 @@ from segtasks.storage.object_store import (
 
 
 def local_copy(url: str) -> Path:
-    """A local file with the object's bytes, fetched once per machine and version."""
+    """Return a local file with the object's bytes, fetched once per machine and version."""
     if not is_remote(url):
         return local_path(url)
     with translate_errors(url):
@@ -36,20 +42,21 @@ def _fetched(url: str) -> Path:
 
 
 def copy_companion(url: str, suffix: str) -> None:
-    """Bring ``url`` + ``suffix`` beside the local copy of ``url``; what is gone there goes here.
+    """Copy ``url`` + ``suffix`` to the folder of the local copy of ``url``.
 
-    Beside a local file it lies anyway.
+    A companion that no longer exists at the store is removed here. For a local ``url`` there is
+    nothing to copy.
     """
     if not is_remote(url):
         return
     local = local_copy(url)
-    beside = local.with_name(f"{local.name}{suffix}")
+    companion = local.with_name(f"{local.name}{suffix}")
     with translate_errors(f"{url}{suffix}"):
         fs, path = filesystem(f"{url}{suffix}")
         fs.invalidate_cache()
         try:
-            with replacing(beside) as temporary:
+            with replacing(companion) as temporary:
                 fs.get_file(path, str(temporary))
         except (FileNotFoundError, PermissionError):
-            # Who may not list a bucket is not told whether an object is there.
-            beside.unlink(missing_ok=True)
+            # S3 answers 403 for a missing object to those who may not list the bucket.
+            companion.unlink(missing_ok=True)

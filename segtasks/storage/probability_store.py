@@ -10,7 +10,7 @@ The metadata of the group are written last, so that the store of a killed writer
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,11 @@ import zarr
 from pyproj import CRS
 from zarr.codecs import ZstdCodec
 
+from segtasks.config.legend import ClassEntry
 from segtasks.errors import ResourceError
 from segtasks.raster.grid import Window
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import object_store
-from segtasks.storage.cog import Legend
 from segtasks.storage.workspace import GROUP, sides
 
 Halves = npt.NDArray[np.float16]
@@ -39,7 +39,7 @@ warnings.filterwarnings("ignore", message="Consolidated metadata is currently no
 def write(
     url: str,
     raster: RasterHeader,
-    legend: Legend,
+    classes: Sequence[ClassEntry],
     shard_px: int,
     attributes: Attributes,
     parts: Iterable[tuple[Window, Halves]],
@@ -49,7 +49,7 @@ def write(
     Args:
         url: the store; an existing one is removed first.
         raster: size and georeference of the grid.
-        legend: the classes of the first axis.
+        classes: the classes of the first axis.
         shard_px: side of the windows, except at the raster's borders.
         attributes: attributes of the group.
         parts: windows that cover the raster, each whole shards, with their data (K, h, w).
@@ -61,10 +61,10 @@ def write(
         # The group's metadata are removed first, so that a partly removed store cannot be opened.
         object_store.remove_tree(f"{url}/{GROUP}")
         object_store.remove_tree(url)
-        cube = _create(url, raster, len(legend.entries), shard_px)
+        cube = _create(url, raster, len(classes), shard_px)
         for window, data in parts:
             cube[(..., *window.slices)] = data
-        _add_coordinates(url, raster, legend)
+        _add_coordinates(url, raster, classes)
         zarr.create_group(store=url, zarr_format=3, attributes=dict(attributes))
         # Consolidated metadata open all arrays with one request; xarray looks for them.
         zarr.consolidate_metadata(url, zarr_format=3)
@@ -113,9 +113,9 @@ def _create(url: str, raster: RasterHeader, classes: int, shard_px: int) -> zarr
     )
 
 
-def _add_coordinates(url: str, raster: RasterHeader, legend: Legend) -> None:
-    ids = np.array([i for i, _, _ in legend.entries], np.uint8)
-    _add(url, "class", ids, _class_attributes(legend))
+def _add_coordinates(url: str, raster: RasterHeader, classes: Sequence[ClassEntry]) -> None:
+    ids = np.array([entry.id for entry in classes], np.uint8)
+    _add(url, "class", ids, _class_attributes(classes))
     for name, values in _pixel_centres(raster).items():
         axis = {"axis": name.upper(), "long_name": f"{name} of pixel centres"}
         _add(url, name, values, axis)
@@ -133,14 +133,14 @@ def _add(url: str, name: str, values: npt.NDArray[Any], attributes: Attributes) 
     )
 
 
-def _class_attributes(legend: Legend) -> Attributes:
+def _class_attributes(classes: Sequence[ClassEntry]) -> Attributes:
     """Return CF's flags (section 3.5), in which names have no blanks, and the names unchanged."""
     return {
         "long_name": "class id",
-        "flag_values": [i for i, _, _ in legend.entries],
-        "flag_meanings": " ".join("_".join(name.split()) for name in legend.names),
-        "names": list(legend.names),
-        "colors": [color for _, _, color in legend.entries],
+        "flag_values": [entry.id for entry in classes],
+        "flag_meanings": " ".join("_".join(entry.name.split()) for entry in classes),
+        "names": [entry.name for entry in classes],
+        "colors": [entry.color for entry in classes],
     }
 
 

@@ -6,15 +6,15 @@ Needs pyarrow, pyogrio and shapely: ``pip install 'segtasks[vectors]'``.
 import json
 import warnings
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segtasks.config.extras import require_packages
 from segtasks.config.vectors import Vectors
-from segtasks.errors import JobError, ResourceError
+from segtasks.errors import ResourceError
 
 NEEDED = ("pyarrow", "pyogrio", "shapely")
 DRIVERS = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
@@ -33,11 +33,7 @@ def require(vectors: Vectors) -> None:
     Raises:
         JobError: some are missing; the message names the extra to install.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise JobError(
-            f"vectors {vectors.format}: needs {', '.join(missing)}; pip install 'segtasks[vectors]'"
-        )
+    require_packages(f"vectors {vectors.format}", "vectors", *NEEDED)
 
 
 def write(path: Path, kind: str, batches: Iterable[Columns], crs_wkt: str | None) -> None:

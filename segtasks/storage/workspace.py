@@ -14,10 +14,10 @@ A shard (one object) is written whole by one task; chunks inside it are what is 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, gcd
+from math import ceil, gcd, prod
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,6 @@ from segtasks.storage import object_store
 
 CHUNK_PX = 512
 MANIFEST = "job.json"
-NODATA = 255
-ARRAYS = ("image", "valid", "thumbnail", "probabilities", "mask", "confidence", "sieved")
 SHARES, TABLES, AREA = "shares", "tables", "aoi.json"
 GROUP = "zarr.json"
 # Without this a shard that equals the fill value is not stored, and looks like one never written.
@@ -43,29 +41,43 @@ OURS: dict[str, Any] = {"made_by": "segtasks"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArraySpec:
-    """Template of one array: the axes before (H, W), its dtype, shard side and fill."""
+    """Template of one array.
+
+    Attributes:
+        leading: the axes before (H, W).
+        shard_px: side of a shard, in pixels of the array.
+        fill: the value of pixels that nobody has written.
+        level: of zstd.
+        step: the array holds every ``step``-th row and column of the raster.
+    """
 
     leading: tuple[int, ...]
     dtype: str
     shard_px: int
     fill: int
     level: int = 1
+    step: int = 1
+
+    @property
+    def pixel_bytes(self) -> float:
+        """Bytes before compression per pixel of the raster."""
+        return prod(self.leading) * np.dtype(self.dtype).itemsize / self.step**2
 
 
 def create(url: str, height: int, width: int, specs: Mapping[str, ArraySpec]) -> None:
-    """Create the group and every array once, before any worker starts.
+    """Create the group and arrays of a raster of (height, width), before any worker starts.
 
     Raises:
-        WorkspaceError: when something lies there that is not ours.
+        WorkspaceError: a group or array is there that segtasks did not make.
     """
-    foreign = sorted(object_store.names(url) & {GROUP, *ARRAYS})
+    foreign = sorted(object_store.names(url) & {GROUP, *specs})
     if foreign and not _is_ours(url):
         raise WorkspaceError(
             f"{url}: holds {foreign[0]}, which segtasks did not make; give another --workspace"
         )
     group = zarr.open_group(url, mode="a", zarr_format=3, attributes=OURS)
     for name, spec in specs.items():
-        _create_array(group, name, spec, (height, width))
+        _create_array(group, name, spec, (ceil(height / spec.step), ceil(width / spec.step)))
 
 
 def _create_array(group: zarr.Group, name: str, spec: ArraySpec, shape: tuple[int, int]) -> None:
@@ -157,15 +169,16 @@ def write_manifest(url: str, manifest: Mapping[str, Any]) -> None:
     object_store.write_bytes(f"{url}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
 
 
-def clear(url: str) -> None:
-    """Remove a workspace, and its folder if nothing else is in it; all else is left alone.
+def clear(url: str, arrays: Iterable[str]) -> None:
+    """Remove a workspace with these arrays, and its folder if nothing else is in it.
 
-    The manifest goes first, what marks it as ours last: a half-cleared one is cleared again.
+    The manifest is removed first and the group, which marks the workspace as made by segtasks,
+    last: a workspace that was removed in part is removed the next time.
     """
     if not _is_ours(url):
         return
     there = object_store.names(url)
-    for name in (MANIFEST, "receipts", SHARES, TABLES, AREA, *ARRAYS, GROUP):
+    for name in (MANIFEST, "receipts", SHARES, TABLES, AREA, *arrays, GROUP):
         if name in there:
             object_store.remove_tree(f"{url}/{name}")
     object_store.remove_empty_folder(url)

@@ -18,7 +18,7 @@ from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, StorageError
 from segtasks.evaluation.metrics import Scores
 
-_NO_MATTER = {"out", "checkpoint", "checkpoint_every", "fresh", "weights_dtype", "licence", "note"}
+_NO_MATTER = {"to", "checkpoint", "checkpoint_every", "fresh", "weights_dtype", "licence", "note"}
 """Fields of a job that do not change the weights."""
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
 Weights = dict[str, Tensor]
@@ -142,7 +142,7 @@ def read(path: Path, identity: dict[str, Any]) -> Checkpoint | None:
     if checkpoint.identity != identity:
         raise JobError(
             f"{path}: is of another job ({_difference(checkpoint.identity, identity)}); finish "
-            "that one, give --fresh to begin anew, or another `out`"
+            "that one, give --fresh to start again, or another `to`"
         )
     return checkpoint
 

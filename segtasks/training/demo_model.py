@@ -28,14 +28,14 @@ COMMAND = (
 NAMES = [name for name, _ in LEGEND]
 
 
-def demo_job(folder: Path, out: Path) -> TrainJob:
+def demo_job(folder: Path, to: Path) -> TrainJob:
     """Return the job that trains on the scenes which ``write_scenes`` wrote to ``folder``."""
     labels = "{parent}/{stem}_label.tif"
     return TrainJob(
         sources=(PairSource(image=f"{folder}/train_*.tif", labels=labels),),
         validation=(PairSource(image=f"{folder}/val_*.tif", labels=labels),),
         legend=tuple(ClassEntry(id=i, name=n, color=c) for i, (n, c) in enumerate(LEGEND)),
-        out=str(out),
+        to=str(to),
         network="fcn8s_lean",
         width=0.085,
         variant={"batch_norm": True, "dropout": 0.1},

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from segtasks.config.extras import require_packages
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError
 from segtasks.evaluation.metrics import Scores
@@ -40,7 +41,8 @@ OnLine = Callable[[str], None]
 class Result:
     """The result of a training."""
 
-    out: str
+    model: str
+    """Path of the model file."""
     card: Card
     scores: Scores
     """Metrics of the best validation, whose weights were written."""
@@ -65,12 +67,13 @@ def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _
         on_line: called with lines of text about the settings before training starts.
 
     Raises:
-        JobError: the settings contradict each other, the device is missing, or the checkpoint is
-            that of another job.
+        JobError: the settings contradict each other, the device or a package is missing, or the
+            checkpoint is that of another job.
         SourceError: a pair is missing or unsuitable; nothing has been written then.
         ModelError: the network is unknown, or training diverged.
         StorageError: a checkpoint cannot be written.
     """
+    require_packages("training", "train", "kornia", "matplotlib")
     if job.device == "cuda" and not torch.cuda.is_available():
         raise JobError("device is cuda, but torch sees no GPU; use device cpu")
     warn_of_emulation(job)
@@ -127,12 +130,12 @@ def _write_result(
     module.load_state_dict(best.weights)
     names = _write_curves(job, state)
     card = write_model(job, settings, module, data, best)
-    return Result(job.out, card, best.scores, best.iteration, names)
+    return Result(job.to, card, best.scores, best.iteration, names)
 
 
 def _write_curves(job: TrainJob, state: Checkpoint) -> tuple[str, ...]:
     rows = [astuple(step) for step in state.curve]
-    stem = job.out.removesuffix(".safetensors")
+    stem = job.to.removesuffix(".safetensors")
     files = {f"{stem}.curves.csv": curves.table(rows), f"{stem}.curves.png": curves.picture(rows)}
     for name, content in files.items():
         object_store.write_bytes(name, content)

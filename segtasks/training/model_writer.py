@@ -23,7 +23,7 @@ def write_model(
     data: TrainingData,
     best: Best,
 ) -> Card:
-    """Write ``job.out``; return the card as written.
+    """Write ``job.to``; return the card as written.
 
     Args:
         job: the settings of the user.
@@ -48,7 +48,7 @@ def write_model(
         ground_resolution_m=data.ground_resolution_m,
         provenance=_provenance(job, settings, best),
     )
-    return save(job.out, module, card, dtype=job.weights_dtype)
+    return save(job.to, module, card, dtype=job.weights_dtype)
 
 
 def _provenance(

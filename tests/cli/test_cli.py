@@ -111,7 +111,7 @@ def test_scene_train_show_run_evaluate(tmp_path: Path) -> None:
     ]
     small = ("--width", 0.03, "--iterations", 3, "--crop-px", 64, "--batch", 2)
     trained = segtasks(
-        "train", "--pair", *pair, "--val", *pair, *classes, *small, "--out", model, "--json"
+        "train", "--pair", *pair, "--val", *pair, *classes, *small, "--to", model, "--json"
     )
     assert trained.returncode == 0, trained.stderr
     assert 0 <= json.loads(trained.stdout)["mean_iou"] <= 1

@@ -51,7 +51,7 @@ def test_probe_writes_a_whole_card_from_what_is_stated(segtasks: Command, tmp_pa
     ("name", "says"),
     [
         ("nothing.onnx", "nothing.onnx: no such file; give TorchScript"),
-        ("demo", "demo: no graph; a model file has its card inside"),
+        ("demo", "demo: not a graph; a model file contains its card"),
     ],
 )
 def test_probe_wants_a_graph(name: str, says: str, segtasks: Command) -> None:
@@ -73,7 +73,7 @@ def test_export_and_show(segtasks: Command, identity_model: str, tmp_path: Path)
 def test_export_of_one_size(segtasks: Command, identity_model: str, tmp_path: Path) -> None:
     path = tmp_path / "n.pt2"
     _, out, _ = segtasks("model", "export", identity_model, "--to", path, "--patch-px", 96)
-    assert "takes      96 x 96 px and nothing else; one image at a time" in out
+    assert "takes      96 x 96 px only; one image at a time" in out
     card = read_card(path)
     assert card.graph is not None
     assert (card.graph.patch_px, card.graph.one_by_one) == (96, True)

@@ -40,7 +40,7 @@ def words(folder: Path, **other: Any) -> list[str]:  # noqa: ANN401 any option's
     given = {
         "layout": "wkentaro",
         "network": "fcn8s_lean",
-        "classes": folder / "legend.yaml",
+        "legend": folder / "legend.yaml",
         "width": WIDTH,
         "to": folder / "model.safetensors",
     } | other
@@ -115,18 +115,18 @@ def test_four_bands_need_names_and_moments(folder: Path, monkeypatch: pytest.Mon
         ({"layout": "keras"}, "layout 'keras' is unknown; choose one of caffe"),
         ({"layout": None}, "layout: Field required"),
         ({"network": "unet"}, "network 'unet' is unknown; choose one of"),
-        ({"network": "linear"}, "layout wkentaro holds no weights of linear; it holds fcn16s"),
+        ({"network": "linear"}, "layout wkentaro has no weights of linear; it has fcn16s"),
         ({"width": 0.5}, "the network needs (32, 3, 3, 3); are network, width 0.5 and options"),
         ({"variant": "{atonce: true}"}, "fcn8s_lean has no option 'atonce'"),
         ({"weights": "nothing.pth"}, "nothing.pth: no such weights file"),
         ({"weights": __file__}, "weights files end in .pth"),
-        ({"bands": "red,green"}, "takes 3 bands, named are red, green; give --bands"),
+        ({"bands": "red,green"}, "takes 3 bands, but 2 are named (red, green); give --bands"),
         ({"mean": "1,2"}, "takes 3 bands, mean is (1.0, 2.0), std is (1.0, 1.0, 1.0); give --mean"),
         ({"std": "0,1,1"}, "std.0: Input should be greater than 0"),
-        ({"classes": "nothing.yaml"}, "nothing.yaml: cannot be read"),
-        ({"classes": None}, "legend: Field required"),
+        ({"legend": "nothing.yaml"}, "nothing.yaml: cannot be read"),
+        ({"legend": None}, "legend: Field required"),
         ({"to": "model.pth"}, "end it with .safetensors"),
-        ({"to": "/nothing/here/model.safetensors"}, "its folder is not there; make it first"),
+        ({"to": "/nothing/here/model.safetensors"}, "its folder does not exist; create it first"),
     ],
 )
 def test_bad_options_are_refused(refused: Refused, options: dict[str, Any], says: str) -> None:
@@ -138,12 +138,15 @@ def test_bad_options_are_refused(refused: Refused, options: dict[str, Any], says
     [
         (LEGEND[:1], "legend: Tuple should have at least 2 items"),
         (
-            [*LEGEND, LEGEND[1] | {"id": 2}],
-            "its head has 2 classes, the legend 3; list the",
+            [*LEGEND, LEGEND[1] | {"id": 2, "name": "snow"}],
+            "its head has 2 classes, the legend has 3; list the",
         ),
-        ([LEGEND[0], LEGEND[1] | {"id": 5}], "legend ids are [0, 5]; number them 0 … 1 in order"),
+        (
+            [LEGEND[0], LEGEND[1] | {"id": 5}],
+            "legend: class ids are [0, 5]; number them 0 … 1 in order\n",
+        ),
         ([LEGEND[0], LEGEND[1] | {"color": "blue"}], "legend.1.color: String should match"),
-        ({"ground": 0}, "legend: Input should be a valid tuple"),
+        ({"ground": 0}, "legend.yaml: is not a list of classes; write lines such as"),
     ],
 )
 def test_bad_legends_are_refused(folder: Path, refused: Refused, legend: Any, says: str) -> None:  # noqa: ANN401 YAML
@@ -153,7 +156,7 @@ def test_bad_legends_are_refused(folder: Path, refused: Refused, legend: Any, sa
 
 def test_four_bands_without_names_are_refused(folder: Path, refused: Refused) -> None:
     torch.save(state(bands=4), folder / "fcn.pth.tar")
-    assert "takes 4 bands, named are none; give --bands" in refused()
+    assert "takes 4 bands, but 0 are named (none); give --bands" in refused()
     assert "mean is (122.67892" in refused(bands="red,green,blue,nir")
 
 

@@ -7,7 +7,7 @@ import pytest
 from segtasks.cli.model_options import merged, nested
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import Job, make_job
-from segtasks.config.loading import read_job_file
+from segtasks.config.loading import read_job_file, validated
 from segtasks.config.train_job import TrainJob
 from segtasks.errors import JobError, SourceError
 from segtasks.pipeline.batch import find_jobs
@@ -28,7 +28,7 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"crf": {"bi_rgb_std": 0}}, r"crf.bi_rgb_std: .* greater than or equal to 0.5 \(got 0\)"),
         ({"crf": {"pos_w": float("nan")}}, r"crf.pos_w: .*\(got nan\)"),
         ({"stretch": [5, 3]}, "stretch 5,3: LOW must be below HIGH"),
-        ({"gamma": 2.2}, "gamma 2.2: there is no stretch; give both or none$"),
+        ({"gamma": 2.2}, "gamma is 2.2, but there is no stretch; give both or none$"),
         ({"stretch": "auto", "gamma": 22}, r"gamma: .*less than or equal to 5 \(got 22\)"),
         (
             {"tiling": {"stitch": "glue"}},
@@ -49,6 +49,11 @@ def test_a_wrong_setting_is_one_line(values: dict[str, object], match: str) -> N
     with pytest.raises(JobError, match=match) as caught:
         make_job({**base, **values})
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_key_is_named_before_a_missing_one() -> None:
+    with pytest.raises(JobError, match=r"^out: unknown key; known keys: .*, to, .*\(and 4 more\)$"):
+        validated(TrainJob, {"out": "m.safetensors"})
 
 
 def test_options_win_over_the_file_part_by_part(tmp_path: Path) -> None:
@@ -94,7 +99,7 @@ def test_text_stays_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("- a\n", "no mapping"), ("a: [", "not YAML"), (None, "cannot be read")]
+    ("text", "match"), [("- a\n", "not a mapping"), ("a: [", "not YAML"), (None, "cannot be read")]
 )
 def test_a_job_file_that_is_none(tmp_path: Path, text: str | None, match: str) -> None:
     path = tmp_path / "job.yaml"

@@ -170,7 +170,8 @@ def test_labels_may_be_shifted_colours_or_vectors(write: Write, tmp_path: Path) 
 
 
 def colours(write: Write, ids: Ids) -> str:
-    table = np.array([list(bytes.fromhex(color[1:])) for _, _, color in LEGEND.entries], np.uint8)
+    colors = [entry.color for entry in LEGEND.classes]
+    table = np.array([list(bytes.fromhex(color[1:])) for color in colors], np.uint8)
     url = write("colours.tif", ids).replace("colours", "rgb")
     with rasterio.open(
         url, "w", driver="GTiff", dtype="uint8", count=3, height=80, width=120,
@@ -258,7 +259,9 @@ def test_a_damaged_file_is_named_with_its_place(write: Write) -> None:
 
 def test_a_before_for_some_images_only_is_refused() -> None:
     pairs = [{"mask": "a", "labels": "b"}, {"mask": "c", "labels": "d", "before": "e"}]
-    with pytest.raises(JobError, match="a has no before, others do; give it to all or to none"):
+    with pytest.raises(
+        JobError, match="a has no before, others have one; give all or none a before"
+    ):
         judged(*pairs)
 
 

@@ -108,7 +108,7 @@ def test_stars_find_masks_and_say_which_labels(
         ((), "pairs: Field required"),
         (("m.tif",), r"m\.tif: no LABELS given"),
         (("--pair", "m", "l", "--before", "b"), "go with MASK LABELS; use --manifest"),
-        (("m", "l", "--class", "a", "--class", "a"), "two classes are named a"),
+        (("m", "l", "--class", "a", "--class", "a"), "two classes are named 'a'"),
         (("m", "l", "--tolerance-px", "999"), "tolerance_px: .*less than or equal to 256"),
     ],
 )

@@ -8,13 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from distributed import Nanny, Scheduler, SpecCluster
 
 from segtasks.cli import main
-from segtasks.planning.plan import Plan
+from segtasks.pipeline import tile_task
+from segtasks.planning.plan import Plan, Stage
 from segtasks.raster.grid import Tile
 from segtasks.storage.receipts import Receipt
 
@@ -22,10 +22,15 @@ FATAL = Tile(1, 1)
 Run = Callable[[Plan, Tile], Receipt]
 
 
-def doom(stage: str, death: Callable[[Run], Run]) -> None:
+def doom(doomed: Stage, death: Callable[[Run], Run]) -> None:
     """Let this process die at one tile of a stage."""
-    module = import_module(f"segtasks.pipeline.stages.{stage}")
-    module.run = death(module.run)  # type: ignore[attr-defined] # a module's
+    whole = tile_task.do_tile
+    fatal = death(lambda plan, tile: whole(plan, doomed, tile))
+
+    def do_tile(plan: Plan, stage: Stage, tile: Tile) -> Receipt:
+        return fatal(plan, tile) if stage == doomed else whole(plan, stage, tile)
+
+    tile_task.do_tile = do_tile
 
 
 def before(run: Run) -> Run:

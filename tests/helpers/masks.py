@@ -10,12 +10,15 @@ from rasterio.transform import Affine
 
 from segtasks.raster.grid import Window
 from segtasks.storage import workspace
-from segtasks.storage.cog import Legend
+from segtasks.storage.cog import ClassBand
 from segtasks.storage.workspace import ArraySpec
+from tests.helpers.legends import classes
 
 Ids = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 Write = Callable[..., str]
-LEGEND = Legend(entries=((0, "field", "#c8b45a"), (1, "road", "#e6194b"), (2, "roof", "#3cb44b")))
+LEGEND = ClassBand(
+    classes=classes((0, "field", "#c8b45a"), (1, "road", "#e6194b"), (2, "roof", "#3cb44b"))
+)
 PLACE = Affine(1e-5, 0, 36.8, 0, -1e-5, -1.3)
 
 

@@ -4,6 +4,7 @@ And a way to try foreign graphs that does not start a process for each.
 """
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -54,14 +55,22 @@ def make_identity(path: str, *, bands: int, dtype: str = "uint8") -> str:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the measurements of graphs out of the cache folder of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def probed_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try graphs in this process, where torch is already."""
 
     @cache
-    def found(path: str, form: Form, _: str, fields: str) -> Any:  # noqa: ANN401 JSON
+    def found(path: str, form: Form, fields: str) -> Any:  # noqa: ANN401 JSON
         from segtasks.networks.graph_probe.__main__ import probe  # noqa: PLC0415 - see make_identity
 
         return json.loads(json.dumps(probe(path, form, json.loads(fields))))
 
-    monkeypatch.setattr(graph_card, "_probe", found)
+    monkeypatch.setattr(graph_card, "_run_probe", found)

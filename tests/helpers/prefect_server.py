@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,16 @@ def answered(request: urllib.request.Request, tries: int = 10) -> bytes:
 
 
 class Server:
-    """Calls of Prefect's REST API; ``page`` is its UI, ``pid`` that of `segtasks up`."""
+    """Calls of Prefect's REST API.
 
-    def __init__(self, port: int, pid: int) -> None:
+    ``page`` is its UI, ``pid`` the process of `segtasks up`, ``folder`` where that was started.
+    """
+
+    def __init__(self, port: int, pid: int, folder: Path) -> None:
         self.page = f"http://127.0.0.1:{port}"
         self.url = f"{self.page}/api"
         self.pid = pid
+        self.folder = folder
 
     def call(self, path: str, body: object = None, method: str = "POST") -> Any:  # noqa: ANN401
         """Send JSON, take JSON."""
@@ -120,22 +125,55 @@ def free_port() -> int:
         return port
 
 
+def write_foreign_flows(folder: Path) -> None:
+    """Write the package ``flows`` of a user, which raises when it is imported."""
+    (folder / "flows").mkdir(parents=True)
+    text = 'raise RuntimeError("the flows of a user were imported")\n'
+    for name in ("__init__", "segment", "segment_batch", "train", "evaluate"):
+        (folder / "flows" / f"{name}.py").write_text(text)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    environment = {**os.environ, "PREFECT_HOME": str(home)}
-    words = [sys.executable, "-m", "segtasks", "up", "--port", str(port)]
-    with (home / "up.log").open("w") as log:
-        process = subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    """`segtasks up`, started in a folder that has a package ``flows`` of a user."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    write_foreign_flows(folder)
+    home = tmp_path_factory.mktemp("prefect")
+    with segtasks_up([sys.executable, "-m", "segtasks"], os.environ, home, folder) as started:
+        yield started
+
+
+@contextmanager
+def segtasks_up(
+    command: Sequence[str], environment: Mapping[str, str], home: Path, folder: Path
+) -> Iterator[Server]:
+    """Run `segtasks up` in a folder; it ends with the block, by Ctrl-C, and leaves no process.
+
+    Args:
+        command: How segtasks is called.
+        environment: Its variables, without Prefect's.
+        home: Of Prefect's database, and of the log.
+        folder: The current folder of the command.
+    """
+    port, log = free_port(), home / "up.log"
+    words = [*command, "up", "--port", str(port)]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            words,
+            env={**environment, "PREFECT_HOME": str(home)},
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
 
     def is_up() -> bool:
-        assert process.poll() is None, (home / "up.log").read_text()[-3000:]
-        return "segtasks is up" in (home / "up.log").read_text()
+        assert process.poll() is None, log.read_text()[-3000:]
+        return "segtasks is up" in log.read_text()
 
     try:
         wait_until(is_up, 300)
         family = psutil.Process(process.pid).children(recursive=True)
-        yield Server(port, process.pid)
+        yield Server(port, process.pid, folder)
     finally:
         process.send_signal(signal.SIGINT)
         status = process.wait(120)

@@ -87,5 +87,10 @@ def test_the_context_alone_builds_a_wheel_with_the_compiled_part(tmp_path: Path)
     subprocess.run([*words, str(tmp_path / "context")], capture_output=True, check=True)
     (wheel,) = tmp_path.glob("segtasks-*.whl")
     held = "\n".join(ZipFile(wheel).namelist())
-    for part in (r"crf/native/_field\S*\.so", r"models/demo\.safetensors", r"templates/\S+\.html"):
+    for part in (
+        r"crf/native/_field\S*\.so",
+        r"pretrained_files/demo\.safetensors",
+        r"templates/\S+\.html",
+        r"deployments/prefect\.yaml",
+    ):
         assert re.search(part, held), part

@@ -126,5 +126,5 @@ def test_a_trunk_of_another_depth_is_refused_or_reported() -> None:
 
 
 def test_a_network_with_another_stem_has_no_such_backbone() -> None:
-    with pytest.raises(ModelError, match="torchvision holds no backbones for pspnet50; it holds"):
+    with pytest.raises(ModelError, match="torchvision has no backbones for pspnet50; it has"):
         convert_backbone(resnet(50), layout="torchvision", network="pspnet50")

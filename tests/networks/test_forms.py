@@ -27,7 +27,9 @@ def test_every_form_gives_the_same_logits(name: str, form: Form) -> None:
 
 
 def test_a_form_of_another_device_is_refused() -> None:
-    with pytest.raises(ModelError, match="form 'compiled' is not there on cpu; choose packed, pl"):
+    with pytest.raises(
+        ModelError, match="form 'compiled' is not available on cpu; choose packed, pl"
+    ):
         prepare(build("linear", classes=2), form="compiled")
 
 

@@ -20,7 +20,7 @@ from segtasks.networks.inference.runtime import (
     prepare,
 )
 from segtasks.networks.inference.tta import TestTimeAugmentation, card_with_tta
-from segtasks.networks.inference.tta_network import _TURNS, TtaNetwork, resize, with_tta
+from segtasks.networks.inference.tta_network import SYMMETRIES, TtaNetwork, resize, with_tta
 from tests.helpers.tiling import image, network, tiled, worst
 
 HALF, THIRD_OFF, FIVE = Fraction(1, 2), Fraction(3, 4), Fraction(5, 4)
@@ -88,15 +88,17 @@ def test_a_slope_comes_back_from_every_scale(scale: Fraction) -> None:
 
 def test_turns_are_the_eight_symmetries_and_are_undone() -> None:
     x = image(5, 7)
-    seen = [turn.do(x) for turn in _TURNS["d4"]]
-    assert all(torch.equal(turn.undo(y), x) for turn, y in zip(_TURNS["d4"], seen, strict=True))
+    seen = [symmetry.apply(x) for symmetry in SYMMETRIES["d4"]]
+    assert all(
+        torch.equal(symmetry.undo(y), x) for symmetry, y in zip(SYMMETRIES["d4"], seen, strict=True)
+    )
     assert len({(y.shape, tuple(y.flatten().tolist())) for y in seen}) == 8
-    assert [len(_TURNS[angles]) for angles in ("none", "mirror", "flips", "d4")] == [1, 2, 4, 8]
+    assert [len(SYMMETRIES[angles]) for angles in ("none", "mirror", "flips", "d4")] == [1, 2, 4, 8]
 
 
 def of_each(f: TtaNetwork, x: Tensor) -> Tensor:
     """Logits of all scales and angles (M, K, H, W)."""
-    return torch.cat(list(f.answers(x)))
+    return torch.cat(list(f.view_logits(x)))
 
 
 def fused_slowly(fusion: Fusion, logits: Tensor) -> Tensor:
@@ -208,7 +210,9 @@ def symmetric(net: nn.Module) -> nn.Module:
     """Every kernel replaced by the mean of its eight images."""
     with torch.no_grad():
         for weight in (p for p in net.parameters() if p.ndim == 4):
-            weight.copy_(torch.stack([turn.do(weight) for turn in _TURNS["d4"]]).mean(dim=0))
+            weight.copy_(
+                torch.stack([symmetry.apply(weight) for symmetry in SYMMETRIES["d4"]]).mean(dim=0)
+            )
     return net
 
 
@@ -271,10 +275,10 @@ def test_turning_the_image_turns_the_d4_average(name: str) -> None:
     plain = f.module
     with torch.inference_mode():
         whole, alone = f(x), plain(x)
-        for turn in _TURNS["d4"][1:]:
-            turned = turn.do(x)
-            assert worst(turn.undo(f(turned)), whole) <= 1e-10
-            assert worst(turn.undo(plain(turned)), alone) > 1e-3
+        for symmetry in SYMMETRIES["d4"][1:]:
+            turned = symmetry.apply(x)
+            assert worst(symmetry.undo(f(turned)), whole) <= 1e-10
+            assert worst(symmetry.undo(plain(turned)), alone) > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from segtasks.errors import ModelError
-from segtasks.networks import Card, read_card
-from segtasks.networks.graphs import graph_card
-from segtasks.networks.graphs.graph_card import probed_card
+from segtasks.networks import Card, card_of_model, read_card
+from segtasks.networks.graphs import graph_card, probe_cache
+from segtasks.networks.graphs.graph_card import probe_card
 from segtasks.networks.inference.model_cache import graph_net
 from segtasks.networks.inference.runtime import Net, forward_patches, forward_probabilities
 from segtasks.networks.model_file import load
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.usefixtures("probed_here")
 def refused(path: Path) -> str:
     """The one line of a graph that cannot be used."""
     with pytest.raises(ModelError) as caught:
-        read_card(path)
+        card_of_model(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)
 
 
 def opened(path: Path, batch: int = 1) -> tuple[Net, Card]:
-    card = read_card(path)
+    card = card_of_model(path)
     assert card.graph is not None
     return graph_net(str(path), card.weights_sha256, card.graph, batch), card
 
@@ -54,7 +54,7 @@ def random_conv() -> tuple[graphs.Floats, graphs.Floats]:
 
 @pytest.mark.parametrize("suffix", FORMS)
 def test_a_card_is_found_by_trying(suffix: str, tmp_path: Path) -> None:
-    card = read_card(graphs.write_identity(tmp_path / f"net{suffix}"))
+    card = card_of_model(graphs.write_identity(tmp_path / f"net{suffix}"))
     assert card.graph is not None
     assert (card.graph.gives, card.graph.patch_px, card.graph.least_px) == ("logits", None, 1)
     assert (card.output_stride, card.lattice_px, card.graph.multiple_px) == (1, 1, 1)
@@ -143,7 +143,7 @@ class Baked(nn.Module):
 
 def test_a_size_that_only_running_shows_is_found(tmp_path: Path) -> None:
     path = graphs.write_torchscript(tmp_path / "n.pt", Baked())
-    card = read_card(graphs.state(path))
+    card = card_of_model(graphs.state(path))
     assert card.graph is not None
     assert card.graph.patch_px == 512
 
@@ -185,7 +185,7 @@ class Blocks(nn.Module):
 
 def test_the_lattice_is_found_by_shifting(tmp_path: Path) -> None:
     path = graphs.write_torchscript(tmp_path / "n.pt", Blocks())
-    card = read_card(graphs.state(path, classes=["dark", "light"]))
+    card = card_of_model(graphs.state(path, classes=["dark", "light"]))
     assert card.graph is not None
     assert (card.lattice_px, card.output_stride, card.graph.multiple_px) == (8, 1, 8)
 
@@ -200,16 +200,16 @@ def test_the_effective_halo_of_a_mean_is_known(suffix: str, tmp_path: Path) -> N
         graphs.write_onnx(path, weight, bias)
     else:
         graphs.write_torchscript(path, graphs.Conv(weight, bias))
-    assert read_card(graphs.state(path, classes=["a", "b"])).effective_halo_px == 8
+    assert card_of_model(graphs.state(path, classes=["a", "b"])).effective_halo_px == 8
 
 
 def test_what_a_graph_cannot_show_is_asked_for_by_name(tmp_path: Path) -> None:
     path = graphs.write_onnx(tmp_path / "n.onnx", *graphs.identity())
     line = refused(path)
-    assert f"does not say its classes and bands and normalisation; write {path}.card.json" in line
+    assert f"does not state its classes and bands and normalisation; write {path}.card.json" in line
     graphs.state(path, classes=None)
     line = refused(path)
-    assert "does not say its classes; write" in line
+    assert "does not state its classes; write" in line
     assert '"classes": ["ground", ...]' in line
     assert "bands" not in line
 
@@ -223,7 +223,7 @@ STATEMENTS: list[tuple[dict[str, Any], str]] = [
     ({"bands": ["a", "b"]}, "its card: 2 bands, but normalisation has 1 means and 1 stds"),
     (
         {"classes": [{"id": i, "name": "a", "color": "#000000"} for i in range(1, 7)]},
-        "its card: classes have the ids [1, 2, 3, 4, 5, 6]; number them 0, 1, 2 ... in order",
+        "card field classes: class ids are [1, 2, 3, 4, 5, 6]; number them 0 … 5 in order",
     ),
     ({"classes": ["a", "b", "c"]}, "gives 6 maps, its card names 3 classes; name them all"),
     ({"normalisation": {"mean": [0], "std": [0]}}, "card field normalisation.std.0: "),
@@ -248,7 +248,7 @@ def test_a_wrong_number_of_bands_is_seen_by_running_too(tmp_path: Path) -> None:
     path = graphs.write_torchscript(tmp_path / "n.pt", graphs.Conv(*graphs.identity()))
     normalisation = {"mean": [0, 0], "std": [1, 1]}
     line = refused(graphs.state(path, bands=["a", "b"], normalisation=normalisation))
-    assert "does not take 2 bands (a, b) of any side tried" in line
+    assert "does not take 2 bands (a, b) at any of the sides tried" in line
     assert "expected input[1, 2, 256, 256] to have 1 channels" in line
 
 
@@ -320,7 +320,9 @@ def test_onnx_with_weights_elsewhere_is_refused(tmp_path: Path) -> None:
     path = graphs.write_onnx(tmp_path / "n.onnx", *graphs.identity())
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, location="n.data", size_threshold=0)
-    assert "its weights lie in other files; save it as one file" in refused(graphs.state(path))
+    assert "its weights are stored in other files; save it as one file" in refused(
+        graphs.state(path)
+    )
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +333,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_graph_is_no_start_for_training(tmp_path: Path) -> None:
     path = graphs.write_identity(tmp_path / "n.pt")
-    with pytest.raises(ModelError, match="a graph can be run as it is, but has no network"):
+    with pytest.raises(ModelError, match="is a graph, which can be run but not loaded as"):
         load(path)
 
 
@@ -391,9 +393,9 @@ def test_a_probed_card_is_read_without_torch_and_without_trying(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = graphs.write_identity(tmp_path / "n.pt")
-    card = probed_card(path, "torchscript", {"licence": "MIT"})
+    card = probe_card(path, "torchscript", {"licence": "MIT"})
     Path(f"{path}.card.json").write_text(card.model_dump_json())
-    monkeypatch.setattr(graph_card, "_probe", None)
+    monkeypatch.setattr(graph_card, "_run_probe", None)
     assert read_card(path) == card
     assert card.licence == "MIT"
     code = (
@@ -404,21 +406,77 @@ def test_a_probed_card_is_read_without_torch_and_without_trying(
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_an_incomplete_card_is_refused_by_read_card(tmp_path: Path) -> None:
+    path = graphs.state(graphs.write_identity(tmp_path / "n.onnx"), lattice_px=1)
+    with pytest.raises(ModelError, match=rf"run `segtasks model probe {path} --card ") as caught:
+        read_card(path)
+    says = "its card does not state output_stride, effective_halo_px, forward_bytes_per_px, graph."
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def count_processes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The commands of the processes that are started from now on; they run."""
+    started: list[object] = []
+    real = subprocess.run
+
+    def run(words: list[str], **options: Any) -> Any:  # noqa: ANN401 - as subprocess.run
+        started.append(words)
+        return real(words, **options)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return started
+
+
+def test_a_graph_is_probed_once_and_not_at_every_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    started = count_processes(monkeypatch)
+    path = graphs.write_identity(tmp_path / "n.onnx")
+    first = card_of_model(path)
+    assert "n.onnx: its card is incomplete, so the graph is run on noise" in caplog.text
+    (kept,) = tmp_path.glob("cache/segtasks/probes/*.json")
+    caplog.clear()
+    assert card_of_model(path) == first
+    assert (len(started), caplog.text) == (1, "")
+    # What is kept is what is used.
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"lattice_px": 32}))
+    assert card_of_model(path).lattice_px == 32
+    # Another card is measured again, and so is a graph whose measurements are damaged.
+    assert card_of_model(graphs.state(path, licence="MIT")).lattice_px == 1
+    assert len(started) == 2
+    kept.write_text("{")
+    assert card_of_model(graphs.state(path)) == first
+    assert len(started) == 3
+
+
+def test_a_graph_is_probed_where_nothing_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    path = graphs.write_identity(tmp_path / "n.onnx")
+    assert card_of_model(path).lattice_px == 1
+    assert probe_cache.load("nothing") is None
+
+
 def test_trying_leaves_torch_out_of_this_process(tmp_path: Path) -> None:
     path = graphs.write_identity(tmp_path / "n.onnx")
     code = (
-        "import sys; from segtasks.networks import read_card;"
-        f"read_card({str(path)!r}); assert 'torch' not in sys.modules"
+        "import sys; from segtasks.networks.card_file import card_of_model;"
+        f"card_of_model({str(path)!r}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_sidecar_of_another_file_is_refused_until_it_is_probed_anew(tmp_path: Path) -> None:
+def test_a_sidecar_of_another_file_is_refused_until_it_is_probed_again(tmp_path: Path) -> None:
     path = graphs.write_identity(tmp_path / "n.onnx")
-    Path(f"{path}.card.json").write_text(probed_card(path, "onnx", {}).model_dump_json())
+    Path(f"{path}.card.json").write_text(probe_card(path, "onnx", {}).model_dump_json())
     graphs.write_onnx(path, *graphs.identity(), size=(1, 64, 64))
     assert "was written for another n.onnx" in refused(path)
-    card = probed_card(path, "onnx", {})
+    card = probe_card(path, "onnx", {})
     assert card.graph is not None
     assert card.graph.patch_px == 64
     assert [entry.name for entry in card.classes] == graphs.STATED["classes"]
@@ -428,17 +486,18 @@ def test_trying_in_a_process_of_its_own_finds_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = graphs.write_identity(tmp_path / "n.pt")
-    here = read_card(path)
+    here = probe_card(path, "torchscript", {})
     monkeypatch.undo()
     # Memory is what this process had before, too.
     either = {"forward_bytes_per_px": 1}
-    assert read_card(path).model_copy(update=either) == here.model_copy(update=either)
+    there = probe_card(path, "torchscript", {})
+    assert there.model_copy(update=either) == here.model_copy(update=either)
 
 
 def test_what_is_stated_is_believed(tmp_path: Path) -> None:
     path = graphs.write_onnx(tmp_path / "n.onnx", *graphs.identity(), then=["Sigmoid"])
     graph = {"gives": "probabilities", "patch_px": 96}
-    card = read_card(graphs.state(path, lattice_px=16, halo_px=0, graph=graph))
+    card = card_of_model(graphs.state(path, lattice_px=16, halo_px=0, graph=graph))
     assert (card.lattice_px, card.halo_px) == (16, 0)
     assert card.graph is not None
     assert (card.graph.gives, card.graph.patch_px) == ("probabilities", 96)
@@ -453,7 +512,8 @@ def test_a_graph_that_crashes_crashes_alone(
     Path(crash).write_text("#!/bin/sh\nkill -SEGV $$\n")
     Path(crash).chmod(0o755)
     monkeypatch.setattr(sys, "executable", crash)
-    assert "trying it ended with status -11 (nothing said); export it anew" in refused(path)
+    with pytest.raises(ModelError, match=r"ended with status -11 \(no output\); export the graph"):
+        probe_card(path, "torchscript", {})
 
 
 DEEPNESS: dict[str, Any] = {
@@ -473,7 +533,7 @@ def deepness(folder: Path, **changes: object) -> Path:
 
 
 def test_metadata_of_deepness_is_read(tmp_path: Path) -> None:
-    card = read_card(deepness(tmp_path))
+    card = card_of_model(deepness(tmp_path))
     assert [entry.name for entry in card.classes] == [f"class {i}" for i in range(6)]
     assert card.ground_resolution_m == pytest.approx(0.21)
     assert card.bands == ("band 1",)
@@ -483,14 +543,14 @@ def test_metadata_of_deepness_is_read(tmp_path: Path) -> None:
 
 
 def test_without_standardization_deepness_divides_by_255(tmp_path: Path) -> None:
-    card = read_card(deepness(tmp_path, standardization_mean=None, standardization_std=None))
+    card = card_of_model(deepness(tmp_path, standardization_mean=None, standardization_std=None))
     assert (card.normalisation.mean, card.normalisation.std) == ((0,), (255,))
 
 
 def test_a_sidecar_wins_over_metadata(tmp_path: Path) -> None:
     path = deepness(tmp_path)
     graphs.state(path, classes=None, bands=None, ground_resolution_m=0.5)
-    card = read_card(path)
+    card = card_of_model(path)
     assert (card.ground_resolution_m, card.classes[0].name) == (0.5, "class 0")
     assert card.normalisation.mean == (0,)
 
@@ -516,12 +576,12 @@ def test_metadata_may_be_a_python_literal_and_of_several_outputs(tmp_path: Path)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {"names": "[{0: 'field', 1: 'road'}, {0: 'other'}]"})
     onnx.save(model, path)
-    assert [entry.name for entry in read_card(path).classes] == ["field", "road"]
+    assert [entry.name for entry in card_of_model(path).classes] == ["field", "road"]
 
 
 def test_json_of_a_card_is_whole(tmp_path: Path) -> None:
     """What `model show --json` prints can be a sidecar."""
     path = graphs.write_identity(tmp_path / "n.onnx")
-    card = read_card(path)
+    card = card_of_model(path)
     Path(f"{path}.card.json").write_text(json.dumps(json.loads(card.model_dump_json())))
-    assert read_card(path) == card
+    assert card_of_model(path) == card

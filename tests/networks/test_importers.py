@@ -194,10 +194,10 @@ def test_every_key_of_a_layout_finds_its_place(
 )
 def test_no_two_keys_of_ours_have_one_name_in_a_layout(layout: str, network: str) -> None:
     assert network in names()
-    spelling = key_mapping_of(layout, network)
-    module = skeleton(network, classes=2, bands=3, width=1.0, variant=spelling.variant)
+    key_mapping = key_mapping_of(layout, network)
+    module = skeleton(network, classes=2, bands=3, width=1.0, variant=key_mapping.variant)
     ours = shapes_of(module).keys()
-    assert len({spelling.theirs(key) for key in ours}) == len(ours)
+    assert len({key_mapping.foreign_key(key) for key in ours}) == len(ours)
 
 
 def test_isht7_and_kazuto_are_the_same_network_under_other_names() -> None:
@@ -318,7 +318,7 @@ def test_every_reordering_puts_parts_where_ours_has_them(
     lengths = {name: len(part) for name, part in parts.items()}
     joined = [channel for name in theirs for channel in parts[name]]
     wanted = [channel for name in ours for channel in parts[name]]
-    assert [joined[i] for i in reorder(lengths, theirs=theirs, ours=ours)] == wanted
+    assert [joined[i] for i in reorder(lengths, foreign=theirs, native=ours)] == wanted
 
 
 def broken(change: Callable[[Weights], object]) -> str:
@@ -359,7 +359,7 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
 
 def test_a_key_that_is_there_twice_is_refused() -> None:
     says = broken(lambda state: state.update({"module.aspp.c1.bias": torch.zeros(2)}))
-    assert "key 'aspp.c1.bias' is there twice, once as 'module.aspp.c1.bias'" in says
+    assert "key 'aspp.c1.bias' occurs twice, once as 'module.aspp.c1.bias'" in says
 
 
 def test_another_width_is_refused() -> None:
@@ -369,7 +369,7 @@ def test_another_width_is_refused() -> None:
 
 @pytest.mark.parametrize("state", [{}, {"epoch": 3}, {"state_dict": {}}])
 def test_a_checkpoint_without_tensors_is_refused(state: Mapping[str, Any]) -> None:
-    with pytest.raises(ModelError, match="no tensors in it; give a state dict"):
+    with pytest.raises(ModelError, match="has no tensors; give a state dict"):
         small(state)
 
 
@@ -378,7 +378,7 @@ def test_a_checkpoint_without_tensors_is_refused(state: Mapping[str, Any]) -> No
     [
         ("keras", "fcn8s", r"layout 'keras' is unknown; choose one of caffe, drsleep, isht7"),
         ("kazuto", "unet", r"network 'unet' is unknown; choose one of"),
-        ("kazuto", "fcn8s", r"kazuto holds no weights of fcn8s; it holds deeplabv2_resnet101"),
+        ("kazuto", "fcn8s", r"kazuto has no weights of fcn8s; it has deeplabv2_resnet101"),
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(

@@ -31,7 +31,10 @@ PATHS = {"source": "a.tif", "to": "out"}
         ({"scales": [0.33]}, r"scale 0.33 is not a multiple of 0.05; use 0.3 or 0.35"),
         ({"scales": []}, r"inference.scales: .*at least 1 item"),
         ({"scales": [0.25 + 0.05 * i for i in range(9)]}, r"inference.scales: .*at most 8 items"),
-        ({"scales": [1, 0.5, 1]}, r"inference.scales: a scale is given twice; give each once"),
+        (
+            {"scales": [1, 0.5, 1]},
+            r"inference.scales: a scale is given twice in 1, 0.5, 1; give each once",
+        ),
         ({"angles": "d8"}, r"inference.angles: .*'flips' or 'd4' \(got 'd8'\)"),
         ({"fusion": "mean"}, r"inference.fusion: .*'max_logits' or 'mean_logits'"),
         ({"pooling": "tile"}, r"inference.pooling: .*'patch' or 'raster'"),
@@ -161,8 +164,11 @@ def test_networks_without_a_pyramid_are_not_pooled(name: str) -> None:
     [
         ({"angles": "mirror"}, "use scales 1 and angles none, or pooling patch"),
         ({"scales": [0.5]}, "use scales 1 and angles none, or pooling patch"),
-        ({"form": "frozen"}, "form frozen does not allow; use form packed or plain"),
-        ({"form": "auto"}, "form auto does not allow; use form packed or plain"),
+        (
+            {"form": "frozen"},
+            "form frozen cannot be split at the pyramid; use form packed or plain",
+        ),
+        ({"form": "auto"}, "form auto cannot be split at the pyramid; use form packed or plain"),
     ],
 )
 def test_pooling_is_refused_where_it_cannot_be(setting: dict[str, Any], match: str) -> None:
@@ -189,19 +195,19 @@ def plan_of(tmp_path: Path, model: str, tiling: dict[str, Any], **inference: obj
 
 def test_the_plan_fits_patches_to_the_scales(tmp_path: Path) -> None:
     exact = plan_of(tmp_path, "demo", {"overlap_px": "exact"}, scales=[1, 0.75, 0.5])
-    assert (exact.lattice.margin_px, exact.lattice.align_px) == (512, 128)
-    assert exact.lattice.step_px % 128 == 0
+    assert (exact.patches.margin_px, exact.patches.align_px) == (512, 128)
+    assert exact.patches.step_px % 128 == 0
     assert summary.figures(exact)["is_exact"]
     # 90 px measured, at half the size: 2 x 91, on the lattice.
     small = plan_of(tmp_path, "demo", {"patch_px": 1024}, scales=[1, 0.75, 0.5])
-    assert (small.lattice.margin_px, small.lattice.step_px) == (256, 512)
+    assert (small.patches.margin_px, small.patches.step_px) == (256, 512)
     assert not summary.figures(small)["is_exact"]
     with pytest.raises(JobError, match=r"overlap / 2 is 64 px.*multiple of 128.*use 0 or 128"):
         plan_of(tmp_path, "demo", {"patch_px": 512, "overlap_px": 128}, scales=[0.75])
 
 
 def test_small_patches_keep_some_overlap(tmp_path: Path) -> None:
-    assert plan_of(tmp_path, "demo", {"patch_px": 384}, scales=[0.75]).lattice.margin_px == 128
+    assert plan_of(tmp_path, "demo", {"patch_px": 384}, scales=[0.75]).patches.margin_px == 128
 
 
 def test_the_plan_says_what_modes_cost(tmp_path: Path) -> None:
@@ -221,8 +227,8 @@ def test_the_plan_says_what_modes_cost(tmp_path: Path) -> None:
 
 def test_large_scales_get_smaller_patches(tmp_path: Path) -> None:
     plain, large = plan_of(tmp_path, "demo", {}), plan_of(tmp_path, "demo", {}, scales=[4])
-    needed = large.seen.forward_bytes_per_px * large.lattice.patch_px**2
-    assert large.lattice.patch_px < plain.lattice.patch_px
+    needed = large.tta_card.forward_bytes_per_px * large.patches.patch_px**2
+    assert large.patches.patch_px < plain.patches.patch_px
     assert needed <= 2 * 2**30
 
 

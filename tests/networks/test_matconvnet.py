@@ -105,7 +105,7 @@ def test_params_are_read(path: Path, name: str) -> None:
 
 
 def test_a_file_without_params_is_refused(path: Path) -> None:
-    with pytest.raises(ModelError, match="no params in it; save a DagNN's params"):
+    with pytest.raises(ModelError, match="has no params; save a DagNN's params"):
         read_matfile(path / "other.mat")
 
 

@@ -83,7 +83,7 @@ def test_float16_halves_the_file_and_is_float32_again(
 
 def test_the_card_is_read_without_torch(path: Path) -> None:
     code = (
-        "import sys; from segtasks.networks import read_card, names, entry; names();"
+        "import sys; from segtasks.networks import read_card, names, spec; names();"
         f"read_card({str(path)!r}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -109,7 +109,7 @@ def test_a_batch_too_large_is_halved_and_the_half_remembered(
     found = forward_patches(runtime, patches(9))
     assert module.seen == [2, 2, 2, 2, 1]
     assert runtime.batch == 2
-    assert "out of memory; going on with 2 patches at a time" in caplog.text
+    assert "out of memory; continuing with 2 patches at a time" in caplog.text
     np.testing.assert_array_equal(found, patches(9))
 
 

@@ -18,7 +18,7 @@ STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3, 1, 1), "conv.bias": torc
 
 
 class Code:
-    """A pickle of this wants to run a command."""
+    """Unpickling this runs a command."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("echo this must not be run",)
@@ -64,13 +64,13 @@ def test_a_pickle_that_wants_code_is_refused_and_not_run(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], *, is_zip: bool
 ) -> None:
     torch.save({"a": Code()}, tmp_path / "a.pth", _use_new_zipfile_serialization=is_zip)
-    assert f"wants to run code ({os.system.__module__}.system" in refusal(tmp_path / "a.pth")
+    assert f"would run code ({os.system.__module__}.system" in refusal(tmp_path / "a.pth")
     assert capfd.readouterr().out == ""
 
 
 def test_a_whole_module_is_refused(tmp_path: Path) -> None:
     torch.save(nn.Conv2d(1, 1, 1), tmp_path / "a.pth")
-    assert "wants to run code (torch.nn.modules.conv.Conv2d); only" in refusal(tmp_path / "a.pth")
+    assert "would run code (torch.nn.modules.conv.Conv2d), but only" in refusal(tmp_path / "a.pth")
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
@@ -100,7 +100,7 @@ def test_an_npz_of_objects_is_refused(tmp_path: Path) -> None:
 
 def test_a_list_is_refused(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "a.pth")
-    assert "holds a list, no state dict; save module.state_dict()" in refusal(tmp_path / "a.pth")
+    assert "holds a list, not a state dict; save module.state_dict()" in refusal(tmp_path / "a.pth")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_a_schedule_does_what_is_new_and_isolates_what_fails(
     assert table["description"].endswith(": 8 done, 1 skipped (unchanged), 1 failed")
     failed = next(row for row in server.table(run["id"], "batch") if row["status"] == "failed")
     assert "torn.tif" in failed["error"]
+    images = subflow_runs(server, run["id"])
+    assert {each["name"] for each in images} == {f"segment {x}.tif with m" for x in "abcdefgh"} | {
+        "segment old.tif with m",
+        "segment torn.tif with m",
+    }
+    flows = {each["flow_id"] for each in images}
+    assert [server.call(f"/flows/{each}", method="GET")["name"] for each in flows] == ["segment"]
 
     incoming = Path(batch["source"])
     write(incoming, "new")
@@ -93,6 +100,12 @@ def scheduled(server: Server, batch: dict[str, Any]) -> dict[str, Any]:
 
 def runs_of(server: Server, deployment: str) -> list[dict[str, Any]]:
     body = {"deployments": {"id": {"any_": [deployment]}}, "sort": "START_TIME_ASC"}
+    found: list[dict[str, Any]] = server.call("/flow_runs/filter", body)
+    return found
+
+
+def subflow_runs(server: Server, run_id: str) -> list[dict[str, Any]]:
+    body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
     found: list[dict[str, Any]] = server.call("/flow_runs/filter", body)
     return found
 

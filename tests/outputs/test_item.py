@@ -22,6 +22,7 @@ from referencing import Registry, Resource
 
 from segtasks.outputs.stac import Place, Scene, item_json
 from segtasks.outputs.stac_mlm import Model
+from tests.helpers.legends import classes
 
 SQUARE = {"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 48], [8, 47]]]}
 PLACE = Place(
@@ -50,7 +51,7 @@ SCENE = Scene(
     id="ortho-ab12",
     shape=(300, 200),
     place=PLACE,
-    classes=((0, "bare ground", "#8080fa"), (1, "Größe", "#fe00Aa"), (2, "路", "#000000")),
+    classes=classes((0, "bare ground", "#8080fa"), (1, "Größe", "#fe00Aa"), (2, "路", "#000000")),
     model=MODEL,
     source="https://host/ortho.tif",
     dated=datetime(2024, 6, 1, 10, tzinfo=UTC),

@@ -8,8 +8,11 @@ import rasterio
 import rasterio.shutil
 
 from segtasks.outputs.gdal_legend import aux_xml
+from tests.helpers.legends import classes
 
-ENTRIES = ((0, "bare & <ground>", "#808080"), (1, "Größe", "#fe00Aa"), (3, "water", "#0000ff"))
+ENTRIES = classes(
+    (0, "bare & <ground>", "#808080"), (1, "Größe", "#fe00Aa"), (3, "water", "#0000ff")
+)
 
 
 def test_gdal_hands_names_and_table_on(tmp_path: Path) -> None:

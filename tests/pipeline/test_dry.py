@@ -16,7 +16,7 @@ from segtasks.pipeline.dry_run import dry_run
 from segtasks.pipeline.run import segment
 from segtasks.pipeline.timing import LEAST_UNITS
 from segtasks.planning import timing_sample
-from segtasks.planning.products import FILES
+from segtasks.planning.products import requested_products
 from tests.helpers import job_runs
 
 TILING = {"tile_px": 128, "patch_px": 128, "overlap_px": 64}
@@ -61,7 +61,8 @@ def test_a_begun_workspace_is_left_alone(inputs: dict[str, Any], tmp_path: Path)
     assert made.estimate is not None
     assert job_runs.receipts(tmp_path / "o") == before
     names = {path.name for path in (tmp_path / "o").iterdir()}
-    assert names == {".workspace", *FILES.values()} - {"mask.tif", "probabilities.zarr"}
+    files = {Path(product.url(job)).name for product in requested_products(job)}
+    assert names == {".workspace", *files} - {"mask.tif"}
     result = segment(job)
     assert set(result.tiles_done.values()) == {0}
     again = dry_run(job, measure=True)
@@ -91,7 +92,7 @@ def segtasks(*words: object, **environment: str) -> subprocess.CompletedProcess[
 def test_a_price_needs_a_time(inputs: dict[str, Any], tmp_path: Path) -> None:
     done = segtasks("plan", inputs["source"], "--to", tmp_path / "o", "--price-per-hour", 3)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--price-per-hour needs the time: give --measure too" in done.stderr
+    assert "--price-per-hour needs the run time; give --measure too" in done.stderr
 
 
 def test_doctor_is_content_here_and_writes_where_it_is_told(tmp_path: Path) -> None:
@@ -136,6 +137,12 @@ def test_doctor_reads_a_store(s3: Any, tmp_path: Path) -> None:  # noqa: ANN401 
 )
 def test_packages_are_held_against_what_is_needed(need: str, wrong: str | None) -> None:
     assert fault(need) == wrong
+
+
+def test_packages_of_an_extra_are_judged_where_it_is_asked_for() -> None:
+    need = "rasterio>=99; extra == 'prefect'"
+    assert fault(need) is None
+    assert fault(need, "prefect") == "rasterio is 1.4.4, not >=99"
 
 
 def test_a_line_holds_state_name_and_mend() -> None:

@@ -129,7 +129,7 @@ def mask_and_step(source: Source, path: Path, to: Path, **tiling: int | str) -> 
         assert (mask.shape, mask.crs, mask.transform) == (image.shape, image.crs, image.transform)
     labels = read_mask(to)
     np.testing.assert_array_equal(labels == 255, ~source.valid)
-    return labels, make_plan(job).lattice.step_px
+    return labels, make_plan(job).patches.step_px
 
 
 def whole_image(path: Path, source: Source) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Graphs through the whole route: the same mask as the model file they were made of."""
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import rasterio
 
 from segtasks.config.job import make_job
 from segtasks.errors import JobError, ModelError
-from segtasks.networks import pretrained, read_card
+from segtasks.networks import pretrained
+from segtasks.networks.card_file import card_of_model
 from segtasks.networks.export import export
 from segtasks.networks.model_file import load
 from segtasks.pipeline.run import segment
@@ -72,7 +74,7 @@ def test_a_written_graph_has_its_card_inside_and_is_planned_as_its_model_file(
 ) -> None:
     assert [path.name for path in demo.parent.iterdir()] == [demo.name]
     model, graph = (make_plan(make_job(values(scene, m, tmp_path))) for m in ("demo", demo))
-    assert graph.lattice == model.lattice
+    assert graph.patches == model.patches
     assert graph.card.halo_px == model.card.halo_px
     assert graph.card.classes == model.card.classes
     assert graph.card.provenance["exported_from_sha256"] == model.card.weights_sha256
@@ -102,7 +104,7 @@ def test_a_graph_of_one_size_gives_the_image_back(
     mask = run(raster.source, model, tmp_path / "o", tiling=tiling)
     np.testing.assert_array_equal(mask, raster.labels)
     plan = make_plan(make_job(values(raster.source, model, tmp_path / "o", tiling=tiling)))
-    assert plan.lattice.patch_px == 50
+    assert plan.patches.patch_px == 50
 
 
 def test_another_patch_than_the_one_a_graph_takes_is_refused(tmp_path: Path) -> None:
@@ -110,6 +112,20 @@ def test_another_patch_than_the_one_a_graph_takes_is_refused(tmp_path: Path) -> 
     job = values(plain(tmp_path).source, graphs.state(model), tmp_path, tiling={"patch_px": 128})
     with pytest.raises(JobError, match="patch 128 px: n takes 64 px and no other size; leave"):
         make_plan(make_job(job))
+
+
+def test_a_second_plan_does_not_probe_the_graph_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = graphs.write_identity(tmp_path / "n.onnx")
+    job = make_job(values(plain(tmp_path).source, model, tmp_path / "o"))
+    first = make_plan(job)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no process can be started"))
+    second = make_plan(job)
+    assert second.card == first.card
+    assert second.fingerprints == first.fingerprints
 
 
 def test_an_exact_halo_that_nobody_knows_is_refused(tmp_path: Path) -> None:
@@ -133,13 +149,13 @@ def test_a_sidecar_is_fetched_with_its_graph_and_goes_with_it(tmp_path: Path) ->
     url = f"memory://bucket/{tmp_path.name}/n.onnx"
     local = graphs.write_identity(tmp_path / "n.onnx")
     object_store.put_file(local, url)
-    with pytest.raises(ModelError, match="does not say its classes and bands"):
-        read_card(local_model(url))
+    with pytest.raises(ModelError, match="does not state its classes and bands"):
+        card_of_model(local_model(url))
     object_store.put_file(Path(f"{local}.card.json"), f"{url}.card.json")
-    assert read_card(local_model(url)).classes[3].name == "value 3"
+    assert card_of_model(local_model(url)).classes[3].name == "value 3"
     object_store.remove_tree(f"{url}.card.json")
-    with pytest.raises(ModelError, match="does not say its classes and bands"):
-        read_card(local_model(url))
+    with pytest.raises(ModelError, match="does not state its classes and bands"):
+        card_of_model(local_model(url))
 
 
 def test_deepness_gives_a_written_graph_the_raw_bytes(tmp_path: Path) -> None:

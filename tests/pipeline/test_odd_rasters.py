@@ -218,7 +218,9 @@ def test_crf_keeps_nodata_to_the_pixel_and_weak_kernels_keep_the_labels(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("name", ["mask.tif", "confidence.tif", "quicklook.png", "report.html"])
+@pytest.mark.parametrize(
+    "name", ["mask.tif", "confidence.tif", "quicklook.png", "report.html", "polygons.parquet"]
+)
 def test_source_is_never_overwritten_even_through_links(
     name: str, tmp_path: Path, identity_model: str, *, overwrite: bool
 ) -> None:

@@ -16,6 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 from segtasks.config.job import make_job
 from segtasks.errors import DestinationError, ResourceError, StageError, WorkspaceError
 from segtasks.pipeline.run import Result, segment
+from segtasks.planning.products import PRODUCTS
 from segtasks.raster import confidence
 from segtasks.raster.confidence import MAX_CONFIDENCE
 from segtasks.raster.grid import Window
@@ -117,6 +118,7 @@ def test_every_result_is_named_and_there(scene: Scene, tmp_path: Path) -> None:
     first = run(scene, tmp_path, CRF, outputs={"probabilities": True})
     names = {"probabilities", "item", *RESULTS}
     assert first.urls.keys() == names
+    assert names == PRODUCTS.keys() - {"polygons"}
     assert {Path(url).name for url in first.urls.values()} == {p.name for p in tmp_path.iterdir()}
     assert all(any(url in line for line in first.lines()) for url in first.urls.values())
     again = run(scene, tmp_path, CRF, outputs={"probabilities": True})

@@ -106,7 +106,7 @@ def test_other_settings_refuse_to_mix(scene: tuple[Path, Path, Path], tmp_path: 
     refused = subprocess.run(other, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert (
-        "was begun with another source, model or settings (differs from refine on)"
+        "was created with another source, model or settings (differs from refine on)"
         in refused.stderr
     )
     assert refused.stderr.count("\n") == 1

@@ -25,7 +25,7 @@ from segtasks.errors import DestinationError, SegtasksError, SourceError, StageE
 from segtasks.outputs import publish
 from segtasks.pipeline.batch import find_jobs
 from segtasks.pipeline.run import Result, segment
-from segtasks.pipeline.stages import ingest, predict
+from segtasks.pipeline.tile_task import do_tile
 from segtasks.pipeline.workspace_setup import prepare_workspace
 from segtasks.planning.planner import make_plan
 from segtasks.raster.grid import Window
@@ -281,14 +281,10 @@ def test_half_done_job_resumes_on_s3_with_the_same_bytes(
     plan = make_plan(make_job(values(source, to, identity_model)))
     prepare_workspace(plan)
     workspace, (first, second, *_) = plan.job.workspace_url, plan.tiles.tiles()
-    for stage, run_tile, tile in (
-        ("ingest", ingest.run, first),
-        ("predict", predict.run, first),
-        ("ingest", ingest.run, second),
-    ):
-        receipts.write(workspace, plan.fingerprints[stage], run_tile(plan, tile))
+    for stage, tile in (("ingest", first), ("predict", first), ("ingest", second)):
+        receipts.write(workspace, plan.fingerprints[stage], do_tile(plan, stage, tile))
     # Data without a receipt, as a killed worker leaves it.
-    predict.run(plan, second)
+    do_tile(plan, "predict", second)
     with pytest.raises(StageError, match="2 of 3 tiles are not done"):
         publish.publish(plan, lambda *_: None)
     assert not object_store.exists(f"{to}/mask.tif")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.segment import named
 from segtasks.config.batch_job import BatchJob
 from segtasks.config.job import make_job
 from segtasks.errors import SourceError
+from segtasks.orchestration.segment_run import named
 from segtasks.pipeline.batch import find_jobs
 from segtasks.planning.planner import make_plan
 from segtasks.storage import object_store

@@ -13,7 +13,7 @@ from segtasks.networks.inference.tuned import TunedInference
 from segtasks.pipeline import network_tuning
 from segtasks.pipeline.run import Result, segment
 from segtasks.pipeline.workspace_setup import prepare_workspace, recall_tuning, remember_tuning
-from segtasks.planning.fingerprints import with_tuned
+from segtasks.planning.plan import with_tuned
 from segtasks.planning.planner import make_plan
 from tests.helpers import job_runs
 
@@ -80,7 +80,7 @@ def test_auto_does_not_take_a_precision_that_changes_many_labels(
 ) -> None:
     fast(monkeypatch, ("bfloat16", "packed"))
     found = network_tuning.tune_network(make_plan(job(photo, model, tmp_path, precision="auto")))
-    assert found.differing["bfloat16 packed"] > autotune.MOST_DIFFERENT
+    assert found.differing["bfloat16 packed"] > autotune.MAX_CHANGED
     assert found.precision == "float32"
 
 
@@ -115,7 +115,7 @@ def test_what_was_settled_is_kept_for_the_restart(
     known = TunedInference(form="frozen", samples=1, seconds=seconds, differing=differing)
     kept = remember_tuning(plan, known)
     assert recall_tuning(make_plan(asked)) == kept
-    monkeypatch.setattr(network_tuning, "run", lambda _: pytest.fail("measured again"))
+    monkeypatch.setattr(network_tuning, "tune_network", lambda _: pytest.fail("measured again"))
     result = segment(asked)
     assert mask_of(result)[1]["SEGTASKS_NETWORK_RUN"] == "float32 frozen"
 
@@ -134,5 +134,5 @@ def test_forwards_made_in_another_way_are_not_taken_for_its_own(
 
 
 def test_tf32_without_a_gpu_is_refused(photo: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="precision tf32 is there on CUDA only; choose float32"):
+    with pytest.raises(ModelError, match="tf32 is available on CUDA only; choose float32"):
         segment(job(photo, model, tmp_path, precision="tf32"))

@@ -190,7 +190,7 @@ def test_refusals(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     source = photo(tmp_path / "p.tif")
     with pytest.raises(JobError, match=r"no class 'sea'; it has class 0, class 1"):
         run(source, model, tmp_path / "o", {"without": ["sea"]})
-    with pytest.raises(JobError, match=r"leaves no class to draw"):
+    with pytest.raises(JobError, match=r"names all classes of the model; name fewer"):
         run(source, model, tmp_path / "o", {"without": [f"class {i}" for i in range(4)]})
     monkeypatch.setattr(vector_writer, "NEEDED", ("shapely", "nothing_of_that_name"))
     with pytest.raises(JobError, match=r"need nothing_of_that_name; pip install .*\[vectors\]"):

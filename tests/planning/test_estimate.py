@@ -117,7 +117,7 @@ def test_work_is_what_the_stages_touch(
             each = [cost.tile_px(plan, stage, tile) for tile in plan.selected(stage)]
             assert need.work_px[stage] == pytest.approx(sum(each))
         cores = [plan.tiles.core(tile) for tile in plan.selected("predict")]
-        patches = [patch.window.pixels for core in cores for patch in plan.lattice.touching(core)]
+        patches = [patch.window.pixels for core in cores for patch in plan.patches.touching(core)]
         assert need.work_px["predict"] == sum(patches)
         assert need.tiles == len(cores)
         assert (need.tiles < len(plan.tiles)) == (aoi is not None)

@@ -69,7 +69,7 @@ def test_another_resolution_than_the_models_gives_advice() -> None:
     card = read_card(pretrained.path("demo"))  # 0.3 m
     assert resolution_advice(metres(0.4), card, at("1")) == []
     (advice,) = resolution_advice(metres(3), card, at("4"))
-    assert "a pixel is 3 m, the model has learnt from 0.3 m" in advice
+    assert "a pixel is 3 m, the model was trained on 0.3 m" in advice
     assert "0.1 times as wide" in advice
     (advice,) = resolution_advice(metres(1.2), card, at("1"))
     assert "0.25 times as wide" in advice

@@ -17,10 +17,11 @@ from segtasks.errors import ResourceError
 from segtasks.raster.grid import Grid, Window
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import cog
-from segtasks.storage.cog import Legend
+from segtasks.storage.cog import ClassBand
+from tests.helpers.legends import classes
 
-LEGEND = Legend(
-    entries=((0, "ground", "#808080"), (1, "water", "#0000ff"), (7, "Größe", "#fe00Aa"))
+LEGEND = ClassBand(
+    classes=classes((0, "ground", "#808080"), (1, "water", "#0000ff"), (7, "Größe", "#fe00Aa"))
 )
 TAGS = {"SEGTASKS_FINGERPRINT": "ab12", "SEGTASKS_SOURCE": "s3://b/ö.tif"}
 Mask = npt.NDArray[np.uint8]
@@ -51,7 +52,7 @@ def parts(mask: Mask, core: int = 256) -> Iterator[tuple[Window, Mask]]:
         yield grid.core(tile), mask[grid.core(tile).slices]
 
 
-def write(path: Path, mask: Mask, legend: Legend = LEGEND) -> Path:
+def write(path: Path, mask: Mask, legend: ClassBand = LEGEND) -> Path:
     with cog.write_cog(str(path), raster(*mask.shape), legend, TAGS, parts(mask)) as made:
         made.rename(path)
     return path
@@ -86,7 +87,8 @@ def test_legend_names_and_tags_travel_with_the_mask(tmp_path: Path) -> None:
 
 def test_overviews_show_the_most_frequent_class_and_never_a_mean(tmp_path: Path) -> None:
     """Other methods would show the first pixel, or the class whose colour is nearest the mean."""
-    legend = Legend(entries=((0, "a", "#000000"), (1, "b", "#ffffff"), (2, "mean", "#404040")))
+    rows = (0, "a", "#000000"), (1, "b", "#ffffff"), (2, "mean", "#404040")
+    legend = ClassBand(classes=classes(*rows))
     mask = np.zeros((1024, 1024), np.uint8)
     mask[::2, ::2] = 1
     mask[:, 512:] = 255

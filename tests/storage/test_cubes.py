@@ -16,9 +16,9 @@ from segtasks.raster.grid import Grid, Window
 from segtasks.raster.header import Affine as Transform
 from segtasks.raster.header import RasterHeader
 from segtasks.storage import probability_store
-from segtasks.storage.cog import Legend
+from tests.helpers.legends import classes
 
-LEGEND = Legend(entries=((0, "bare ground", "#808080"), (1, "Größe", "#fe00aa")))
+LEGEND = classes((0, "bare ground", "#808080"), (1, "Größe", "#fe00aa"))
 PLACE: Transform = (0.3, 0, 5e5, 0, -0.3, 3e6)
 SHARD = 128
 

@@ -115,6 +115,38 @@ def test_around_a_pole_the_box_is_all_around() -> None:
     assert bounds(found)[:3] == (-180, -90, 180)
 
 
+@pytest.mark.parametrize("left", [0.0, 170.0, -190.0])
+def test_all_around_the_earth_it_is_one_valid_polygon(left: float) -> None:
+    found = footprint(placed("EPSG:4326", (1.2, 0, left, 0, -0.5, 85)))
+    assert found is not None
+    assert found["type"] == "Polygon"
+    assert shape(found).is_valid
+    assert shape(found).area == pytest.approx(360 * 150)
+    assert bounds(found) == (-180, -65, 180, 85)
+
+
+def test_a_pole_in_the_centre_puts_a_corner_on_the_antimeridian() -> None:
+    """45 degrees west is down in this CRS: the upper left corner is at 180 degrees."""
+    crs, transform = "EPSG:3413", (1000, 0, -150_000, 0, -1000, 150_000)
+    found = footprint(placed(crs, transform))
+    assert found is not None
+    assert shape(found).is_valid
+    assert bounds(found)[2:] == (180, 90)
+    area = abs(sum(Geod(ellps="WGS84").geometry_area_perimeter(p)[0] for p in parts(shape(found))))
+    assert area == pytest.approx(true_area(crs, transform), rel=0.002)
+
+
+def test_a_side_may_cross_the_antimeridian_twice() -> None:
+    """The meridian is a curve in UTM, of which the left side is a chord."""
+    chord = (1000, 260, 154_000, 0, 4.43e6 / 300, 0)
+    found = footprint(placed("EPSG:32601", chord))
+    assert found is not None
+    west = [part.bounds[0] for part in shape(found).geoms if part.bounds[2] == 180]
+    assert len(west) == 2
+    assert bounds(found)[0] == min(west) < max(west)
+    assert shape(found).is_valid
+
+
 def test_control_points_place_a_raster() -> None:
     corners = [(0, 0, 8.0, 47.0), (0, 300, 8.3, 47.0), (300, 0, 8.0, 46.7), (300, 300, 8.3, 46.7)]
     gcps = tuple(GroundControlPoint(row=r, col=c, x=x, y=y, z=0) for r, c, x, y in corners)

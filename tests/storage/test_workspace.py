@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from segtasks.errors import ResourceError, WorkspaceError
 from segtasks.raster.grid import Grid, Window
+from segtasks.raster.labels import NODATA
 from segtasks.storage import object_store, workspace
 from segtasks.storage.workspace import ArraySpec
 
+ARRAYS = ("image", "mask")
 MASK = ArraySpec(leading=(), dtype="uint8", shard_px=64, fill=255)
 IMAGE = ArraySpec(leading=(3,), dtype="uint16", shard_px=128, fill=0)
 
@@ -74,7 +76,7 @@ def test_shard_that_equals_the_fill_value_is_stored_all_the_same(place: str, val
 
 def test_what_was_not_written_is_nodata(place: str) -> None:
     workspace.create(place, 100, 100, {"mask": MASK})
-    assert (workspace.read(place, "mask", Window(0, 0, 100, 100)) == workspace.NODATA).all()
+    assert (workspace.read(place, "mask", Window(0, 0, 100, 100)) == NODATA).all()
 
 
 def test_shard_of_a_killed_writer_is_not_there(tmp_path: Path) -> None:
@@ -126,43 +128,43 @@ def test_clearing_removes_the_workspace_and_nothing_else(place: str) -> None:
     workspace.write_manifest(place, {})
     object_store.write_bytes(f"{place}/receipts/a/predict/0_0.json", b"{}")
     object_store.write_bytes(f"{place}/notes.txt", b"mine")
-    workspace.clear(place)
+    workspace.clear(place, ARRAYS)
     assert object_store.names(place) == {"notes.txt"}
-    workspace.clear(place)
+    workspace.clear(place, ARRAYS)
 
 
 def test_clearing_removes_the_folder_it_made(tmp_path: Path) -> None:
     place = tmp_path / "workspace"
     workspace.create(str(place), 100, 100, {"mask": MASK})
-    workspace.clear(str(place))
+    workspace.clear(str(place), ARRAYS)
     assert not place.exists()
 
 
 def test_half_cleared_workspace_is_cleared_again(place: str) -> None:
     workspace.create(place, 100, 100, {"mask": MASK, "image": IMAGE})
     object_store.remove_tree(f"{place}/mask")
-    workspace.clear(place)
+    workspace.clear(place, ARRAYS)
     assert object_store.names(place) == set()
 
 
 @pytest.mark.parametrize("name", ["image", "mask", "receipts"])
 def test_folders_of_the_user_are_never_removed(place: str, name: str) -> None:
     object_store.write_bytes(f"{place}/{name}/ortho.tif", b"years of work")
-    workspace.clear(place)
+    workspace.clear(place, ARRAYS)
     assert object_store.read_bytes(f"{place}/{name}/ortho.tif") == b"years of work"
 
 
 def test_foreign_files_in_the_way_are_refused(place: str) -> None:
     object_store.write_bytes(f"{place}/image/ortho.tif", b"years of work")
     with pytest.raises(WorkspaceError, match="holds image, which segtasks did not make; give"):
-        workspace.create(place, 100, 100, {"mask": MASK})
+        workspace.create(place, 100, 100, {"mask": MASK, "image": IMAGE})
     assert object_store.names(place) == {"image"}
 
 
 def test_foreign_zarr_group_is_refused_and_kept(tmp_path: Path) -> None:
     group = zarr.open_group(str(tmp_path), mode="w", attributes={"title": "mine"})
     group.create_array("mask", shape=(3,), dtype="uint8")
-    workspace.clear(str(tmp_path))
+    workspace.clear(str(tmp_path), ARRAYS)
     with pytest.raises(WorkspaceError, match="which segtasks did not make"):
         workspace.create(str(tmp_path), 100, 100, {"mask": MASK})
     assert json.loads((tmp_path / "zarr.json").read_text())["attributes"] == {"title": "mine"}

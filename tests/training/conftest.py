@@ -48,7 +48,7 @@ def jobs(scene: Path, tmp_path: Path) -> Jobs:
             "sources": (pair,),
             "validation": (pair,),
             "legend": [ClassEntry(id=i, name=n, color=c) for i, (n, c) in enumerate(LEGEND)],
-            "out": str(tmp_path / "model.safetensors"),
+            "to": str(tmp_path / "model.safetensors"),
             "network": "linear",
             "width": 1.0,
             "variant": {},

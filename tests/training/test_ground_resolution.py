@@ -78,9 +78,9 @@ def test_validation_rescales_like_inference(jobs: Jobs, ramp: PairSource) -> Non
     pair, job = pair_at(jobs, ramp, 1.0)
     card = train(job.model_copy(update={"validation": (ramp,)})).card
     assert card.ground_resolution_m == 1.0
-    module = load(job.out)[0]
+    module = load(job.to)[0]
     normalisation = card.normalisation
-    modes = make_plan(make_job({"source": ramp.image, "to": "out", "model": job.out})).modes
+    modes = make_plan(make_job({"source": ramp.image, "to": "out", "model": job.to})).tta
     assert modes == TestTimeAugmentation((Fraction(1, 2),))
     as_it_is, _ = pair_at(jobs, ramp, None)
     seen = evaluate_network(module, [pair], normalisation, classes=3, window_px=32)

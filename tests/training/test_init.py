@@ -129,25 +129,25 @@ def test_weights_for_another_order_of_bands_need_chosen_bands(
     init: str, jobs: Jobs, scene: Path, tmp_path: Path
 ) -> None:
     lean = {"network": "fcn8s_lean", "width": WIDTH}
-    first = jobs(**lean, out=str(tmp_path / "first.safetensors"))
+    first = jobs(**lean, to=str(tmp_path / "first.safetensors"))
     train(first)
-    torch.save(load(first.out)[0].state_dict(), tmp_path / "first.pth")
+    torch.save(load(first.to)[0].state_dict(), tmp_path / "first.pth")
     turned = shutil.copy(scene, tmp_path / "turned.tif")
     with rasterio.open(turned, "r+") as dataset:
         dataset.descriptions = ("blue", "green", "red")
     pair = PairSource(image=str(turned), labels=str(label_path(scene)))
-    weights = first.out if init == "model" else str(tmp_path / "first.pth")
+    weights = first.to if init == "model" else str(tmp_path / "first.pth")
     both = {"sources": (pair,), "validation": (pair,), "init": weights, **lean}
     with pytest.raises(JobError, match=r"bands are blue, green, red, those of init .*red, green"):
         train(jobs(**both))
-    assert load(train(jobs(**both, bands=(3, 2, 1))).out)[1].bands == ("red", "green", "blue")
+    assert load(train(jobs(**both, bands=(3, 2, 1))).model)[1].bands == ("red", "green", "blue")
 
 
 def test_a_model_of_three_bands_initialises_one_of_four_bands_of_uint16(
     jobs: Jobs, scene: Path, tmp_path: Path
 ) -> None:
     lean = {"network": "fcn8s_lean", "width": WIDTH, "variant": {"batch_norm": True}}
-    first = jobs(**lean, out=str(tmp_path / "first.safetensors"))
+    first = jobs(**lean, to=str(tmp_path / "first.safetensors"))
     train(first)
     with rasterio.open(scene) as source:
         image = source.read().astype(np.uint16) * 16
@@ -162,12 +162,12 @@ def test_a_model_of_three_bands_initialises_one_of_four_bands_of_uint16(
     both = {"sources": (pair,), "validation": (pair,), "bands": (1, 2, 3, 4), "legend": classes}
     lines: list[str] = []
     after = train(
-        jobs(**(both | STILL), network="fcn8s_lean", width=None, init=first.out),
+        jobs(**(both | STILL), network="fcn8s_lean", width=None, init=first.to),
         on_line=lines.append,
     )
-    module, card = load(after.out)
+    module, card = load(after.model)
     assert (len(card.bands), card.normalisation.dtype, card.width) == (4, "uint16", WIDTH)
-    theirs = load(first.out)[0].state_dict()
+    theirs = load(first.to)[0].state_dict()
     own = module.state_dict()
     torch.testing.assert_close(
         own["conv1_1.weight"], spread_bands(theirs["conv1_1.weight"], 4), rtol=1e-5, atol=1e-8
@@ -187,7 +187,7 @@ def test_training_starts_from_a_backbone_file(jobs: Jobs, tmp_path: Path) -> Non
     job = jobs(**(STILL | {"width": WIDTH}), network="fcn8s_lean", init=str(file))
     result = train(job, on_line=lines.append)
     assert result.card.provenance["init"] == "vgg16.pth"
-    kernel = load(result.out)[0].state_dict()["conv5_3.weight"]
+    kernel = load(result.model)[0].state_dict()["conv5_3.weight"]
     torch.testing.assert_close(kernel, state["features.28.weight"])
     taken = [line for line in lines if line.startswith("init ")]
     assert len(taken) == 1

@@ -85,7 +85,7 @@ def test_five_bands_of_uint16_are_measured_over_valid_pixels_and_trained_on(
     np.testing.assert_array_equal(known, (image[0, :, 40:90] > 0))
     assert (labels[~known] == 255).all()
     train(job)
-    card = load(job.out)[1]
+    card = load(job.to)[1]
     assert (len(card.bands), card.normalisation.dtype) == (5, "uint16")
     np.testing.assert_allclose(card.normalisation.mean, mean)
 
@@ -155,7 +155,7 @@ def test_splits_without_labelled_pixels_are_refused(
     job = jobs(**sources, legend=LEGEND)
     with pytest.raises(SourceError, match=message):
         train(job, _fail)
-    assert not Path(job.out).exists()
+    assert not Path(job.to).exists()
 
 
 def _fail(_: object) -> None:
@@ -191,7 +191,7 @@ def test_a_damaged_file_in_the_middle_of_a_list_is_named_before_training(
     name = r"2\.tif" if which == "image" else r"2_label\.tif"
     with pytest.raises(SegtasksError, match=rf"{name}: .*cannot be (read|opened)"):
         train(job, _fail)
-    assert not Path(job.out).exists()
+    assert not Path(job.to).exists()
 
 
 def test_a_strange_label_is_the_first_of_the_list_whoever_reads_first(

@@ -32,8 +32,8 @@ def test_two_processes_give_the_weights_of_one(jobs: Jobs, tmp_path: Path) -> No
     found = []
     for processes in (1, 2):
         out = str(tmp_path / f"of_{processes}.safetensors")
-        result = train(jobs(**settings, processes=processes, out=out))
-        found.append((load(result.out)[0].state_dict(), Path(result.curves[0]).read_text()))
+        result = train(jobs(**settings, processes=processes, to=out))
+        found.append((load(result.model)[0].state_dict(), Path(result.curves[0]).read_text()))
     torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-6)
     losses = [[float(row.split(",")[1]) for row in rows.split()[1:]] for _, rows in found]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
@@ -68,7 +68,7 @@ def test_more_processes_than_gpus_are_refused() -> None:
 
 
 def test_half_precision_is_for_gpus(jobs: Jobs) -> None:
-    with pytest.raises(ValidationError, match="float16 is for device cuda; use bfloat16"):
+    with pytest.raises(ValidationError, match="float16 needs device cuda; use bfloat16"):
         jobs(precision="float16")
 
 
@@ -88,7 +88,7 @@ def test_two_processes_resume_exactly(jobs: Jobs, tmp_path: Path) -> None:
         "checkpoint_every": 2,
         "processes": 2,
     }
-    whole = train(jobs(**settings, out=str(tmp_path / "whole.safetensors")))
+    whole = train(jobs(**settings, to=str(tmp_path / "whole.safetensors")))
     job = jobs(**settings)
 
     def tell(progress: Progress) -> None:
@@ -98,4 +98,4 @@ def test_two_processes_resume_exactly(jobs: Jobs, tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(job, tell)
     assert Path(job.checkpoint_file).exists()
-    assert Path(train(job).out).read_bytes() == Path(whole.out).read_bytes()
+    assert Path(train(job).model).read_bytes() == Path(whole.model).read_bytes()

@@ -82,13 +82,13 @@ def test_a_model_files_own_form_is_kept(jobs: Jobs, tmp_path: Path) -> None:
         width=0.06,
         variant={"dropout": 0.25},
         iterations=1,
-        out=str(tmp_path / "first.safetensors"),
+        to=str(tmp_path / "first.safetensors"),
     )
     train(first)
-    found = settings_of(jobs(network="fcn8s_lean", width=None, init=first.out))
+    found = settings_of(jobs(network="fcn8s_lean", width=None, init=first.to))
     assert (found.width, found.variant) == (0.06, {"batch_norm": True, "dropout": 0.25})
     assert found.recipe == "scratch"  # as the file was made
-    assert settings_of(jobs(init=first.out, recipe="paper")).recipe == "paper"
+    assert settings_of(jobs(init=first.to, recipe="paper")).recipe == "paper"
 
 
 @pytest.mark.parametrize(

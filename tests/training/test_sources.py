@@ -161,7 +161,7 @@ def test_sources_of_a_job_file_are_checked_by_their_kind(
 ) -> None:
     values = {"sources": [source], "validation": [{"manifest": "a.csv"}], "legend": LEGEND}
     with pytest.raises(JobError, match=message):
-        validated(TrainJob, {**values, "out": "m.safetensors"})
+        validated(TrainJob, {**values, "to": "m.safetensors"})
 
 
 LEGEND = [
@@ -215,9 +215,13 @@ def test_a_colour_table_is_a_legend(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("l.yaml", "land: 0\n", r"l\.yaml: holds no list; write lines such as"),
-        ("l.yaml", "- land\n", r"l\.yaml: holds no list"),
-        ("l.txt", "0,300,0,0\n", r"l\.txt: line '0 300 0 0': write id,red,green,blue,alpha,name"),
+        ("l.yaml", "land: 0\n", r"l\.yaml: is not a list of classes; write lines such as"),
+        ("l.yaml", "- land\n", r"l\.yaml: is not a list of classes"),
+        (
+            "l.txt",
+            "0,300,0,0\n",
+            r"l\.txt: line '0 300 0 0' is no row of a colour table; write id,red,green,blue",
+        ),
         ("l.txt", "0,land\n", r"l\.txt: line '0 land': write id"),
     ],
 )
@@ -250,7 +254,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainJob]:
             raise Stopped
 
         monkeypatch.setattr("segtasks.training.loop.train", stop)
-        result = CliRunner().invoke(train, [*words, "--out", "m.safetensors"])
+        result = CliRunner().invoke(train, [*words, "--to", "m.safetensors"])
         if result.exception and not isinstance(result.exception, Stopped):
             raise result.exception
         return jobs[0]
@@ -291,5 +295,5 @@ def test_a_legend_file_stands_for_classes_and_void_colours(
     assert job.labels == LabelRules(void_colors=tuple(VOID), label_column="kind")
     job = asked(*pairs, *CLASSES, "--void-colors", "#9B9B9B,#000000", "--all-touched")
     assert job.labels == LabelRules(void_colors=tuple(VOID), all_touched=True)
-    with pytest.raises(JobError, match="both --class and --legend say what the classes are"):
+    with pytest.raises(JobError, match="--class and --legend both name the classes"):
         asked(*pairs, *CLASSES, "--legend", str(path))

@@ -37,8 +37,8 @@ def trained(job: TrainJob, machine: int) -> bytes:
     with cores(machine):
         result = train(job)
         assert torch.get_num_threads() == machine
-    content = Path(result.out).read_bytes()
-    Path(result.out).unlink()
+    content = Path(result.model).read_bytes()
+    Path(result.model).unlink()
     return content
 
 

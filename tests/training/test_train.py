@@ -54,48 +54,48 @@ def test_the_same_job_gives_the_same_bytes(jobs: Jobs) -> None:
     for seed in (1, 1, 2):
         job = jobs(**LEAN, iterations=2, seed=seed)
         train(job)
-        digests.append(hashlib.sha256(Path(job.out).read_bytes()).hexdigest())
+        digests.append(hashlib.sha256(Path(job.to).read_bytes()).hexdigest())
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_file_holds_the_network_that_was_validated(jobs: Jobs) -> None:
     job = jobs(**LEAN, iterations=4, validation_px=96)
     result = train(job)
-    module, card = load(job.out)
+    module, card = load(job.to)
     pairs = open_pairs(job.validation, job)
     scores = evaluate_network(module, pairs, card.normalisation, classes=6, window_px=96)
     np.testing.assert_array_equal(scores.counts, result.scores.counts)
 
 
 def test_training_goes_on_from_a_model_file(jobs: Jobs, tmp_path: Path) -> None:
-    first = jobs(**LEAN, iterations=4, out=str(tmp_path / "first.safetensors"))
+    first = jobs(**LEAN, iterations=4, to=str(tmp_path / "first.safetensors"))
     before = train(first).card
-    still = {"learning_rate": 1e-12, "iterations": 1, "init": first.out}
+    still = {"learning_rate": 1e-12, "iterations": 1, "init": first.to}
     after = train(jobs(**LEAN, **still))
     assert after.card.normalisation == before.normalisation
-    assert after.card.provenance["init"] == Path(first.out).name
-    weights = [load(path)[0].state_dict()["fc6.weight"] for path in (first.out, after.out)]
+    assert after.card.provenance["init"] == Path(first.to).name
+    weights = [load(path)[0].state_dict()["fc6.weight"] for path in (first.to, after.model)]
     torch.testing.assert_close(*weights)
 
 
 def test_another_number_of_classes_keeps_all_but_the_scores(
     jobs: Jobs, scene: Path, tmp_path: Path
 ) -> None:
-    first = jobs(**LEAN, out=str(tmp_path / "first.safetensors"))
+    first = jobs(**LEAN, to=str(tmp_path / "first.safetensors"))
     train(first)
     with rasterio.open(label_path(scene), "r+") as labels:
         labels.write(np.full((1, 4, 4), 6, np.uint8), window=RasterioWindow(40, 40, 4, 4))
     more = [*first.legend, ClassEntry(id=6, name="rail", color="#123456")]
-    after = train(jobs(**LEAN, legend=more, init=first.out, learning_rate=1e-12))
-    module = load(after.out)[0]
+    after = train(jobs(**LEAN, legend=more, init=first.to, learning_rate=1e-12))
+    module = load(after.model)[0]
     assert module(torch.zeros(1, 3, 32, 32)).shape == (1, 7, 32, 32)
 
 
 def test_an_init_of_which_nothing_fits_is_refused(jobs: Jobs, tmp_path: Path) -> None:
-    first = jobs(out=str(tmp_path / "first.safetensors"))
+    first = jobs(to=str(tmp_path / "first.safetensors"))
     train(first)
     with pytest.raises(ModelError, match=r"none of its 2 tensors fits fcn8s_lean of width 0\.06"):
-        train(jobs(**LEAN, init=first.out))
+        train(jobs(**LEAN, init=first.to))
 
 
 def test_training_leaves_the_callers_random_numbers_alone(jobs: Jobs) -> None:
@@ -109,7 +109,7 @@ def test_training_leaves_the_callers_random_numbers_alone(jobs: Jobs) -> None:
 def test_the_card_says_where_the_weights_come_from(jobs: Jobs, scene: Path) -> None:
     job = jobs(note="make model", licence="CC0-1.0", ground_resolution_m=0.3, seed=4)
     result = train(job)
-    module, card = load(job.out)
+    module, card = load(job.to)
     assert card == result.card
     assert (card.licence, card.ground_resolution_m) == ("CC0-1.0", 0.3)
     assert card.bands == ("red", "green", "blue")
@@ -206,7 +206,7 @@ def test_unsuitable_pairs_are_refused_before_work(
     job = jobs(sources=(PairSource(**places),))
     with pytest.raises(error, match=message):
         train(job, _fail)
-    assert not Path(job.out).exists()
+    assert not Path(job.to).exists()
 
 
 def _fail(_: Progress) -> None:
@@ -230,9 +230,9 @@ def test_impossible_jobs_are_refused(jobs: Jobs, changes: dict[str, Any], messag
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ignore": 3}, "ignore is 3, a class; choose 6 … 255"),
-        ({"out": "model.pt"}, "end it with .safetensors"),
-        ({"augmentation": {"scale": (2, 1)}}, "put the least magnification first"),
+        ({"ignore": 3}, "ignore is 3, the id of a class; choose 6 … 255"),
+        ({"to": "model.pt"}, "end it with .safetensors"),
+        ({"augmentation": {"scale": (2, 1)}}, "put the smaller magnification first"),
         ({"legend": [{"id": 1, "name": "a", "color": "#000000"}] * 2}, "number them 0 … 1"),
     ],
 )

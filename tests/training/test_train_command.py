@@ -15,7 +15,7 @@ from segtasks.training.synthetic import LEGEND
 def words(scene: Path, tmp_path: Path) -> list[str]:
     pair = [str(scene), "{parent}/{stem}_label.tif"]
     classes = [word for name, color in LEGEND for word in ("--class", f"{name}={color}")]
-    out = ["--out", str(tmp_path / "model.safetensors")]
+    out = ["--to", str(tmp_path / "model.safetensors")]
     return ["--pair", *pair, "--val", *pair, *classes, *out, "--crop-px", "32", "--batch", "2"]
 
 

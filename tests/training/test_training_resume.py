@@ -48,7 +48,7 @@ def stopped(job: TrainJob, after: int) -> None:
 
 
 def files_of(result: Result) -> list[bytes]:
-    return [Path(name).read_bytes() for name in (result.out, result.curves[0])]
+    return [Path(name).read_bytes() for name in (result.model, result.curves[0])]
 
 
 @pytest.mark.parametrize("every", [2, 100])
@@ -56,18 +56,18 @@ def test_stopped_after_any_iteration_it_ends_as_if_it_had_not(
     jobs: Jobs, tmp_path: Path, every: int
 ) -> None:
     settings = {"iterations": STEPS, "validate_every": 4, "checkpoint_every": every}
-    expected = files_of(train(jobs(**settings, out=str(tmp_path / "whole.safetensors"))))
+    expected = files_of(train(jobs(**settings, to=str(tmp_path / "whole.safetensors"))))
     for after in range(1, STEPS + 1):
         job = jobs(**settings)
         stopped(job, after)
-        assert not Path(job.out).exists()
+        assert not Path(job.to).exists()
         lines: list[str] = []
         found = files_of(train(job, on_line=lines.append))
         assert found == expected, after
         kept = max((i for i in range(1, after + 1) if i % every == 0 or i in (4, 6)), default=0)
         assert any(f"after iteration {kept}," in line for line in lines) == (kept > 0)
         assert not Path(job.checkpoint_file).exists()
-        Path(job.out).unlink()
+        Path(job.to).unlink()
 
 
 def test_momentum_dropout_and_early_stop_survive(jobs: Jobs, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_momentum_dropout_and_early_stop_survive(jobs: Jobs, tmp_path: Path) -> 
         "loss": "cross_entropy+lovasz",
         "accumulate": 2,
     }
-    whole = train(jobs(**settings, out=str(tmp_path / "whole.safetensors")))
+    whole = train(jobs(**settings, to=str(tmp_path / "whole.safetensors")))
     rows = Path(whole.curves[0]).read_text().count("\n") - 1
     assert rows < 40
     job = jobs(**settings)
@@ -91,15 +91,15 @@ def test_momentum_dropout_and_early_stop_survive(jobs: Jobs, tmp_path: Path) -> 
 
 def test_kill_9_at_random_moments(jobs: Jobs, tmp_path: Path) -> None:
     settings = {**LEAN, "iterations": 24, "validate_every": 8, "checkpoint_every": 3}
-    expected = files_of(train(jobs(**settings, out=str(tmp_path / "whole.safetensors"))))
+    expected = files_of(train(jobs(**settings, to=str(tmp_path / "whole.safetensors"))))
     job = jobs(**settings)
     file = tmp_path / "job.yaml"
     file.write_text(yaml.safe_dump(job.model_dump(mode="json")))
     waits = [random.uniform(0, 0.1) for _ in range(2)]  # noqa: S311 - moments, not secrets
     assert [_killed(file, Path(job.checkpoint_file), wait) for wait in waits] == [-9, -9], waits
-    assert not Path(job.out).exists()
+    assert not Path(job.to).exists()
     subprocess.run(_command(file), env=ONE_THREAD, check=True, capture_output=True)
-    found = (job.out, f"{tmp_path}/model.curves.csv")
+    found = (job.to, f"{tmp_path}/model.curves.csv")
     assert [Path(name).read_bytes() for name in found] == expected, waits
     assert not [path for path in tmp_path.iterdir() if "checkpoint" in path.name]
 

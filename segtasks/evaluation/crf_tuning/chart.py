@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-DPI = 110
+from segtasks.evaluation.charts import DPI
+
 TRIED, FIXED, BEST = "#9db7d5", "#1b1b1b", "#c81e1e"
 Row = Mapping[str, Any]
 

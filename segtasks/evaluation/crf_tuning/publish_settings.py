@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import yaml
 
+from segtasks.config.extras import require_packages
 from segtasks.config.tuning_job import TuneJob
 from segtasks.evaluation.crf_tuning.scores import Figures, table
 from segtasks.storage import object_store
@@ -16,9 +17,11 @@ def require_free(job: TuneJob) -> None:
     """Check before work starts that the results can be written.
 
     Raises:
+        JobError: matplotlib, which draws the chart, is not installed.
         DestinationError: a file exists and may not be replaced, or nothing can be written.
     """
     if job.to is not None:
+        require_packages("a chart of CRF settings", "tune", "matplotlib")
         object_store.require_free(job.to, NAMES, overwrite=job.overwrite)
 
 

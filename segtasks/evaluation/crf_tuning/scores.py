@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from segtasks.config.crf import PRESETS
 from segtasks.evaluation.crf_tuning.recommendation import Recommendation, recommend
 from segtasks.evaluation.crf_tuning.sample_windows import Place
 from segtasks.evaluation.crf_tuning.trial import Measured
 from segtasks.evaluation.crf_tuning.tune import Row, Tuning
+from segtasks.evaluation.figures import rounded
 
-DIGITS = 6
 PARAMETERS = ("iterations", "pos_w", "pos_xy_std", "bi_w", "bi_xy_std", "bi_rgb_std")
 Figures = dict[str, Any]
 
@@ -29,8 +27,8 @@ def figures(result: Tuning) -> Figures:
         "objective": advice.objective,
         "gains": {
             key: {
-                "gain": _rounded(gain.value),
-                "interval": gain.bounds and [_rounded(bound) for bound in gain.bounds],
+                "gain": rounded(gain.value),
+                "interval": gain.bounds and [rounded(bound) for bound in gain.bounds],
             }
             for key, gain in advice.gains.items()
         },
@@ -83,7 +81,7 @@ def _row(row: Row, result: Tuning) -> Figures:
         "setting": row.name,
         **(_parameters(row) or dict.fromkeys(PARAMETERS)),
         **_measured(row.tuning),
-        "objective": _rounded(row.tuning.value(result.job.objective)),
+        "objective": rounded(row.tuning.value(result.job.objective)),
         "seconds": round(row.tuning.seconds, 2),
         **{f"held_out_{k}": v for k, v in _measured(held_out).items()},
     }
@@ -98,8 +96,8 @@ def _measured(measured: Measured | None) -> Figures:
     if measured is None:
         return {"mean_iou": None, "boundary_f": None}
     return {
-        "mean_iou": _rounded(measured.mean_iou),
-        "boundary_f": _rounded(measured.boundary_f),
+        "mean_iou": rounded(measured.mean_iou),
+        "boundary_f": rounded(measured.boundary_f),
     }
 
 
@@ -122,7 +120,3 @@ def _line(row: Figures) -> str:
 
 def _ratio(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(value, DIGITS)

@@ -1,1 +1,1 @@
-"""What a network computes and costs: receptive field, halo, multiply-adds."""
+"""Measure networks: receptive field, halos, multiply-adds, parameters, memory."""

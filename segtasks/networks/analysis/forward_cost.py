@@ -1,7 +1,7 @@
-"""What a forward pass costs: multiply-adds, parameters, activation memory. Nothing is computed.
+"""Measure the cost of a forward pass: multiply-adds, parameters, activation memory.
 
-The network runs on torch's ``meta`` device: shapes flow, numbers do not, any width takes
-milliseconds.
+The network runs on torch's ``meta`` device, which propagates shapes and computes no values, so this
+takes milliseconds at any width.
 """
 
 import weakref
@@ -16,45 +16,45 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 _SIDE_PX = 1024
-"""Side of the square the figures per pixel are taken from."""
+"""Side of the square image that the figures per pixel are measured on."""
 
 
 def parameters(module: nn.Module) -> int:
-    """Number of parameters, frozen ones included (as the papers count)."""
+    """Return the number of parameters, frozen ones included (as the papers count)."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def gmac(module: nn.Module, *, bands: int, height: int, width: int) -> float:
-    """Multiply-adds of all (de)convolutions for one image of height x width px, 1e9."""
+    """Return the 1e9 multiply-adds of all (de)convolutions for one image of height x width px."""
     counter = FlopCounterMode(display=False)
-    # With gradients: strips, and the rows they share, are the runtime's affair.
+    # With gradients enabled, networks do not run in strips, whose shared rows would count twice.
     with torch.enable_grad():
         _meta_forward(module, (1, bands, height, width), counter)
     return float(counter.get_total_flops()) / 2e9
 
 
 def gmac_per_mpx(module: nn.Module, *, bands: int) -> float:
-    """1e9 multiply-adds per 1e6 input pixels, for a patch of 1024 px."""
+    """Return the 1e9 multiply-adds per 1e6 input pixels, for a patch of 1024 px."""
     return gmac(module, bands=bands, height=_SIDE_PX, width=_SIDE_PX) / (_SIDE_PX**2 / 1e6)
 
 
 def forward_bytes_per_px(module: nn.Module, *, bands: int) -> int:
-    """Peak bytes of live float32 tensors in one forward pass, per input pixel, input included.
+    """Return the peak bytes of live float32 tensors in a forward pass, per input pixel.
 
-    A frame such as FCN's pad 100 weighs more on small patches, and large ones go in strips; the
-    figure is for 512 px, so it is an upper bound from there on. Weights and scratch memory
-    inside oneDNN or cuDNN are not in it.
+    The input counts; weights and scratch memory of oneDNN or cuDNN do not. The figure is measured
+    at 512 px and is an upper bound for larger patches: padding such as FCN's 100 px weighs less on
+    them, and they run in strips.
     """
     with torch.inference_mode():
         return _live_bytes_per_px(module, bands)
 
 
 def whole_forward_bytes_per_px(module: nn.Module, *, bands: int) -> int:
-    """As `forward_bytes_per_px`, of a network that does not go in strips: a graph made of it.
+    """Return `forward_bytes_per_px` for a network that does not run in strips, as a graph.
 
     Args:
-        module: without a parameter that asks for gradients: they would keep every map alive.
-        bands: C.
+        module: the network; no parameter may require gradients, which would keep every map alive.
+        bands: number of input bands.
     """
     with torch.enable_grad():
         return _live_bytes_per_px(module, bands)
@@ -70,7 +70,7 @@ def _live_bytes_per_px(module: nn.Module, bands: int) -> int:
 def _meta_forward(
     module: nn.Module, shape: tuple[int, int, int, int], watcher: AbstractContextManager[object]
 ) -> None:
-    """Run an image's shape (N, C, H, W) through the network in eval mode, under ``watcher``."""
+    """Run an image (N, C, H, W) through the network in eval mode within ``watcher``."""
     state = {key: value.to("meta") for key, value in module.state_dict().items()}
     image = torch.empty(shape, device="meta")
     training = module.training
@@ -80,7 +80,7 @@ def _meta_forward(
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own base
-    """Adds up storages when they are made, takes them off when they die; keeps the peak."""
+    """Track the total size of live storages and its peak."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own base
@@ -98,10 +98,10 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         made = func(*args, **(kwargs or {}))
         for tensor in made if isinstance(made, tuple | list) else (made,):
             if isinstance(tensor, Tensor):
-                self._watch(tensor.untyped_storage())
+                self._count(tensor.untyped_storage())
         return made
 
-    def _watch(self, storage: torch.UntypedStorage) -> None:
+    def _count(self, storage: torch.UntypedStorage) -> None:
         """Count a storage once, from now until it is freed."""
         if storage in self._known:
             return
@@ -112,5 +112,5 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         weakref.finalize(storage, self._forget, size)
 
     def _forget(self, size: int) -> None:
-        """A storage was freed."""
+        """Subtract a storage that was freed."""
         self._live -= size

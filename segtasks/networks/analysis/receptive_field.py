@@ -1,12 +1,12 @@
-"""Receptive field and exact halo of a network, measured on the network itself.
+"""Measure the receptive field, the exact halo and the effective halo of a network.
 
-    output pixel y depends on inputs y - left ... y + right; both change with y's phase
+    output pixel y depends on inputs y - left ... y + right; both vary with the phase of y
 
     |<- halo ->|<----- core, cut on the lattice ----->|<- halo ->|
                ^ phase 0: needs left                 ^ phase s-1: needs right
 
-With positive weights, averages in place of maxima and no biases a network is linear and nothing
-cancels: an impulse reaches exactly the outputs that depend on its pixel.
+With positive weights, average pools instead of max pools and no biases, a network is linear and no
+terms cancel: an impulse reaches exactly the outputs that depend on its pixel.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,17 +21,17 @@ from torch.nn import functional
 from segtasks.networks.architectures.doubling import Doubling
 
 _LONGEST_PX = 16384
-"""Beyond this an operator is taken for global: no finite halo."""
+"""An operator that reaches further counts as global: it has no finite halo."""
 _IMPULSES_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Extents of what an output pixel sees along one axis, per phase y mod lattice.
+    """The receptive field of an output pixel y along one axis, per phase y mod lattice.
 
     Attributes:
-        left: pixels before the output pixel, one per phase.
-        right: pixels after it, one per phase.
+        left: pixels before the output pixel, per phase.
+        right: pixels after the output pixel, per phase.
     """
 
     left: tuple[int, ...]
@@ -39,17 +39,17 @@ class ReceptiveField:
 
     @property
     def lattice_px(self) -> int:
-        """Number of phases."""
+        """The lattice, which is the number of phases."""
         return len(self.left)
 
     @property
     def size_px(self) -> int:
-        """The largest field of all phases, the pixel itself included."""
+        """The largest receptive field of all phases, the pixel itself included."""
         return max(left + 1 + right for left, right in zip(self.left, self.right, strict=True))
 
     @property
     def need_px(self) -> tuple[int, int]:
-        """What a core cut on the lattice needs before its first and after its last pixel."""
+        """Pixels that a core cut on the lattice needs before its first and after its last pixel."""
         last = self.lattice_px - 1
         before = max(left - phase for phase, left in enumerate(self.left))
         after = max(right - (last - phase) for phase, right in enumerate(self.right))
@@ -57,27 +57,28 @@ class ReceptiveField:
 
     @property
     def halo_px(self) -> int:
-        """The least multiple of the lattice with which tiled equals whole."""
+        """The exact halo: the least multiple of the lattice with which tiled equals whole."""
         return -(-max(self.need_px) // self.lattice_px) * self.lattice_px
 
 
 @runtime_checkable
 class Nonlinear(Protocol):
-    """A layer, no convolution or pool, that knows a linear one seeing the same pixels."""
+    """A layer that is no convolution or pool and provides a linear layer with the same field."""
 
     def linearised(self) -> nn.Module:
-        """The layer to measure in its place: its weights are positive and nothing is added."""
+        """Return the layer to measure instead: linear, with positive weights and no bias."""
 
 
 def receptive_field(module: nn.Module, *, bands: int, lattice_px: int) -> ReceptiveField | None:
-    """Measure a network; None when it sees the whole image (an operator is global).
+    """Measure the receptive field of a network; None if an operator is global.
 
-    The extents do not depend on channel counts: give the narrowest form, it costs about a second.
+    Receptive fields do not depend on channel counts, so pass the network at its smallest width; it
+    takes about a second.
 
     Args:
         module: any network of convolutions, pools and upsampling.
-        bands: its input channels.
-        lattice_px: its total stride.
+        bands: number of input bands.
+        lattice_px: total stride of the network, px.
     """
     linear = _linearised(module)
     length = 1024
@@ -90,17 +91,17 @@ def receptive_field(module: nn.Module, *, bands: int, lattice_px: int) -> Recept
 
 
 def _linearised(module: nn.Module) -> nn.Module:
-    """A float64 copy in eval mode: positive weights, no biases, averages for maxima."""
+    """Return a linear float64 copy in eval mode: positive weights, no biases, average pools."""
     copy = deepcopy(module).double().eval()
     with torch.no_grad():
         for layer in copy.modules():
             _make_positive(layer)
-    _spread_pools(copy)
+    _replace_nonlinear(copy)
     return copy
 
 
 def _make_positive(layer: nn.Module) -> None:
-    """Equal weights that sum to one per output; normalisation layers become the identity."""
+    """Set equal weights that sum to one per output; normalisation becomes the identity."""
     if isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 the only common base
         layer.reset_running_stats()
         layer.reset_parameters()
@@ -109,35 +110,35 @@ def _make_positive(layer: nn.Module) -> None:
         if layer.bias is not None:
             layer.bias.zero_()
     elif isinstance(layer, Doubling):
-        # A ReLU would cut what the cubic's negative taps reach.
+        # A ReLU behind it would cut off what the negative taps of the cubic kernel reach.
         far, near, at, beyond = layer.taps
         layer.taps = abs(far), abs(near), abs(at), abs(beyond)
 
 
-def _spread_pools(module: nn.Module) -> None:
-    """Replace max pools by average pools of the same geometry, unpools by whole windows.
+def _replace_nonlinear(module: nn.Module) -> None:
+    """Replace max pools by average pools of the same geometry and unpools by whole windows.
 
-    What else is not linear says itself what stands for it.
+    Other nonlinear layers provide their own replacement, see `Nonlinear`.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.MaxPool2d):
-            setattr(module, name, _averages(child))
+            setattr(module, name, _average_pool(child))
         elif isinstance(child, nn.MaxUnpool2d):
             setattr(module, name, _WholeWindows(child))
         elif isinstance(child, Nonlinear):
             setattr(module, name, child.linearised())
         else:
-            _spread_pools(child)
+            _replace_nonlinear(child)
 
 
-def _averages(pool: nn.MaxPool2d) -> nn.Module:
-    """The averages of a pool's windows, in place of its indices too where it gives them."""
+def _average_pool(pool: nn.MaxPool2d) -> nn.Module:
+    """Return an average pool of the same geometry; it replaces the indices too, if returned."""
     average = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
     return _Twice(average) if pool.return_indices else average
 
 
 class _Twice(nn.Module):
-    """What the maximum and its index depend on is the same: the whole window."""
+    """Averages for a max pool and for its indices: both depend on the whole window."""
 
     def __init__(self, average: nn.AvgPool2d) -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class _Twice(nn.Module):
 
 
 class _WholeWindows(nn.Module):
-    """An unpool of windows side by side that may put a value, and its index, anywhere in them."""
+    """An unpool that puts a value everywhere in its window, since its index may be any of them."""
 
     def __init__(self, unpool: nn.MaxUnpool2d) -> None:
         super().__init__()
@@ -163,7 +164,7 @@ class _WholeWindows(nn.Module):
 
 
 def _extents(linear: nn.Module, bands: int, lattice_px: int, length: int) -> ReceptiveField | None:
-    """Extents from one impulse per input phase; None if any reaches the end of the strip."""
+    """Measure extents by one impulse per input phase; None if one reaches the end of the strip."""
     middle = length // 2 // lattice_px * lattice_px
     left, right = [0] * lattice_px, [0] * lattice_px
     for start in range(middle, middle + lattice_px, _IMPULSES_AT_ONCE):
@@ -181,7 +182,7 @@ def _extents(linear: nn.Module, bands: int, lattice_px: int, length: int) -> Rec
 def _responses(
     linear: nn.Module, bands: int, length: int, cols: range
 ) -> Iterable[tuple[int, Tensor]]:
-    """For each input column, which outputs (length,) of a 1 px high strip depend on it."""
+    """Yield for each input column which outputs (length,) of a 1 px high strip depend on it."""
     strips = torch.zeros(len(cols), bands, 1, length, dtype=torch.float64)
     strips[range(len(cols)), :, :, list(cols)] = 1.0
     with torch.inference_mode():
@@ -192,21 +193,21 @@ def _responses(
 def effective_halo_px(
     forward: Callable[[Tensor], Tensor], samples: Tensor, *, share: float = 0.99
 ) -> int:
-    """Half-width of the square that holds ``share`` of the centre logit's squared gradient.
+    """Return the half-width of the square that holds ``share`` of the squared gradient, px.
 
-    Luo et al. 2016, arXiv:1701.04128: what a trained network really looks at is a fraction of its
-    receptive field.
+    The gradient is that of the largest logit at the centre. The effective receptive field of a
+    trained network is a fraction of its receptive field: Luo et al. 2016, arXiv:1701.04128.
 
     Args:
         forward: the trained network in eval mode.
         samples: normalised tiles (N, C, H, W), larger than the receptive field.
-        share: of the summed squared gradient of the largest logit at the centre.
+        share: share of the squared gradient, summed over bands and tiles.
     """
     return half_width(gradient_energy(forward, samples), share)
 
 
 def gradient_energy(forward: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
-    """Squared gradient of the largest logit at the centre, summed over bands and tiles.
+    """Return the squared gradient of the largest logit at the centre, summed over bands and tiles.
 
     Args:
         forward: the trained network in eval mode.
@@ -226,7 +227,7 @@ def gradient_energy(forward: Callable[[Tensor], Tensor], samples: Tensor) -> Ten
 
 
 def half_width(energy: Tensor, share: float) -> int:
-    """Least Chebyshev distance from the centre within which ``share`` of ``energy`` (H, W) lies."""
+    """Return the least Chebyshev distance from the centre that holds a share of energy (H, W)."""
     rows = (torch.arange(energy.shape[0]) - energy.shape[0] // 2).abs()
     cols = (torch.arange(energy.shape[1]) - energy.shape[1] // 2).abs()
     distance = torch.maximum(rows[:, None], cols[None, :]).flatten()

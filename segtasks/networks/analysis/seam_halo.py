@@ -1,32 +1,32 @@
-"""How much halo hides a seam: labels beside a cut against those of the tile in one piece.
+"""Measure the halo that hides seams: compare labels at a cut with those of the uncut tile.
 
-    |........................ tile ........................|    labels beside the cut: expected
-                       |hhhhh|.............................|    the same from a window: found
+    |........................ tile ........................|    expected labels next to the cut
+                       |hhhhh|.............................|    labels of a window with halo h
                              ^ cut
 
-The gradient (`receptive_field.effective_halo_px`) says where a network looks, this measure
-from where on it makes no difference to the map. The pixels beside a cut are the worst of all: they
-are one in hundreds, so that a share of them that differs is far less of a mask.
+The gradient (`receptive_field.effective_halo_px`) shows where a network looks; this measure shows
+from which halo on the labels no longer change. Pixels next to a cut are the worst case and less
+than one pixel in a hundred, so the share of a mask that differs is far smaller.
 """
 
 import torch
 from torch import Tensor, nn
 
 SHARE = 0.005
-"""Of the labels beside a cut that may differ."""
+"""Share of the labels next to a cut that may differ."""
 
 
 def seam_halo_px(module: nn.Module, samples: Tensor, *, lattice_px: int) -> int | None:
-    """The least halo with which at most 0.5 % of the labels beside a cut differ.
+    """Return the smallest halo with which at most 0.5 % of the labels next to a cut differ, px.
 
     Args:
         module: the trained network.
-        samples: normalised tiles of real imagery (N, C, H, W); they are looked at upright and
-            turned by 90 degrees. Halos of up to half their side can be told.
-        lattice_px: halos and cuts are multiples of it.
+        samples: normalised tiles of real imagery (N, C, H, W), measured as they are and transposed.
+            Halos of less than half their side can be measured.
+        lattice_px: halos and cuts are multiples of this.
 
     Returns:
-        A multiple of ``lattice_px``; ``None`` when less than half the side of ``samples`` does not.
+        A multiple of ``lattice_px``; ``None`` if no halo of less than half the side suffices.
     """
     views = [*samples, *samples.transpose(2, 3)]
     cut = min(samples.shape[2:]) // 2 // lattice_px * lattice_px
@@ -39,14 +39,14 @@ def seam_halo_px(module: nn.Module, samples: Tensor, *, lattice_px: int) -> int 
                 high = middle
             else:
                 low = middle + 1
-    # At the whole half tile nothing was cut off, and nothing is told.
+    # With a halo of half the tile nothing is cut off, so the comparison shows nothing.
     return high * lattice_px if high * lattice_px < cut else None
 
 
 def _share(
     module: nn.Module, views: list[Tensor], whole: list[Tensor], cut: int, halo: int
 ) -> float:
-    """Share of labels beside the cut that differ when only ``halo`` px before it are seen."""
+    """Return the share of labels next to the cut that differ with ``halo`` px before the cut."""
     differ = total = 0
     for view, expected in zip(views, whole, strict=True):
         found = _labels(module, view[:, :, cut - halo :])[:, halo : halo + expected.shape[1]]
@@ -56,6 +56,6 @@ def _share(
 
 
 def _labels(module: nn.Module, view: Tensor) -> Tensor:
-    """(C, H, W) -> (H, W)."""
+    """Return the labels of a tile: (C, H, W) -> (H, W)."""
     labels: Tensor = module(view[None])[0].argmax(dim=0)
     return labels

@@ -1,1 +1,1 @@
-"""One architecture per file, the paper on top: backbone -> decoder -> head. Needs torch."""
+"""The architectures, one family per file, each with its paper: backbone -> decoder -> head."""

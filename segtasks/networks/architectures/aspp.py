@@ -1,8 +1,8 @@
 """Atrous spatial pyramid pooling of DeepLab v3. Chen et al. 2017, arXiv:1706.05587, fig. 5.
 
-    map -> 1x1, 3x3 d12, 3x3 d24, 3x3 d36 and the mean of the map, side by side [-> 1x1]
+    map -> 1x1, 3x3 d12, 3x3 d24, 3x3 d36 and the mean of the map, in parallel [-> 1x1]
 
-The mean is global: no halo makes tiles exact.
+"d12" means a dilation of 12. The mean is global, so no halo makes tiles exact.
 """
 
 import torch
@@ -14,13 +14,13 @@ _RATES = (12, 24, 36)
 
 
 class Branches(nn.Module):
-    """Five branches side by side. Keys ``branches.0`` ... ``branches.3``, ``mean``.
+    """Five parallel branches, concatenated. Keys ``branches.0`` ... ``branches.3``, ``mean``.
 
     Args:
-        channels: C of the map.
-        inner: D of each branch.
-        mean_first: whether the mean of the map comes before the other four (mmsegmentation) or
-            behind them. Weights of one order load into the other.
+        channels: channels C of the map.
+        inner: channels D of each branch.
+        mean_first: whether the mean of the map comes before the other four branches
+            (mmsegmentation) or after them. Weights of one order load into the other, wrongly.
     """
 
     def __init__(self, channels: int, inner: int, *, mean_first: bool = False) -> None:
@@ -36,7 +36,7 @@ class Branches(nn.Module):
         parts = [branch(x) for branch in self.branches]
         mean: Tensor = self.mean(x.mean(dim=(2, 3), keepdim=True))
         whole = mean.expand(-1, -1, x.shape[2], x.shape[3])
-        # Channels innermost, as the runtime has the other branches: joined without a copy.
+        # Channels last, as the runtime has the other branches: concatenation needs no copy.
         whole = whole.contiguous(memory_format=torch.channels_last)
         parts.insert(0 if self.mean_first else len(parts), whole)
         return torch.cat(parts, dim=1)
@@ -47,7 +47,7 @@ class Branches(nn.Module):
 
 
 class ASPP(Branches):
-    """The branches, then 1x1: (N, C, h, w) -> (N, D, h, w). Keys also ``project``."""
+    """The branches, then a 1x1: (N, C, h, w) -> (N, D, h, w). An additional key is ``project``."""
 
     def __init__(self, channels: int, inner: int, *, dropout: float = 0.5) -> None:
         super().__init__(channels, inner)

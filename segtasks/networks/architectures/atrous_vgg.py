@@ -9,13 +9,13 @@ from segtasks.networks.architectures.vgg import VGG16
 
 
 class AtrousVGG16(VGG16):
-    """VGG16 at output stride 8: pool4 and pool5 do not step, conv5 dilates by 2.
+    """VGG16 at output stride 8: pool4 and pool5 have stride 1, conv5 has dilation 2.
 
     Args:
         bands: input channels.
         width: multiplier of every channel count.
         batch_norm: BatchNorm after each convolution.
-        pool: side of pool1 ... pool4: 2 as in VGG16, or 3, which puts units on pixels 8i.
+        pool: window of pool1 ... pool4: 2 as in VGG16, or 3, which puts units on pixels 8i.
     """
 
     def __init__(self, *, bands: int, width: float, batch_norm: bool, pool: int = 3) -> None:

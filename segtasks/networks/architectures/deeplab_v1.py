@@ -1,15 +1,15 @@
-"""DeepLab v1 on VGG16: three nets. Chen et al. 2015, arXiv:1412.7062, and their prototxts.
+"""DeepLab v1 on VGG16: three networks. Chen et al. 2015, arXiv:1412.7062, and their prototxts.
 
     input -> pool1 /2 -> pool2 /4 -> pool3 /8 -> pool4 /8 -> conv5 d2 -> pool5 /8     backbone
           -> fc6 -> fc7 -> fc8 -> x8 align_corners -> output
 
     deeplab_v1     pools 2x2, fc6 4x4 d4, 4096          units on pixels -7, 1, 9 ...   8k + 2
     largefov       pools 3x3, pool5a, fc6 3x3 d12, 1024  units on pixels 0, 8, 16 ...   8k + 1
-    msc_largefov   and a head on the input and on each of pool1 ... pool4, all zoomed and summed
+    msc_largefov   also a head on the input and on each of pool1 ... pool4, all upsampled and summed
 
-Only the sizes on the right end on a unit, which is why the x8 zoom is exact there and nowhere else:
-every image is padded to the next. Patches must start on multiples of 8. State dict keys are
-Caffe's (conv1_1 ... fc8; fc8_pascal and fc8_voc12 are ``fc8``).
+Only images of the sizes on the right end on a unit, so only there the upsampling by 8 is exact:
+every image is padded to the next such size. Patches must start on multiples of 8. State-dict keys
+are those of Caffe (conv1_1 ... fc8; fc8_pascal and fc8_voc12 become ``fc8``).
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from segtasks.networks.architectures.vgg import Options
 
 @dataclass(frozen=True)
 class Fc6:
-    """The layer that stands for VGG16's first fully connected one."""
+    """The convolution that replaces the first fully connected layer of VGG16."""
 
     units: int
     kernel_size: int
@@ -78,8 +78,8 @@ class _OneHead(AtrousVGG16):
 class DeepLab(_OneHead):
     """DeepLab as published, for inputs of any size: pools of 2x2, fc6 4x4 of dilation 4.
 
-    The form of test.prototxt, whose pool4 is padded: a unit more on each side than in training,
-    so that the zoom covers the image; 7 px are cropped before it and 8 behind.
+    This is the network of test.prototxt, whose pool4 is padded: one unit more on each side than in
+    training, so that the upsampled map covers the image. 7 px are cropped before it and 8 after it.
     """
 
     surplus_rows = 1
@@ -90,7 +90,7 @@ class DeepLab(_OneHead):
         initialise(self, score_prefixes=("fc8",))
 
     def coarse_logits(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, k + 3, l + 3) of the next 8k + 2, 8l + 2."""
+        """(N, C, H, W), padded to 8k + 2, 8l + 2 -> logits (N, K, k + 3, l + 3)."""
         return self.head(self.to_pool5(self.to_pool4(pad_to(x, 8, 2))))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,12 +100,12 @@ class DeepLab(_OneHead):
 
 
 class _LargeFOV(_OneHead):
-    """What LargeFOV and its multi-scale form share: the branch from pool4 to fc8."""
+    """The branch from pool4 to fc8 that LargeFOV and its multi-scale form share."""
 
     def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
         fc6 = Fc6(1024, kernel_size=3, dilation=12)
         super().__init__(classes=classes, pool=3, fc6=fc6, **options)
-        # Caffe's average divides by the whole window, padding included.
+        # The average pool of Caffe divides by the whole window, padding included.
         self.pool5a = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=True)
 
     def from_pool4(self, pool4: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class LargeFOV(_LargeFOV):
         initialise(self, score_prefixes=("fc8",))
 
     def coarse_logits(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, k + 1, l + 1) of the next 8k + 1, 8l + 1."""
+        """(N, C, H, W), padded to 8k + 1, 8l + 1 -> logits (N, K, k + 1, l + 1)."""
         return self.from_pool4(self.to_pool4(pad_to(x, 8, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,8 +132,9 @@ class LargeFOV(_LargeFOV):
 class MScLargeFOV(_LargeFOV):
     """LargeFOV with five more heads, on the input and on pool1 ... pool4, summed at stride 1.
 
-    The form of test.prototxt. In training the first convolutions of the heads step by 8, 4, 2, 1, 1
-    and the sum is taken at stride 8: another graph of the same weights, not built here.
+    This is the network of test.prototxt. In training the first convolutions of the heads have
+    strides 8, 4, 2, 1, 1 and the sum is taken at stride 8. That network of the same weights is not
+    built here.
     """
 
     def __init__(
@@ -175,33 +176,33 @@ class MScLargeFOV(_LargeFOV):
         y = self.from_data(data)
         y = y + enlarge_aligned(self.from_pool1(pool1), 2)
         y = y + enlarge_aligned(self.from_pool2(pool2), 4)
-        # One enlargement for all logits of stride 8: it is linear.
+        # Upsampling is linear, so the logits of stride 8 are summed first.
         y = y + enlarge_aligned(self.from_pool3(pool3), 8)
         return y[:, :, : x.shape[2], : x.shape[3]]
 
     def from_data(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the head's logits, (N, K, H, W); its maps are the largest of all."""
+        """(N, C, H, W) -> logits (N, K, H, W) of the head on the input, in strips."""
         if is_scripting():
             return self.data_head(x)
         return in_strips(self.data_head, x, stride=1, halo=1)
 
     def data_head(self, x: Tensor) -> Tensor:
-        """What `from_data` computes in strips."""
+        """(N, C, H, W) -> logits (N, K, H, W); `from_data` runs this in strips."""
         y: Tensor = self.data_ms(self.dropout(self.data_fc(self.dropout(self.data_conv(x)))))
         return y
 
     def from_pool1(self, x: Tensor) -> Tensor:
-        """(N, 64, H/2, W/2) -> the head's logits, as large."""
+        """(N, 64, H/2, W/2) -> logits (N, K, H/2, W/2) of the head on pool1."""
         y: Tensor = self.pool1_ms(self.dropout(self.pool1_fc(self.dropout(self.pool1_conv(x)))))
         return y
 
     def from_pool2(self, x: Tensor) -> Tensor:
-        """(N, 128, H/4, W/4) -> the head's logits, as large."""
+        """(N, 128, H/4, W/4) -> logits (N, K, H/4, W/4) of the head on pool2."""
         y: Tensor = self.pool2_ms(self.dropout(self.pool2_fc(self.dropout(self.pool2_conv(x)))))
         return y
 
     def from_pool3(self, x: Tensor) -> Tensor:
-        """(N, 256, n, m) -> the logits of the heads on pool3, pool4 and fc7, summed."""
+        """(N, 256, n, m) -> the sum of the logits (N, K, n, m) on pool3, pool4 and fc7."""
         pool4 = self.pool4(self.block4(x))
         y3 = self.pool3_ms(self.dropout(self.pool3_fc(self.dropout(self.pool3_conv(x)))))
         y4 = self.pool4_ms(self.dropout(self.pool4_fc(self.dropout(self.pool4_conv(pool4)))))

@@ -1,4 +1,4 @@
-"""DeepLab v2 on VGG16: ASPP. Chen et al. 2018, arXiv:1606.00915; prototxt of the VGG16 net.
+"""DeepLab v2 on VGG16: ASPP. Chen et al. 2018, arXiv:1606.00915; prototxt of the VGG16 network.
 
     input (8k+1) -> VGG16 at stride 8, pools 3x3, no pool5a
                  -> fc6_1 3x3 d6  -> fc7_1 -> fc8_1 --.
@@ -6,9 +6,9 @@
                  -> fc6_3 3x3 d18 -> fc7_3 -> fc8_3 --+-> sum -> x8 align_corners -> output (8k+1)
                  -> fc6_4 3x3 d24 -> fc7_4 -> fc8_4 --'
 
-ASPP-L dilates by 6, 12, 18, 24, ASPP-S by 2, 4, 8, 12. Units lie on pixels 0, 8, 16 ...: patches
-must start on multiples of 8. State dict keys are Caffe's without the data set's name
-(``fc8_voc12_1`` is ``fc8_1``).
+ASPP-L has dilations 6, 12, 18, 24, ASPP-S 2, 4, 8, 12. Units lie on pixels 0, 8, 16 ..., so patches
+must start on multiples of 8. State-dict keys are those of Caffe without the name of the data set
+(``fc8_voc12_1`` becomes ``fc8_1``).
 """
 
 from torch import Tensor, nn
@@ -24,10 +24,15 @@ from segtasks.networks.architectures.layers import (
 
 
 class ASPP(AtrousVGG16):
-    """Four heads of growing dilation on one backbone, summed; for inputs of any size.
+    """Four heads of increasing dilation on one backbone, summed; for inputs of any size.
 
     Args:
+        classes: number of classes.
         rates: dilations of the four heads.
+        bands: input channels.
+        width: multiplier of every channel count except bands and classes.
+        batch_norm: BatchNorm after each convolution but the last.
+        dropout: probability in the heads.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class ASPP(AtrousVGG16):
         return y
 
     def coarse_logits(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, k + 1, l + 1) of the next 8k + 1, 8l + 1."""
+        """(N, C, H, W), padded to 8k + 1, 8l + 1 -> logits (N, K, k + 1, l + 1)."""
         return self.heads(self.to_pool5(self.to_pool4(pad_to(x, 8, 1))))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
     input (8k+1) -> stem, max /4 -> layer1 -> layer2 /8 -> layer3 d2 -> layer4 d4 /8
                  -> 3x3 d6 + 3x3 d12 + 3x3 d18 + 3x3 d24 -> x8 align_corners -> output (8k+1)
 
-The published answer is the maximum of the logits at scales 1, 0.75 and 0.5; this is one scale.
+The published result is the maximum of the logits at scales 1, 0.75 and 0.5. This network is one
+scale; test-time augmentation adds the others.
 """
 
 import torch
@@ -19,7 +20,7 @@ _RATES = (6, 12, 18, 24)
 class DeepLabV2ResNet(Dilated):
     """The summed ASPP on a ResNet in Caffe's form.
 
-    State dict keys: the trunk's, then ``aspp.0`` ... ``aspp.3``, in the order of the rates.
+    State-dict keys: those of the trunk, then ``aspp.0`` ... ``aspp.3`` in the order of the rates.
     """
 
     def __init__(self, *, classes: int, bands: int = 3, width: float = 1.0, depth: int) -> None:

@@ -5,16 +5,16 @@
           -> 3x3 of dilation 1, 1, 2, 4, 8, 16, 32, 64, 1 -> 1x1     the context, on units
           -> softmax -> x8 -> log -> output     dilation10: x8 by a frozen deconvolution
 
-Unit i sees pixels 8i - 186 ... 8i + 193: patches must start on multiples of 8. The released
-program cuts an image into patches of real pixels 186 px wider than what it keeps, which is right
-for the front-end and seams in the context: its zeros need 450 px to the left, 458 to the right.
+Unit i sees pixels 8i - 186 ... 8i + 193, so patches must start on multiples of 8. The released
+program cuts images into patches with a halo of 186 px. That is exact for the front-end, but leaves
+seams in the context, which needs 450 px to the left and 458 px to the right.
 
-State dict keys are Caffe's, as in the nets for CamVid, KITTI and Cityscapes (final, ctx_conv1_1
-... ctx_fc1, ctx_final, ctx_upsample). The net for VOC calls ``fc-final`` what is ``final`` here and
-``ct_...`` what is ``ctx_...``. BatchNorm, where asked for, is the front-end's alone: the context
-has its own remedy, it starts as the identity, behind ReLU. A class whose first logits are negative
-everywhere is then 0 and learns nothing, so train the front-end first, as published: its state dict
-is the first part of the others'.
+State-dict keys are those of Caffe, as in the networks for CamVid, KITTI and Cityscapes (final,
+ctx_conv1_1 ... ctx_fc1, ctx_final, ctx_upsample). The network for VOC has ``fc-final`` instead of
+``final`` and ``ct_...`` instead of ``ctx_...``. The option BatchNorm applies to the front-end only:
+the context starts as the identity, followed by ReLU, and trains without it. A class whose initial
+logits are negative everywhere is then 0 and gets no gradient, so train the front-end first, as
+published: its state dict is a part of the others.
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ from segtasks.networks.architectures.vgg import VGG16, Options
 class DilationFrontend(VGG16):
     """The front-end alone, for inputs of any size.
 
-    Beyond the image lies its mirror image (reflect-101), as far as the network looks.
+    The image is padded with its mirror image (reflect-101), as far as the network looks.
     """
 
     surplus_rows = -2
@@ -70,7 +70,7 @@ class DilationFrontend(VGG16):
         initialise(self, score_prefixes=("final",))
 
     def frontend(self, x: Tensor) -> Tensor:
-        """What is seen, (N, C, 8n + 372, 8m + 372) -> logits (N, K, n, m)."""
+        """Padded image (N, C, 8n + 372, 8m + 372) -> logits (N, K, n, m)."""
         x = self.pool3(self.block3(self.to_pool2(self.to_pool1(x))))
         x = self.dropout(self.fc6(self.block5(self.block4(x))))
         y: Tensor = self.final(self.dropout(self.fc7(x)))
@@ -87,10 +87,10 @@ class DilationFrontend(VGG16):
 
 
 class DilationContext(DilationFrontend):
-    """Front-end, then ten layers of context; those a network lacks are the identity."""
+    """Front-end, then ten layers of context; layers that a network lacks are the identity."""
 
     def set_context(self, layers: Iterable[nn.Module]) -> None:
-        """Name the layers as Caffe does, which wants them flat."""
+        """Set the layers as attributes, so that their keys are the flat names of Caffe."""
         (
             self.ctx_conv1_1,
             self.ctx_conv1_2,
@@ -118,10 +118,12 @@ class DilationContext(DilationFrontend):
 
 
 class DilationBasic(DilationContext):
-    """Basic context: K channels throughout at any ``width``, every layer padded by itself.
+    """Front-end with the basic context: K channels at any ``width``, each layer pads its input.
 
     Args:
-        levels: of the context, as the papers number the networks: 7 (KITTI), 8 (CamVid), 10.
+        classes: number of classes K.
+        levels: levels of the context, as in the names of the networks: 7 (KITTI), 8 (CamVid), 10.
+        options: options of all networks on VGG16.
     """
 
     def __init__(self, *, classes: int, levels: int, **options: Unpack[Options]) -> None:
@@ -130,7 +132,7 @@ class DilationBasic(DilationContext):
 
 
 class DilationLarge(DilationContext):
-    """Large context of 8 levels (VOC): 2K ... 32K channels at any ``width``, zeros added once."""
+    """Front-end with the large context of 8 levels (VOC): 2K ... 32K channels, padded once."""
 
     def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
         super().__init__(classes=classes, **options)
@@ -138,7 +140,7 @@ class DilationLarge(DilationContext):
 
 
 class Dilation10(DilationBasic):
-    """Basic context of 10 levels (Cityscapes), logits enlarged by a frozen deconvolution."""
+    """Basic context of 10 levels (Cityscapes); a frozen deconvolution upsamples the logits."""
 
     def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
         super().__init__(classes=classes, levels=10, **options)
@@ -146,11 +148,12 @@ class Dilation10(DilationBasic):
 
 
 class ZoomProbabilities(nn.Module):
-    """Softmax, x8 with unit i on pixel 8i (``util.interp_map``), log; to (N, K, 8n, 8m).
+    """Softmax, upsampling by 8 with unit i on pixel 8i, logarithm: to (N, K, 8n, 8m).
 
-    What is published interpolates probabilities. Their log is the logits whose softmax they are;
-    a probability below float32's smallest normal number, 1.2e-38, is raised to it, so that the log
-    is finite. The last unit is repeated: pixels beyond it have no next one.
+    The published program interpolates probabilities (``util.interp_map``). Their logarithms are
+    logits with the same softmax. Probabilities below float32's smallest normal number, 1.2e-38, are
+    raised to it, so that the logarithm is finite. The last unit is repeated, because the pixels
+    beyond it have no next unit.
     """
 
     def __init__(self) -> None:
@@ -158,12 +161,12 @@ class ZoomProbabilities(nn.Module):
         self.least = torch.finfo(torch.float32).tiny
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Logits of units (N, K, n, m) -> those of pixels, float32 at least: log-probabilities."""
+        """Logits of units (N, K, n, m) -> log-probabilities of pixels, at least float32."""
         wide = logits if logits.dtype == torch.float64 else logits.float()
         return zoom_whole(wide.softmax(dim=1)).clamp_min(self.least).log()
 
     def linearised(self) -> nn.Module:
-        """The interpolation alone sees the same units."""
+        """Return the interpolation alone, which sees the same units."""
         return _Zoom()
 
 
@@ -178,7 +181,7 @@ class _Zoom(nn.Module):
 class BilinearPerClass(nn.Module):
     """Half-pixel bilinear x8 as a grouped deconvolution (kernel 16, stride 8, padding 4).
 
-    Its kernel is a buffer: nothing is learnt, and the paper's count of parameters is without it.
+    Its kernel is a buffer: it is not trained, and the paper does not count it as parameters.
     """
 
     weight: Tensor
@@ -189,21 +192,21 @@ class BilinearPerClass(nn.Module):
         self.register_buffer("weight", bilinear_kernel(8).repeat(classes, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, K, n, m) -> (N, K, 8n, 8m); beyond the map lie zeros."""
+        """(N, K, n, m) -> (N, K, 8n, 8m); the map is zero beyond its border."""
         return functional.conv_transpose2d(x, self.weight, stride=8, padding=4, groups=self.classes)
 
 
 def zoom_whole(x: Tensor) -> Tensor:
-    """Bilinear x8 of (N, K, n, m) with unit i on pixel 8i, to (N, K, 8n, 8m)."""
+    """Upsample (N, K, n, m) bilinearly to (N, K, 8n, 8m), with unit i on pixel 8i."""
     return enlarge_aligned(functional.pad(x, [0, 1, 0, 1], mode="replicate"), 8)[:, :, :-1, :-1]
 
 
 def mirrored(x: Tensor, margin: int = 186, multiple: int = 8) -> Tensor:
-    """An image up to a multiple of ``multiple`` and ``margin`` px around, mirrored (reflect-101).
+    """Pad an image to a multiple and by ``margin`` px on all sides, mirrored (reflect-101).
 
-    Torch's own reflection wants the image to be larger than the margin. Patches begin on the
-    lattice and end with the raster or inside it, so a patch at the border, no less than 187 px
-    wide, is mirrored exactly as the whole image is.
+    The reflection of torch cannot pad by more than the size of the image. Patches start on the
+    lattice and end at the border of the raster or inside it, so a patch of at least 187 px at the
+    border is mirrored exactly as the whole image is.
     """
     H, W = x.shape[2], x.shape[3]
     rows = reflected(H, margin, margin + -H % multiple)
@@ -212,7 +215,7 @@ def mirrored(x: Tensor, margin: int = 186, multiple: int = 8) -> Tensor:
 
 
 def reflected(length: int, before: int, after: int) -> Tensor:
-    """Indices -before ... length + after - 1, folded into 0 ... length - 1: a triangular wave."""
+    """Return the indices -before ... length + after - 1, reflected into 0 ... length - 1."""
     period = max(1, 2 * (length - 1))
     phase = torch.arange(-before, length + after) % period
     return torch.minimum(phase, period - phase)

@@ -4,8 +4,8 @@
     large  2C 2C 4C 8C 16C 32C        32C C
     d       1  1  2  4  8  16 (32 64)  1  1x1    dilation of 3x3, ReLU after all but the last
 
-Channels follow the classes, so no ``width`` narrows them. A random start fails (paper): every
-layer begins as the identity, the large ones with noise around it.
+Channels are multiples of the number of classes, so ``width`` does not change them. Training fails
+from random weights (paper), so every layer starts as the identity, in the large context with noise.
 """
 
 from functools import partial
@@ -17,17 +17,17 @@ from torch import nn
 from segtasks.networks.architectures.layers import ConvRelu
 
 _DILATIONS = (1, 1, 2, 4, 8, 16, 32, 64)
-"""Of ctx_conv1_1, ctx_conv1_2, ctx_conv2_1 ... ctx_conv7_1 (paper, table 1)."""
+"""Dilations of ctx_conv1_1, ctx_conv1_2, ctx_conv2_1 ... ctx_conv7_1 (paper, table 1)."""
 _LARGE_MULTIPLES = (1, 2, 2, 4, 8, 16, 32, 32)
 """Channels / C before the first layer of the large context and after each up to ctx_fc1."""
 _LARGE_FRAME = 33
-"""Zeros around the units, once: as many as the whole context sees to one side."""
+"""Zero padding around the units: as much as the whole context sees to one side."""
 _LARGE_STD = 0.01
-"""Of the noise around the large context's identity: the released filler's."""
+"""Standard deviation of the noise in the large context, as in the released filler."""
 
 
 def basic_context(classes: int, levels: int) -> list[nn.Module]:
-    """The ten layers of the basic context, as the identity."""
+    """Return the ten layers of the basic context, as the identity."""
     conv = partial(ConvRelu, classes, classes, 3)
     deep = [conv(dilation=d, padding=d) for d in _DILATIONS[: levels - 2]]
     convs = [*deep, conv(padding=1), nn.Conv2d(classes, classes, 1)]
@@ -37,7 +37,7 @@ def basic_context(classes: int, levels: int) -> list[nn.Module]:
 
 
 def large_context(classes: int) -> list[nn.Module]:
-    """The ten layers of the large context, as the identity with noise around it."""
+    """Return the ten layers of the large context, as the identity with noise."""
     channels = [classes * multiple for multiple in _LARGE_MULTIPLES]
     dilations = (*_DILATIONS[:6], 1)
     convs: list[nn.Conv2d] = [
@@ -53,16 +53,16 @@ def large_context(classes: int) -> list[nn.Module]:
 
 
 def _with_gaps(convs: list[nn.Conv2d]) -> list[nn.Module]:
-    """Fill up to ten layers, before the last two."""
+    """Insert identities before the last two layers, for ten layers in all."""
     gaps = [nn.Identity() for _ in range(len(_DILATIONS) + 2 - len(convs))]
     return [*convs[:-2], *gaps, *convs[-2:]]
 
 
 def to_identity(conv: nn.Conv2d, classes: int, *, std: float) -> None:
-    """Make a layer of the context pass its input on (paper, sec. 3).
+    """Initialise a layer of the context as the identity (paper, sec. 3).
 
     The centre of input a and output b is C / c_out where floor(a C / c_in) = floor(b C / c_out),
-    everything else N(0, std). ReLU behind it takes what is negative.
+    everything else is N(0, std). The ReLU behind it removes negative values.
     """
     if conv.weight.is_meta:
         return

@@ -1,7 +1,9 @@
-"""Twice the size, three published ways; the first two have a source map free of the size.
+"""Upsampling by 2, with three published methods.
 
-out   . o . o . o . o     bicubic, bilinear: units lie between pixels, at 1/4 and 3/4
-in      O   O   O   O     align_corners: the outermost units lie on the outermost pixels
+    out   . o . o . o . o     bicubic, bilinear: pixels lie between units, at 1/4 and 3/4
+    in      O   O   O   O     align_corners: the outermost pixels lie on the outermost units
+
+Positions do not depend on the size of the map, except with align_corners.
 """
 
 import torch
@@ -17,15 +19,15 @@ TAPS = (-0.0234375, 0.2265625, 0.8671875, -0.0703125)
 
 
 class Doubling(nn.Module):
-    """(N, C, h, w) -> (N, C, 2h, 2w), or 4h, 4w when done two times.
+    """(N, C, h, w) -> (N, C, 2h, 2w), or (N, C, 4h, 4w) for two times.
 
     Args:
-        method: ``bicubic`` is MATLAB's imresize to the digit: beyond the border the map is
-            mirrored, its outermost values repeated. ``bilinear`` and ``align_corners`` are torch's.
-        times: how often.
+        method: ``bicubic`` equals imresize of MATLAB: the map is mirrored beyond the border, with
+            its outermost values repeated. ``bilinear`` and ``align_corners`` are those of torch.
+        times: number of doublings.
 
     Raises:
-        ModelError: no such method.
+        ModelError: the method is unknown.
     """
 
     def __init__(self, method: str, times: int = 1) -> None:

@@ -8,9 +8,9 @@
     16s: crop 27 <---- x16 <--------------------+ <------------ x2 --------------|
      8s: crop 31 <- x8 <--------- + <--- x2 --- + <------------ x2 --------------'
 
-Every image of H, W >= 1 gives logits of its own size: 97 is the least padding that lets a 1 px
-image keep one unit, 81 the least whose crop begins inside the map. Units lie every 32 px from the
-origin: patches must start on multiples of 32.
+Every image of H, W >= 1 gives logits of its own size: a padding of at least 97 px leaves one unit
+to a 1 px image, and one of at least 81 px makes the crop start inside the map. Units lie every
+32 px from the origin, so patches must start on multiples of 32.
 """
 
 from functools import partial
@@ -30,9 +30,9 @@ from segtasks.networks.architectures.vgg import VGG16, Options
 
 
 class _FCN(VGG16):
-    """What all FCNs on VGG16 share: backbone, ceil pools, fully convolutional fc6 and fc7.
+    """The base of all FCNs on VGG16: backbone, ceil pools, fully convolutional fc6 and fc7.
 
-    State dict keys and shapes are those of the Caffe models and of wkentaro/pytorch-fcn.
+    State-dict keys and shapes are those of the Caffe models and of wkentaro/pytorch-fcn.
     """
 
     first_padding: ClassVar[int] = 100
@@ -66,12 +66,12 @@ class _FCN(VGG16):
         return y
 
     def to_pool4(self, pool3: Tensor) -> Tensor:
-        """1/8 -> (N, 512, H/16, W/16)."""
+        """(N, 256, H/8, W/8) -> (N, 512, H/16, W/16)."""
         y: Tensor = self.pool4(self.block4(pool3))
         return y
 
     def to_score(self, pool4: Tensor) -> Tensor:
-        """1/16 -> logits of the coarsest stream, (N, K, H/32, W/32)."""
+        """(N, 512, H/16, W/16) -> logits of the coarsest stream, (N, K, H/32, W/32)."""
         x = self.pool5(self.block5(pool4))
         x = self.dropout(self.fc6(x))
         y: Tensor = self.score_fr(self.dropout(self.fc7(x)))
@@ -96,7 +96,7 @@ class FCN32s(_FCN):
 
 
 class _WithPool4(_FCN):
-    """An FCN with the first skip, published: logits of pool4 on the doubled coarsest ones."""
+    """An FCN with the first skip: logits of pool4 are added to the upsampled coarsest logits."""
 
     def __init__(self, *, classes: int, **options: Unpack[Options]) -> None:
         super().__init__(classes=classes, **options)
@@ -128,14 +128,14 @@ class FCN16s(_WithPool4):
 
 
 class Scale(nn.Module):
-    """Multiplication by a fixed number; no key in the state dict."""
+    """Multiplication by a fixed number, which is not in the state dict."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Scale a tensor of any shape."""
         return x * self.factor
 
 
@@ -143,10 +143,10 @@ class FCN8s(_WithPool4):
     """FCN-8s as published: pad 100, two skips, frozen bilinear deconvolutions, crops 5, 9, 31.
 
     Args:
-        classes: K.
-        at_once: voc-fcn8s-atonce, trained in one go instead of after 32s and 16s; pool4 x 0.01 and
-            pool3 x 0.0001 bring the skips down to the size of the coarsest stream.
-        options: as of all FCNs.
+        classes: number of classes.
+        at_once: build voc-fcn8s-atonce, which is trained at once instead of after 32s and 16s;
+            pool4 x 0.01 and pool3 x 0.0001 scale the skips to the range of the coarsest stream.
+        options: options of all networks on VGG16.
     """
 
     def __init__(self, *, classes: int, at_once: bool = False, **options: Unpack[Options]) -> None:
@@ -173,10 +173,10 @@ class FCN8s(_WithPool4):
 
 
 class FCN8sLean(_FCN):
-    """FCN-8s without the frame: conv1_1 pads 1, fc6 pads 3, half-pixel bilinear, no crops.
+    """FCN-8s without the pad of 100: conv1_1 pads 1, fc6 pads 3, half-pixel bilinear, no crops.
 
-    The weights and receptive field of `FCN8s`, which spends 71 % more on its frame of zeros at
-    512 px. Its units lie 3 px from those of `FCN8s`, so the two answers differ a little everywhere.
+    It has the weights and the receptive field of `FCN8s`, which computes 71 % more at 512 px due to
+    its padding. Its units lie 3 px from those of `FCN8s`, so the logits differ a little.
     """
 
     first_padding = 1
@@ -202,11 +202,11 @@ class FCN8sLean(_FCN):
 
 
 def crop_like(x: Tensor, reference: Tensor, offset: int) -> Tensor:
-    """Cut H and W of ``reference`` out of ``x``, ``offset`` from the top and left."""
+    """Crop ``x`` to the H and W of ``reference``, ``offset`` px from the top and left."""
     bottom, right = offset + reference.shape[2], offset + reference.shape[3]
     return x[:, :, offset:bottom, offset:right]
 
 
 def enlarge(x: Tensor, factor: float) -> Tensor:
-    """Half-pixel bilinear upsampling; its source map does not depend on the size."""
+    """Upsample bilinearly with half-pixel centres; positions do not depend on the size."""
     return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -1,7 +1,7 @@
-"""Half the size, as MATLAB's imresize does it: bicubic, the kernel stretched with the step.
+"""Downsampling by 2 as imresize of MATLAB: bicubic, with the kernel widened by the step.
 
-in    . . . . . . . .     output pixel i lies between pixels 2i and 2i + 1 and sees four on each
-out    o   o   o   o      side of there: the transpose of `Doubling`, with its taps
+in    . . . . . . . .     output pixel i lies between input pixels 2i and 2i + 1 and depends on
+out    o   o   o   o      four on each side: the transpose of `Doubling`, with its taps
 """
 
 import torch
@@ -11,7 +11,7 @@ from segtasks.networks.architectures.doubling import TAPS, Taps
 
 
 class Halving(nn.Module):
-    """(N, C, 2h, 2w) -> (N, C, h, w). Beyond the border the image is mirrored."""
+    """(N, C, 2h, 2w) -> (N, C, h, w); the image is mirrored beyond the border."""
 
     def __init__(self, taps: Taps = TAPS) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Halving(nn.Module):
         self.taps = taps
 
     def linearised(self) -> nn.Module:
-        """No tap below zero, so that no two ways of one pixel cancel."""
+        """Return the layer with positive taps, so that no contributions of a pixel cancel."""
         far, near, at, beyond = self.taps
         return Halving((abs(far), abs(near), abs(at), abs(beyond)))
 

@@ -1,14 +1,14 @@
-"""A linear classifier of each pixel's bands: multinomial logistic regression, no context.
+"""A linear classifier of the bands of each pixel: multinomial logistic regression without context.
 
-The honest baseline (what a network adds must be measured against it) and, with the unit matrix as
-its weights, the identity network of the tests.
+It is the baseline that networks are compared with and, with suitable weights, the identity network
+of the tests.
 """
 
 from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """One 1x1 convolution, bands -> classes. Any lattice, halo 0."""
+    """One 1x1 convolution, bands -> classes; it has lattice 1 and halo 0."""
 
     def __init__(self, *, classes: int, bands: int = 3, width: float = 1.0) -> None:  # noqa: ARG002 one signature for all networks
         super().__init__()

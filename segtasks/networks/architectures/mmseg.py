@@ -2,15 +2,15 @@
 
     input (8k) -> 3x3 32, 32, 64 -> max /4 -> layer1 -> layer2 /8 -> layer3 d2 -> layer4 d4 /8
                                                  auxiliary head, in training <-'         |
-    head of FCN      3x3, 512 -> 3x3, 512, joined behind the map --> 3x3, 512 -> 1x1    <-+
+    head of FCN      3x3, 512 -> 3x3, 512, appended to the map ----> 3x3, 512 -> 1x1    <-+
     head of DeepLab  mean of the map + 1x1 + 3x3 d12 + d24 + d36, 512 each --> 3x3, 512 -> 1x1
     output (8k) <- x8
 
 Channels, rates and dropout: open-mmlab/mmsegmentation (Apache-2.0):configs/_base_/models/
 {fcn,deeplabv3}_r50-d8.py, mmseg/models/decode_heads/{fcn_head,aspp_head}.py. The first block of
-layer3 is not dilated and that of layer4 by 2 only; the zoom is half-pixel. (The configurations for
-crops of 769 px zoom with corners on corners; they are not here.) DeepLab's mean is global. Both
-heads are those of Chen et al. 2017, arXiv:1706.05587.
+layer3 is not dilated and that of layer4 by 2 only; upsampling is half-pixel. Configurations for
+crops of 769 px, which upsample with aligned corners, are not supported. DeepLab's mean is global.
+Both heads are those of Chen et al. 2017, arXiv:1706.05587.
 """
 
 from typing import Literal
@@ -28,9 +28,10 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS
 class MmsegNet(Dilated):
     """FCN of one scale, or DeepLab v3.
 
-    State dict keys: the trunk's, ``main.conv``, ``main.classifier`` and, where asked for,
-    ``auxiliary.conv``, ``auxiliary.classifier``; for FCN also ``context.convs.0``,
-    ``context.convs.1``, for DeepLab ``context.branches.0`` ... ``.3`` and ``context.mean``.
+    State-dict keys: those of the trunk, ``main.conv``, ``main.classifier`` and, with
+    ``auxiliary=True``, ``auxiliary.conv``, ``auxiliary.classifier``; for FCN also
+    ``context.convs.0``, ``context.convs.1``, for DeepLab ``context.branches.0`` ...
+    ``.3`` and ``context.mean``.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class MmsegNet(Dilated):
 
 
 class TwoConvs(nn.Module):
-    """The map, then what two 3x3 make of it: (N, C, h, w) -> (N, C + D, h, w). Keys ``convs``."""
+    """The map and its 3x3, 3x3, concatenated: (N, C, h, w) -> (N, C + D, h, w). Keys ``convs``."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()

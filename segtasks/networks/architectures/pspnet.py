@@ -1,4 +1,4 @@
-"""PSPNet. Zhao et al. 2017, arXiv:1612.01105, fig. 3; the form of hszhao/semseg.
+"""PSPNet. Zhao et al. 2017, arXiv:1612.01105, fig. 3; as in hszhao/semseg.
 
     input (8k+1) -> 3x3 64, 64, 128 -> max /4 -> layer1 -> layer2 /8 -> layer3 d2 -> layer4 d4 /8
                                                                            |           |
@@ -6,9 +6,9 @@
                             pool to 1, 2, 3, 6 bins -> 1x1, 512 each -> spread         |
     output (8k+1) <- x8 align_corners <- 1x1 <- 3x3, 512 <----------------- concat <---'
 
-Pooling is global: no halo makes tiles exact. `features`, `pool` and `head` take the network apart
-for two passes over a large image: pool everything first, then run the heads piece by piece, which
-is exact at the halo of the rest (248 px for 50 layers, 520 px for 101).
+Pooling is global, so no halo makes tiles exact. `features`, `pool` and `head` split the network for
+two passes over a large image: pool all patches first, then run the head patch by patch. This is
+exact with the halo of the other layers (248 px for 50 layers, 520 px for 101).
 """
 
 from typing import Literal
@@ -25,14 +25,14 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form
 
 
 class PSPNet(Dilated):
-    """PSPNet as published, or as in mmsegmentation: another stem, first dilations and zoom.
+    """PSPNet as published, or as in mmsegmentation: another stem, first dilations and upsampling.
 
-    Of Caffe's nets the one of 50 layers (ADE20K) halves layer2's map in the first 1x1, those of 101
-    layers in the 3x3, as semseg does for all.
+    Caffe's network of 50 layers (ADE20K) halves the map of layer2 in the first 1x1; its networks of
+    101 layers and all those of semseg halve it in the 3x3.
 
-    State dict keys: the trunk's, ``ppm.convs.0`` ... ``ppm.convs.3``, ``main.conv``,
-    ``main.classifier`` and, where asked for, ``auxiliary.conv``, ``auxiliary.classifier``. The
-    concatenation is the map, then bins 1, 2, 3, 6 (Caffe's weights: the map, 6, 3, 2, 1).
+    State-dict keys: those of the trunk, ``ppm.convs.0`` ... ``ppm.convs.3``, ``main.conv``,
+    ``main.classifier`` and, with ``auxiliary=True``, ``auxiliary.conv``, ``auxiliary.classifier``.
+    The concatenation is the map, then bins 1, 2, 3, 6 (in Caffe the map, 6, 3, 2, 1).
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class PSPNet(Dilated):
         initialise(self, score_prefixes=("main.classifier", "auxiliary.classifier"))
 
     def pool(self, features: Tensor, place: Place | None = None) -> Grids:
-        """(N, 2048, h, w) -> four grids of averages; with ``place``, this piece's share in them."""
+        """(N, 2048, h, w) -> four grids of averages, or the contributions of a piece to them."""
         return pyramid.pool(features, place)
 
     def head(self, features: Tensor, grids: Grids, place: Place | None = None) -> Tensor:
-        """(N, 2048, h, w), the piece at ``place``, and the grids -> logits (N, K, h, w)."""
+        """(N, 2048, h, w), the piece at ``place``, with the grids -> logits (N, K, h, w)."""
         parts = self.ppm(features, grids, place)
         parts.insert(0, features)
         logits: Tensor = self.main(torch.cat(parts, dim=1))
@@ -77,7 +77,7 @@ class PSPNet(Dilated):
 
 
 def _form(depth: int, layout: Literal["semseg", "mmseg", "caffe50"]) -> Form:
-    """The trunk; mmsegmentation's is its ResNetV1c."""
+    """Return the form of the trunk; mmsegmentation uses ResNetV1c."""
     if layout == "mmseg":
         return resnet_v1c(depth)
     stride_at: Literal["1x1", "3x3"] = "1x1" if layout == "caffe50" else "3x3"

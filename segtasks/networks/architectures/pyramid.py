@@ -1,4 +1,4 @@
-"""PSPNet's pyramid: averages over 1, 2x2, 3x3 and 6x6 bins of a whole map, spread over it again.
+"""The pyramid of PSPNet: averages over 1, 2x2, 3x3 and 6x6 bins of a map, upsampled to the map.
 
     whole map, h x w units           a grid, b x b
     +-------+-------+                +---+---+
@@ -7,9 +7,9 @@
     +-------+-------+  <-- spread -- | o | o |   bilinear
     +-------+-------+                +---+---+
 
-Both are linear and separable, so each is one small matrix per axis, and a piece of the map takes
-its own rows of it: shares of pieces that partition the map add up to the whole map's grids, and
-context can be spread over one piece at a time.
+Both operations are linear and separable, so each is a small matrix per axis, and a piece of the map
+uses its own rows of it. The contributions of pieces that partition the map add up to the grids of
+the whole map, and the grids can be upsampled for one piece at a time.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ Grids = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Place(NamedTuple):
-    """Where a map's first unit lies in the whole map, and the whole map's size; in units."""
+    """The position of a piece's first unit in the whole map, and the size of that map; in units."""
 
     row: int
     col: int
@@ -32,18 +32,19 @@ class Place(NamedTuple):
 
 
 def pool(x: Tensor, place: Place | None) -> Grids:
-    """Averages of a whole map (N, C, h, w), or the share in them of the piece at ``place``."""
+    """Return the averages of a map (N, C, h, w), or the contributions of the piece at ``place``."""
     found = _whole(x) if place is None else place
     x = x.contiguous(memory_format=torch.channels_last)
     return _share(x, 1, found), _share(x, 2, found), _share(x, 3, found), _share(x, 6, found)
 
 
 class Pyramid(nn.Module):
-    """A convolution for each grid, then the grid spread over the map. Keys ``convs.0`` ... ``.3``.
+    """A convolution of each grid, upsampled to the map. Keys ``convs.0`` ... ``convs.3``.
 
     Args:
-        convs: for b = 1, 2, 3, 6.
-        aligned: the outermost values of a grid lie on the outermost units; else half-pixel.
+        convs: convolutions of the grids of b = 1, 2, 3, 6 bins.
+        aligned: whether the outermost values of a grid lie on the outermost units; otherwise
+            half-pixel.
     """
 
     def __init__(self, convs: Iterable[nn.Conv2d], *, aligned: bool) -> None:
@@ -52,7 +53,7 @@ class Pyramid(nn.Module):
         self.aligned = aligned
 
     def forward(self, x: Tensor, grids: Grids, place: Place | None) -> list[Tensor]:
-        """The context of a map (N, C, h, w), the piece at ``place``: four times (N, D, h, w)."""
+        """Return four context maps (N, D, h, w) for a map (N, C, h, w), the piece at ``place``."""
         found = _whole(x) if place is None else place
         return [
             _spread(conv(grid), x, found, self.aligned)
@@ -61,21 +62,21 @@ class Pyramid(nn.Module):
 
 
 def _whole(x: Tensor) -> Place:
-    """The place of a map that is not a piece of another."""
+    """Return the place of a map that is not a piece of a larger one."""
     return Place(0, 0, x.shape[2], x.shape[3])
 
 
 def _share(x: Tensor, bins: int, place: Place) -> Tensor:
-    """(N, C, h, w) -> (N, C, b, b)."""
+    """Contributions of a piece to a grid: (N, C, h, w) -> (N, C, b, b)."""
     down = _averages(bins, place.height, place.row, x.shape[2]).to(x)
     right = _averages(bins, place.width, place.col, x.shape[3]).to(x)
     return _along(right, _along(down, x.permute(0, 3, 2, 1))).permute(0, 3, 2, 1)
 
 
 def _averages(bins: int, size: int, start: int, count: int) -> Tensor:
-    """Adaptive average pooling along one axis, for units from ``start`` on: (b, count).
+    """Return the matrix (b, count) of adaptive average pooling for units from ``start`` on.
 
-    Of n units bin i has floor(i n / b) to ceil((i + 1) n / b) - 1: bins may share a unit.
+    Bin i of n units has the units floor(i n / b) to ceil((i + 1) n / b) - 1; bins may overlap.
     """
     i, unit = torch.arange(bins)[:, None], torch.arange(start, start + count)
     first, stop = i * size // bins, ((i + 1) * size + bins - 1) // bins
@@ -84,7 +85,7 @@ def _averages(bins: int, size: int, start: int, count: int) -> Tensor:
 
 
 def _spread(grid: Tensor, x: Tensor, place: Place, aligned: bool) -> Tensor:  # noqa: FBT001 TorchScript
-    """(N, D, b, b) -> (N, D, h, w): the part of the enlarged grid that lies on ``x``."""
+    """Upsample (N, D, b, b) to (N, D, h, w), the part of the upsampled grid that lies on ``x``."""
     bins = grid.shape[3]
     down = _tents(bins, place.height, place.row, x.shape[2], aligned).to(x)
     right = _tents(bins, place.width, place.col, x.shape[3], aligned).to(x)
@@ -92,17 +93,17 @@ def _spread(grid: Tensor, x: Tensor, place: Place, aligned: bool) -> Tensor:  # 
 
 
 def _along(matrix: Tensor, x: Tensor) -> Tensor:
-    """(m, q) times the third axis of (N, p, q, C) -> (N, m, p, C); twice: rows first again.
+    """Multiply (m, q) with the third axis of (N, p, q, C) -> (N, m, p, C), axes swapped.
 
-    Channels stay innermost, as the runtime has them: a large map is neither copied here nor when
-    it is joined with others. Copies were a fifth of a forward pass (50 layers, width 0.25).
+    Channels stay last, as in the runtime, so that a large map is copied neither here nor in the
+    concatenation. Copies took a fifth of a forward pass (50 layers, width 0.25).
     """
     y = matrix @ x.transpose(1, 2).flatten(2)
     return y.reshape(x.shape[0], matrix.shape[0], x.shape[1], x.shape[3])
 
 
 def _tents(bins: int, size: int, start: int, count: int, aligned: bool) -> Tensor:  # noqa: FBT001
-    """Bilinear weights along one axis, for units from ``start`` of ``size``: (count, b)."""
+    """Return the matrix (count, b) of bilinear upsampling for units from ``start`` of ``size``."""
     unit = torch.arange(start, start + count, dtype=torch.float64)[:, None]
     if aligned:
         position = unit * (bins - 1) / max(1, size - 1)

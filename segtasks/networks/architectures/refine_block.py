@@ -2,12 +2,13 @@
 
     tap -> reduce -> adapt, 2 RCU -> own ---.
                                             + -> chained residual pooling -> output, 3 RCU
-    block below -> deeper -> enlarge -------'
+    deeper block -> deeper -> enlarge ------'
 
     RCU                x -> ReLU -> 3x3 -> ReLU -> 3x3 -> + x
     chained pooling    x = ReLU(x);  y = x;  4 times: y = 3x3(max 5x5(y)), x += y
 
-All convolutions are 3x3 and there is no BatchNorm. The deepest block has nothing to fuse.
+RCU is a residual convolution unit. All convolutions are 3x3, without BatchNorm. The deepest block
+has no fusion.
 """
 
 from dataclasses import dataclass, field
@@ -21,11 +22,11 @@ from segtasks.networks.architectures.doubling import Doubling
 from segtasks.networks.architectures.layers import ConvRelu
 
 conv3x3 = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
-"""Between ``in_channels`` and ``out_channels``."""
+"""A 3x3 convolution without bias, given ``in_channels`` and ``out_channels``."""
 
 
 class ResidualConvUnit(nn.Module):
-    """RCU. Keys ``conv1`` (with a bias), ``conv2``."""
+    """A residual convolution unit. Keys ``conv1`` (with a bias), ``conv2``."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -39,7 +40,7 @@ class ResidualConvUnit(nn.Module):
 
 
 def residual_units(channels: int, count: int) -> nn.Sequential:
-    """So many in a row: (N, D, h, w) -> the same shape."""
+    """Return ``count`` units in sequence: (N, D, h, w) -> the same shape."""
     return nn.Sequential(*(ResidualConvUnit(channels) for _ in range(count)))
 
 
@@ -47,9 +48,10 @@ class ChainedPooling(nn.Module):
     """Chained residual pooling. Keys ``convs.0`` ...
 
     Args:
-        channels: D.
+        channels: channels D of the map.
         pools: length of the chain.
-        pool_first: as in the paper; False is the "improved" block of the released code.
+        pool_first: pool before each convolution, as in the paper; False gives the "improved" block
+            of the released code.
     """
 
     def __init__(self, channels: int, pools: int, *, pool_first: bool) -> None:
@@ -72,9 +74,9 @@ class Fusion(nn.Module):
     """The sum of two maps at the size of the larger. Keys ``own``, ``deeper``.
 
     Args:
-        deeper: channels E of the block below.
-        channels: D.
-        enlarge: brings the deeper map to the size of the other.
+        deeper: channels E of the deeper map.
+        channels: channels D of the other map and of the result.
+        enlarge: upsamples the deeper map to the size of the other.
     """
 
     def __init__(self, deeper: int, channels: int, enlarge: nn.Module) -> None:
@@ -103,7 +105,7 @@ class RefineBlock(nn.Module):
         self.output = residual_units(channels, 3)
 
     def forward(self, tap: Tensor, deeper: Tensor | None = None) -> Tensor:
-        """(N, C, h, w), and the output of the block below where they fuse -> (N, D, h, w)."""
+        """(N, C, h, w), and the output of the deeper block if they are fused -> (N, D, h, w)."""
         y = self.adapt(self.reduce(tap))
         if self.fusion is not None and deeper is not None:
             y = self.fusion(y, deeper)
@@ -113,12 +115,12 @@ class RefineBlock(nn.Module):
 
 @dataclass(frozen=True)
 class Style:
-    """In what the published RefineNets differ.
+    """Options in which the published RefineNets differ.
 
     Attributes:
         pools: length of the chains.
-        upsampling: a method of `Doubling`.
-        pool_first: order in the chains.
+        upsampling: method of `Doubling`.
+        pool_first: whether the chains pool before each convolution.
     """
 
     pools: int
@@ -130,14 +132,14 @@ class Style:
             raise ModelError(f"chained_pools is {self.pools}; it must be at least 1")
 
     def pooling(self, channels: int) -> ChainedPooling:
-        """The chain of a block of so many channels."""
+        """Return the chain of a block of ``channels``."""
         return ChainedPooling(channels, self.pools, pool_first=self.pool_first)
 
 
 def refine_block(
     tap: int, channels: int, style: Style, *, deeper: int = 0, doublings: int = 1
 ) -> RefineBlock:
-    """A block that fuses a map of ``deeper`` channels, if any, after so many doublings."""
+    """Return a block; with ``deeper`` channels it fuses a deeper map after ``doublings``."""
     pooling = style.pooling(channels)
     if not deeper:
         return RefineBlock(tap, channels, pooling)

@@ -10,10 +10,10 @@
                          output (32k) <------- 3x3 <--------'
 
 The published network stops at 1/4: its blocks of 256 channels would cost 16 times as much at 1/1.
-The path at 1/1 is ours, after a configuration that the released code holds commented out ("imgraw",
-two blocks of 64 channels on the raw image); 64 channels throughout make it affordable.
+The path at 1/1 is not published. It follows a configuration that is commented out in the released
+code ("imgraw", two blocks of 64 channels on the raw image); 64 channels make it affordable.
 Patches must start on multiples of 32. The exact halo is more than 1600 px. The published weights
-were fed images enlarged 1.2 times, which inference at scale 1.2 does.
+take images enlarged 1.2 times: run them at scale 1.2.
 """
 
 import math
@@ -32,21 +32,21 @@ _PUBLISHED_STRIDE = 4
 class RefineNet(ResNet):
     """RefineNet of one input scale, for inputs of any size.
 
-    State dict keys: the trunk's, ``refine4`` (the deepest) ... ``refine1``, ``classifier``; at
+    State-dict keys: those of the trunk, ``refine4`` (deepest) ... ``refine1``, ``classifier``; at
     output stride 1 also ``finest.conv1``, ``finest.conv2``, ``finest.refine``.
 
     Args:
-        classes: K.
-        bands: C.
+        classes: number of classes.
+        bands: number of input bands.
         width: multiplier of every channel count.
-        depth: of the ResNet. Its stages halve the map in the 3x3; whether MatConvNet's do it in
-            the first 1x1 was not found.
+        depth: depth of the ResNet. Its stages halve the map in the 3x3; whether MatConvNet halves
+            it in the first 1x1 is not known.
         output_stride: 4 (published) or 1.
         chained_pools: length of the chains of pools.
-        pool_first: pool -> convolution as in the paper; False: the "improved" blocks of the
-            released code.
-        upsampling: of deeper maps before the sum: bicubic (published), bilinear, align_corners
-            (DrSleep's implementation).
+        pool_first: pool before each convolution, as in the paper; False gives the "improved"
+            blocks of the released code.
+        upsampling: upsampling of deeper maps before the sum: bicubic (published), bilinear or
+            align_corners (DrSleep's implementation).
     """
 
     def __init__(
@@ -74,12 +74,13 @@ class RefineNet(ResNet):
         last = narrow(64, width) if self.finest else channels
         self.dropout = nn.Dropout(0.5)
         self.classifier = nn.Conv2d(last, classes, 3, padding=1)
-        # The paper's N(0, 0.01), and its gain at any width: He's explodes without BatchNorm.
+        # N(0, 0.01) of the paper, scaled to keep the gain at any width: He-normal diverges here,
+        # without BatchNorm.
         prefixes = ("refine", "finest.refine", "classifier")
         initialise(self, score_prefixes=prefixes, score_std=0.01 / math.sqrt(width))
 
     def coarse_logits(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits at the output stride, of the input padded to the next 32k."""
+        """(N, C, H, W) -> logits at the output stride of the input padded to the next 32k."""
         padded = pad_to(x, 32, 0)
         first, second, third, fourth = self.stages(padded)
         y = self.refine4(self.dropout(fourth))
@@ -91,7 +92,7 @@ class RefineNet(ResNet):
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, H, W); the last enlargement is bilinear, half-pixel."""
+        """(N, C, H, W) -> logits (N, K, H, W); the last upsampling is bilinear, half-pixel."""
         logits = self.coarse_logits(x)
         if self.output_stride > 1:
             logits = enlarge(logits, float(self.output_stride))
@@ -115,7 +116,7 @@ class FinestPath(nn.Module):
 
 
 def _finest_path(output_stride: int, bands: int, width: float, style: Style) -> FinestPath | None:
-    """The path that an output stride of 1 needs; none for the published 4."""
+    """Return the path for an output stride of 1; None for the published stride of 4."""
     if output_stride == 1:
         return FinestPath(bands, width, style)
     if output_stride == _PUBLISHED_STRIDE:

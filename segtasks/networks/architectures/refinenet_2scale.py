@@ -8,18 +8,18 @@
       '-> half -> another ResNet      layer1 1/8    layer2 1/16   layer3 1/32   layer4 1/64
     output (64k) <- x4 <- 3x3 <- refine1
 
-The paper feeds two ResNets of their own weights with the image at 1.2 and at 0.6 of its size. The
-ratio, 2, is built in here: patches start on multiples of 64 of the image as it is given, and the
-small image is a half of it where the authors resized the original by 0.6. Enlarging by 1.2 is left
-to whoever runs the network, as it is for `RefineNet`; inference at scale 1.2 does it, and starts
-its patches on multiples of 160, where 1.2 and 0.6 of their origin are multiples of 32.
+The paper runs two ResNets with separate weights on the image at 1.2 and 0.6 of its size. The ratio
+of 2 is built in here: patches start on multiples of 64, and the small image is half of the input,
+where the authors resized the original by 0.6. As for `RefineNet`, the factor 1.2 is not part of the
+network: run it at scale 1.2, where patches start on multiples of 160, so that 1.2 and 0.6 of their
+origin are multiples of 32.
 
-Of the authors' code we know that its eight paths are in groups 1 2 3 4, 1 2 3 4: a block gets the
-taps of one stage of both ResNets, and the output of the block below. That each path has its own
-convolutions, and that the sum is over the maps of all paths at the size of the largest, is the
-paper's block (fig. 3) for three inputs; the order of the sum, how the two trunks' layers are named,
-and hence a layout to import are not known to us. googleinterns/out-of-distribution reads the
-paper's drawing otherwise: taps of one resolution in one block, the small image's first tap unused.
+The authors' code has eight paths in groups 1 2 3 4, 1 2 3 4: a block gets the maps of one stage of
+both ResNets, and the output of the deeper block. The paper's block (fig. 3) for three inputs has
+separate convolutions per path and sums all paths at the size of the largest. The order of the sum
+and the names of the layers of both trunks are not known, so there is no layout to import.
+googleinterns/out-of-distribution interprets the figure differently: maps of one resolution share a
+block, and the first map of the small image is not used.
 """
 
 import math
@@ -37,17 +37,19 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form, ResNet
 class RefineNet2Scale(ResNet):
     """RefineNet of two input scales, for inputs of any size.
 
-    State dict keys: the trunk's, the same under ``small.`` for the small image, ``refine4`` (the
-    deepest) ... ``refine1``, ``classifier``.
+    State-dict keys: those of the trunk, the same under ``small.`` for the small image, ``refine4``
+    (deepest) ... ``refine1``, ``classifier``.
 
     Args:
-        classes: K.
-        bands: C.
+        classes: number of classes.
+        bands: number of input bands.
         width: multiplier of every channel count.
-        depth: of both ResNets.
+        depth: depth of both ResNets.
         chained_pools: length of the chains of pools.
-        pool_first: pool -> convolution as in the paper; False: the "improved" blocks.
-        upsampling: of coarser maps before the sum: bicubic (published), bilinear, align_corners.
+        pool_first: pool before each convolution, as in the paper; False gives the "improved"
+            blocks.
+        upsampling: upsampling of coarser maps before the sum: bicubic (published), bilinear or
+            align_corners.
     """
 
     def __init__(
@@ -88,12 +90,12 @@ class RefineNet2Scale(ResNet):
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K, H, W); the last enlargement is bilinear, half-pixel."""
+        """(N, C, H, W) -> logits (N, K, H, W); the last upsampling is bilinear, half-pixel."""
         return enlarge(self.coarse_logits(x), 4.0)[:, :, : x.shape[2], : x.shape[3]]
 
 
 class PairBlock(nn.Module):
-    """A block for two taps. Keys ``large``, ``small``, ``deeper``, ``pooling``, ``output``."""
+    """A block for two maps. Keys ``large``, ``small``, ``deeper``, ``pooling``, ``output``."""
 
     def __init__(self, tap: int, channels: int, style: Style, *, deeper: int = 0) -> None:
         super().__init__()
@@ -105,7 +107,7 @@ class PairBlock(nn.Module):
         self.output = residual_units(channels, 3)
 
     def forward(self, large: Tensor, small: Tensor, deeper: Tensor | None = None) -> Tensor:
-        """(N, C, h, w), (N, C, h/2, w/2) and the block below (N, E, h/2, w/2) -> (N, D, h, w)."""
+        """(N, C, h, w), (N, C, h/2, w/2) and the deeper block (N, E, h/2, w/2) -> (N, D, h, w)."""
         coarse = self.small(small)
         if self.deeper is not None and deeper is not None:
             coarse = coarse + self.deeper(deeper)
@@ -115,6 +117,6 @@ class PairBlock(nn.Module):
 
 
 def _path(tap: int, channels: int) -> nn.Sequential:
-    """Reduce, adapt, and the fusion's own convolution: (N, C, h, w) -> (N, D, h, w)."""
+    """Return the layers before the sum of a block: (N, C, h, w) -> (N, D, h, w)."""
     adapt = residual_units(channels, 2)
     return nn.Sequential(conv3x3(tap, channels), *adapt, conv3x3(channels, channels))

@@ -6,8 +6,8 @@
     a block    x -> conv1 1x1, C -> conv2 3x3, C -> conv3 1x1, 4C -> + -> ReLU
                '---------- shortcut: 1x1 in a stage's first block ---'
 
-A stage halves its map or keeps it and dilates its 3x3s instead. Sampled pixels are 0, 2, 4, ...:
-units of the map at 1/s lie on pixels 0, s, 2s, ...
+A stage either halves its map or keeps its size and dilates its 3x3s. Strided layers sample pixels
+0, 2, 4, ..., so units of the map at 1/s lie on pixels 0, s, 2s, ...
 """
 
 from collections.abc import Sequence
@@ -27,17 +27,18 @@ STAGE_CHANNELS = (256, 512, 1024, 2048)
 
 @dataclass(frozen=True)
 class Form:
-    """What tells the published ResNets apart. Weights of one load into another and give nonsense.
+    """The differences of published ResNets. Weights of one form load into another, wrongly.
 
     Attributes:
-        depth: layers with weights.
-        stem: channels; one is a 7x7, three are 3x3s (64, 64, 128 in PSPNet, 32, 32, 64 in V1c).
+        depth: number of layers with weights.
+        stem: channels of the stem; one is a 7x7, three are 3x3s (64, 64, 128 in PSPNet, 32, 32, 64
+            in V1c).
         stride_at: the convolution of a stage's first block that halves the map (Caffe: 1x1).
-        dilations: of layer1 ... layer4; a stage that dilates more than the one before it keeps
-            the size of its map.
-        contracted: the first block of such a stage has the dilation of the stage before
-            (torchvision, mmseg), not its own (Caffe, semseg).
-        ceil_pool: round the pooled size up (Caffe).
+        dilations: dilations of layer1 ... layer4; a stage that dilates more than the one before it
+            keeps the size of its map.
+        contracted: whether the first block of such a stage has the dilation of the stage before
+            (torchvision, mmseg) instead of its own (Caffe, semseg).
+        ceil_pool: whether the pooled size is rounded up (Caffe).
     """
 
     depth: int
@@ -49,7 +50,7 @@ class Form:
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 and a way around them."""
+    """1x1, 3x3, 1x1 and a shortcut."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Bottleneck(nn.Module):
         strides: tuple[int, int] = (1, 1),
         dilation: int,
     ) -> None:
-        """``channels`` in, inner and out; ``strides`` of the first 1x1 and of the 3x3."""
+        """Take the ``channels`` in, inner and out, and the ``strides`` of first 1x1 and 3x3."""
         super().__init__()
         before, inner, after = channels
         self.conv1 = ConvBnRelu(before, inner, 1, stride=strides[0])
@@ -76,9 +77,9 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The trunk without its classifier; networks are made by adding heads to it.
+    """The trunk without its classifier; networks add heads to it.
 
-    State dict keys: ``conv1`` or ``conv1_1`` ... ``conv1_3``, then ``layer1.0.conv1`` ...
+    State-dict keys: ``conv1`` or ``conv1_1`` ... ``conv1_3``, then ``layer1.0.conv1`` ...
     ``layer4.2.conv3`` and ``layer1.0.shortcut``; each has ``.weight`` and ``.bn``.
     """
 
@@ -94,7 +95,7 @@ class ResNet(nn.Module):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
 
     def _add_stem(self, bands: int, channels: Sequence[int]) -> None:
-        """One 7x7, or three 3x3 of which the first halves the map."""
+        """Add one 7x7, or three 3x3 of which the first halves the map."""
         if len(channels) == 1:
             self.conv1 = ConvBnRelu(bands, channels[0], 7, stride=2, padding=3)
             return
@@ -105,7 +106,7 @@ class ResNet(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, 64 or 128, H/4, W/4), the pool included."""
-        # hasattr is what TorchScript decides at compile time.
+        # TorchScript evaluates hasattr when it compiles.
         if hasattr(self, "conv1"):
             single: Tensor = self.maxpool(self.conv1(x))
             return single
@@ -121,7 +122,7 @@ class ResNet(nn.Module):
 
 
 def _stage(form: Form, stage: int, before: int, width: float) -> nn.Sequential:
-    """The blocks of layer ``stage`` + 1, which get ``before`` channels."""
+    """Return the blocks of layer ``stage`` + 1, whose input has ``before`` channels."""
     previous, dilation = (1, *form.dilations)[stage : stage + 2]
     stride = 2 if stage and dilation == previous else 1
     inner, after = narrow(_INNER[stage], width), narrow(STAGE_CHANNELS[stage], width)

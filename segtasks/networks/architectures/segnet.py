@@ -7,9 +7,9 @@
                          v                  v                   v
     output <- block1_D <- unpool1 <- ... <- unpool2 ... <- block5_D <- unpool5
 
-Each unpooling puts a value back where its maximum was, zeros elsewhere, in a map of the size before
-pooling: images of any size need no padding. Windows lie on multiples of 32 px (16 in SegNet-Basic)
-and so must patches.
+Each unpooling puts values back where the maxima were, and zeros elsewhere, in a map of the size
+before pooling, so images of any size need no padding. Pooling windows lie on multiples of 32 px (16
+in SegNet-Basic), so patches must start there.
 """
 
 from functools import partial
@@ -21,11 +21,11 @@ from segtasks.networks.architectures.layers import ConvBn, ConvBnRelu, conv_relu
 from segtasks.networks.architectures.vgg import VGG16
 
 Place = tuple[Tensor, list[int]]
-"""Where a pooling found its maxima, and the H and W it had before."""
+"""Indices of the maxima of a pooling, and H and W before it."""
 
 
 class Pool(nn.Module):
-    """2x2 maxima; their places go on top of a pile."""
+    """2x2 max pooling, which pushes the indices of the maxima on a stack."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,14 +33,14 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor, places: list[Place]) -> Tensor:
         """(N, C, H, W) -> (N, C, H/2, W/2), rounded up."""
-        pooled, where = self.maxima(x)
-        places.append((where, [x.shape[2], x.shape[3]]))
+        pooled, indices = self.maxima(x)
+        places.append((indices, [x.shape[2], x.shape[3]]))
         y: Tensor = pooled
         return y
 
 
 class MaxUnpool2x2(nn.MaxUnpool2d):
-    """torch's own in a form that torch.jit compiles."""
+    """nn.MaxUnpool2d in a form that torch.jit compiles."""
 
     def __init__(self) -> None:
         super().__init__(2)
@@ -51,9 +51,9 @@ class MaxUnpool2x2(nn.MaxUnpool2d):
 
 
 class Unpool(nn.Module):
-    """Values back in the places on top of the pile, zeros around them.
+    """Unpooling with the indices on top of the stack.
 
-    A place is dropped once used: all five weigh nearly as much as a map of 64 channels.
+    Indices are freed after use: all five sets need nearly as much memory as a map of 64 channels.
     """
 
     def __init__(self) -> None:
@@ -62,21 +62,21 @@ class Unpool(nn.Module):
 
     def forward(self, x: Tensor, places: list[Place]) -> Tensor:
         """(N, C, H/2, W/2), rounded up -> (N, C, H, W)."""
-        where, size = places.pop()
-        y: Tensor = self.unpool(x, where, size)
+        indices, size = places.pop()
+        y: Tensor = self.unpool(x, indices, size)
         return y
 
 
 class SegNet(VGG16):
     """SegNet as published: VGG16 and its mirror, BatchNorm after every convolution but the last.
 
-    State dict keys are Caffe's (conv1_1 ... conv5_3, conv5_3_D ... conv1_1_D), BatchNorm nested.
-    The published statistics are those of one pass over the whole training set after training, and
-    come folded into scale and shift.
+    State-dict keys are those of Caffe (conv1_1 ... conv5_3, conv5_3_D ... conv1_1_D), with nested
+    BatchNorm. The published statistics were computed in one pass over the training set after
+    training, and are folded into scale and shift.
 
     Args:
-        classes: K.
-        bands: C.
+        classes: number of classes.
+        bands: number of input bands.
         width: multiplier of all channel counts except bands and classes.
         bayesian: dropout 0.5 around the three inner levels (Kendall et al. 2017,
             arXiv:1511.02680). Off in eval mode, where the paper averages Monte-Carlo samples.
@@ -146,8 +146,9 @@ class SegNet(VGG16):
 class SegNetBasic(nn.Module):
     """SegNet-Basic as published: four 7x7 convolutions down, four without ReLU up, 1x1 to classes.
 
-    segnet_basic_train.prototxt, whose decoder has biases (the paper's text says it has none). State
-    dict keys are Caffe's (conv1 ..., conv_decode4 ..., conv_classifier), BatchNorm nested.
+    It follows segnet_basic_train.prototxt, whose decoder has biases, unlike the paper's text.
+    State-dict keys are those of Caffe (conv1 ..., conv_decode4 ..., conv_classifier), with nested
+    BatchNorm.
     """
 
     def __init__(self, *, classes: int, bands: int = 3, width: float = 1.0) -> None:
@@ -181,10 +182,10 @@ class SegNetBasic(nn.Module):
 
 
 def initialise_as_published(module: nn.Module) -> None:
-    """He-normal everywhere, the classifier too; BatchNorm with eps 1e-9 and shift 0.001.
+    """Initialise He-normal, the classifier too; BatchNorm with eps 1e-9 and shift 0.001.
 
-    So small an eps trains narrow networks from scratch as well as 1e-5 does; on crops of a single
-    colour, whose channels have no variance, gradients grow some ten times longer with it.
+    With so small an eps, narrow networks train from scratch as well as with 1e-5. On crops of a
+    single colour, whose channels have no variance, gradients are about ten times larger.
     """
     initialise(module, score_prefixes=())
     for layer in module.modules():

@@ -1,4 +1,4 @@
-"""PSPNet and DeepLab v3 of segmentation-models-pytorch 0.6: other networks than the papers'.
+"""PSPNet and DeepLab v3 of segmentation-models-pytorch 0.6, which differ from the papers.
 
     PSPNet
     input (8k) -> 7x7 -> max /4 -> layer1 -> layer2 /8 ----------------------------------.
@@ -9,12 +9,12 @@
     input (8k) -> 7x7 -> max /4 -> layer1 -> layer2 /8 -> layer3 d2 -> layer4 d4 /8 --.
     output (8k) <- x8 align_corners <- 1x1 to classes <- 3x3, 256 <- ASPP, 256 <------'
 
-PSPNet looks at 1/8 of a shallow trunk, and 1x1 in place of 3x3 joins the map (last) with its
-context. DeepLab's weights have torchvision's shapes, but layer3 dilates by 2 and layer4 by 4 in all
-blocks, the first ones too. The zoom of both depends on the size: tiles are exact at no halo, pooled
-over the whole or not.
+PSPNet uses the map at 1/8 of a shallow trunk, and a 1x1 instead of a 3x3 combines the context with
+the map, which comes last. DeepLab's weights have torchvision's shapes, but all blocks of layer3
+dilate by 2 and all of layer4 by 4, the first ones too. The positions in the upsampling of both
+depend on the size, so tiles are exact at no halo, whether pooled over the raster or not.
 
-Read in qubvel-org/segmentation_models.pytorch (MIT; decoders/deeplabv3/decoder.py BSD-3):
+Source: qubvel-org/segmentation_models.pytorch (MIT; decoders/deeplabv3/decoder.py BSD-3):
 decoders/deeplabv3/{model,decoder}.py, base/heads.py, encoders/_utils.py.
 """
 
@@ -32,9 +32,9 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form, ResNet
 
 
 class SmpPSPNet(ResNet):
-    """After Zhao et al. 2017, arXiv:1612.01105; layer3 and layer4 never run and are frozen here.
+    """PSPNet after Zhao et al. 2017, arXiv:1612.01105; layer3 and layer4 are unused and frozen.
 
-    State dict keys: the trunk's, ``ppm.convs.0`` (with a bias and no BatchNorm) ...
+    State-dict keys: those of the trunk, ``ppm.convs.0`` (with a bias and no BatchNorm) ...
     ``ppm.convs.3``, ``conv``, ``classifier``.
     """
 
@@ -59,7 +59,7 @@ class SmpPSPNet(ResNet):
         return y
 
     def head(self, features: Tensor, grids: Grids) -> Tensor:
-        """(N, 512, k, l) and its grids -> logits (N, K, k, l)."""
+        """(N, 512, k, l) with its grids -> logits (N, K, k, l)."""
         parts = self.ppm(features, grids, None)
         parts.append(features)
         logits: Tensor = self.classifier(self.dropout(self.conv(torch.cat(parts, dim=1))))
@@ -72,14 +72,14 @@ class SmpPSPNet(ResNet):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K, H, W)."""
-        return _stretch(self.coarse_logits(x), x)
+        return _enlarge_aligned_to_8k(self.coarse_logits(x), x)
 
 
 class SmpDeepLabV3(Dilated):
     """DeepLab v3 at output stride 8, after Chen et al. 2017, arXiv:1706.05587.
 
-    State dict keys: the trunk's, ``aspp.branches.0`` ... ``.3``, ``aspp.mean``, ``aspp.project``,
-    ``main.conv``, ``main.classifier``.
+    State-dict keys: those of the trunk, ``aspp.branches.0`` ... ``.3``, ``aspp.mean``,
+    ``aspp.project``, ``main.conv``, ``main.classifier``.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class SmpDeepLabV3(Dilated):
         return y
 
     def enlarge(self, coarse: Tensor, x: Tensor) -> Tensor:
-        """(N, K, k, l) -> (N, K, H, W), the size of ``x``."""
-        return _stretch(coarse, x)
+        """Upsample (N, K, k, l) to (N, K, H, W), the size of ``x``."""
+        return _enlarge_aligned_to_8k(coarse, x)
 
 
-def _stretch(coarse: Tensor, x: Tensor) -> Tensor:
-    """(N, K, k, l) -> (N, K, 8 k, 8 l), corners on corners, cropped to the size of ``x``."""
+def _enlarge_aligned_to_8k(coarse: Tensor, x: Tensor) -> Tensor:
+    """Upsample (N, K, k, l) to (N, K, 8 k, 8 l) with aligned corners, cropped to ``x``."""
     y = functional.interpolate(coarse, scale_factor=8.0, mode="bilinear", align_corners=True)
     return y[:, :, : x.shape[2], : x.shape[3]]

@@ -4,11 +4,11 @@
                                                           '-> auxiliary head, in training
 
     head of FCN      3x3, 512 -> 1x1
-    head of DeepLab  1x1 + 3x3 d12 + 3x3 d24 + 3x3 d36 + mean of the map, 256 each, side by side
+    head of DeepLab  1x1 + 3x3 d12 + 3x3 d24 + 3x3 d36 + mean of the map, 256 each, concatenated
                      -> 1x1, 256 -> 3x3, 256 -> 1x1
 
-The first block of layer3 is not dilated and that of layer4 by 2 only. The zoom is half-pixel.
-DeepLab's mean is global: no halo makes its tiles exact.
+The first block of layer3 is not dilated and that of layer4 by 2 only. Upsampling is half-pixel.
+DeepLab's mean is global, so no halo makes its tiles exact.
 """
 
 from typing import Literal
@@ -25,9 +25,9 @@ from segtasks.networks.architectures.resnet import STAGE_CHANNELS, Form
 class TorchvisionNet(Dilated):
     """FCN of one scale, or DeepLab v3.
 
-    State dict keys: the trunk's, ``main.conv``, ``main.classifier`` and, where asked for,
-    ``auxiliary.conv``, ``auxiliary.classifier``; for DeepLab also ``aspp.branches.0`` ... ``.3``,
-    ``aspp.mean`` and ``aspp.project``.
+    State-dict keys: those of the trunk, ``main.conv``, ``main.classifier`` and, with
+    ``auxiliary=True``, ``auxiliary.conv``, ``auxiliary.classifier``; for DeepLab also
+    ``aspp.branches.0`` ... ``.3``, ``aspp.mean`` and ``aspp.project``.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The thirteen convolutions of VGG16. Simonyan & Zisserman 2015, arXiv:1409.1556, column D.
 
-Pooling is left to the architectures: FCN pools 2x2, DeepLab 3x3, and those differences are theirs.
-Names are Caffe's, flat at the top of the state dict, so published weights fit as they are.
+The pools belong to the architectures: FCN pools 2x2, DeepLab 3x3. Names are those of Caffe, flat in
+the state dict, so that published weights fit without renaming.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from segtasks.networks.architectures.layers import conv_relu, in_strips, narrow
 
 
 class Options(TypedDict, total=False):
-    """What every network on VGG16 takes besides its classes."""
+    """Options of every network on VGG16, in addition to the number of classes."""
 
     bands: int
     width: float
@@ -28,19 +28,20 @@ class VGG16(nn.Module):
     Args:
         bands: input channels.
         width: multiplier of every channel count.
-        batch_norm: BatchNorm after each convolution; not in the published network, needed to
-            train narrow ones from scratch.
+        batch_norm: BatchNorm after each convolution; it is not in the published network, but needed
+            to train narrow networks from scratch.
         first_padding: zero padding of conv1_1, px (FCN pads 100).
-        padding: zero padding of the others, in multiples of their dilation (Dilation has none).
-        last_dilation: dilation of conv5_x (DeepLab dilates by 2).
+        padding: zero padding of the other convolutions, in multiples of their dilation (0 in
+            Dilation).
+        last_dilation: dilation of conv5_x (2 in DeepLab).
     """
 
     surplus_rows = 0
-    """What pool1 and pool2 give beyond half of the rows they come from, rounded up."""
+    """Rows that pool1 and pool2 give in addition to half of their input rows, rounded up."""
 
-    if TYPE_CHECKING:  # TorchScript cannot read them
+    if TYPE_CHECKING:  # TorchScript cannot read these annotations
         pool1: nn.MaxPool2d
-        """made by the architectures"""
+        """set by the architectures"""
         pool2: nn.MaxPool2d
 
     def __init__(
@@ -57,7 +58,7 @@ class VGG16(nn.Module):
         c1, c2, c3, c4 = (narrow(channels, width) for channels in (64, 128, 256, 512))
         conv = partial(conv_relu, kernel_size=3, padding=padding, batch_norm=batch_norm)
         atrous = partial(conv, padding=padding * last_dilation, dilation=last_dilation)
-        # As a frame of its own: strips of the image must not each get one.
+        # A separate padding layer, because strips of the image must not be padded each.
         self.frame = nn.ZeroPad2d(first_padding - padding)
         self.conv1_1 = conv(bands, c1)
         self.conv1_2 = conv(c1, c1)
@@ -81,18 +82,18 @@ class VGG16(nn.Module):
         return in_strips(self.stage1, x, stride=2, halo=4, surplus=self.surplus_rows)
 
     def to_pool2(self, pool1: Tensor) -> Tensor:
-        """1/2 -> (N, 128, H/4, W/4)."""
+        """(N, 64, H/2, W/2) -> (N, 128, H/4, W/4)."""
         if is_scripting():
             return self.stage2(pool1)
         return in_strips(self.stage2, pool1, stride=2, halo=4, surplus=self.surplus_rows)
 
     def stage1(self, x: Tensor) -> Tensor:
-        """Block 1 and its pool."""
+        """Run block 1 and its pool."""
         y: Tensor = self.pool1(self.block1(x))
         return y
 
     def stage2(self, x: Tensor) -> Tensor:
-        """Block 2 and its pool."""
+        """Run block 2 and its pool."""
         y: Tensor = self.pool2(self.block2(x))
         return y
 

@@ -1,1 +1,1 @@
-"""Measures a foreign graph by running it, in a process of its own: `python -m`."""
+"""Measure a foreign graph by running it; a program for a separate process (`python -m`)."""

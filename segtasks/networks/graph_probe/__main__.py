@@ -1,8 +1,8 @@
-"""What a foreign graph does not say and running it shows.
+"""Measure card fields of a foreign graph by running it on noise.
 
-    python -m segtasks.networks.graph_probe FILE FORM < fields      prints one line of JSON
+    python -m segtasks.networks.graph_probe FILE FORM < fields.json      prints one line of JSON
 
-It runs in a process of its own, for the sake of its parent: see `graph_card`.
+It runs in a separate process, see `graphs.graph_card`.
 """
 
 import json
@@ -24,27 +24,28 @@ from segtasks.networks.graphs.session import open_graph
 
 _CONTRASTS = (1.0, 0.3, 0.03)
 _SUM_TOLERANCE = 2e-3
-"""Probabilities in float16 add up to 1 no better."""
+"""Probabilities in float16 add up to 1 with this precision."""
 _PAIR_PX = 64
-"""Side of two images at once."""
+"""Side of the images in the batch of two."""
 
 
 def probe(path: str, form: Form, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a card that follow from trying the graph on noise.
+    """Measure the card fields of a local graph on noise.
 
     Args:
-        path: of a local graph.
-        form: what it is.
-        fields: what is stated; findings that are stated are believed.
+        path: local path of the graph.
+        form: file format of the graph.
+        fields: the stated card fields; a stated ``graph.gives`` or ``graph.patch_px`` is used as it
+            is.
 
     Raises:
-        ModelError: it cannot be read or run, or is not what is stated.
+        ModelError: the graph cannot be read or run, or contradicts the stated fields.
     """
-    engine = open_graph(path, form, torch.device("cpu"))
+    session = open_graph(path, form, torch.device("cpu"))
     stated = fields["graph"]
     trial = TrialForward(
         path,
-        engine,
+        session,
         fields["bands"],
         len(fields["classes"]),
         Normalisation.model_validate(fields["normalisation"]),
@@ -52,20 +53,27 @@ def probe(path: str, form: Form, fields: Mapping[str, Any]) -> dict[str, Any]:
     _check_bands(trial)
     resident = resident_bytes()
     sizes = find_sizes(trial, stated.get("patch_px"))
-    needed = bytes_per_px(trial, sizes.side, resident)
+    forward_bytes = bytes_per_px(trial, sizes.side, resident)
     gives = stated.get("gives") or _gives(trial, sizes.side)
     lattice = lattice_px(trial, gives, side=sizes.side, stride=sizes.stride)
     return {
-        "forward_bytes_per_px": needed,
+        "forward_bytes_per_px": forward_bytes,
         "output_stride": sizes.stride,
         "lattice_px": lcm(lattice, sizes.multiple_px),
         "effective_halo_px": graph_halo_px(trial, gives, side=sizes.side, unit=lattice),
-        "graph": _graph(trial, sizes, gives),
+        "graph": {
+            "gives": gives,
+            "patch_px": sizes.patch_px,
+            "multiple_px": sizes.multiple_px,
+            "least_px": sizes.least_px,
+            "one_by_one": not _takes_batches(trial, sizes),
+        },
     }
 
 
 def _check_bands(trial: TrialForward) -> None:
-    bands = trial.engine.shape[1]
+    """Refuse a graph that states another number of bands than its card."""
+    bands = trial.session.shape[1]
     if bands not in (None, len(trial.bands)):
         names = ", ".join(trial.bands)
         raise ModelError(
@@ -75,8 +83,8 @@ def _check_bands(trial: TrialForward) -> None:
 
 
 def _gives(trial: TrialForward, side: int) -> Gives:
-    """Probabilities when they are none less than 0 and add up to 1, whatever the image."""
-    found = set()
+    """Return "probabilities" if the maps of all images lie in 0 ... 1 and add up to 1."""
+    are_probabilities = []
     for seed, contrast in enumerate(_CONTRASTS):
         maps = trial.raw_maps(trial.image(side, side, seed=seed, contrast=contrast))
         if not maps.isfinite().all():
@@ -86,23 +94,14 @@ def _gives(trial: TrialForward, side: int) -> Gives:
             )
         total = maps.sum(dim=1) if maps.shape[1] > 1 else torch.ones(())
         in_range = float(maps.min()) >= -_SUM_TOLERANCE and float(maps.max()) <= 1 + _SUM_TOLERANCE
-        found.add(in_range and float((total - 1).abs().max()) <= _SUM_TOLERANCE)
-    return "probabilities" if found == {True} else "logits"
+        sums_to_1 = float((total - 1).abs().max()) <= _SUM_TOLERANCE
+        are_probabilities.append(in_range and sums_to_1)
+    return "probabilities" if all(are_probabilities) else "logits"
 
 
-def _graph(trial: TrialForward, sizes: Sizes, gives: Gives) -> dict[str, Any]:
-    """Fields of `Graph`."""
-    return {
-        "gives": gives,
-        "patch_px": sizes.patch_px,
-        "multiple_px": sizes.multiple_px,
-        "least_px": sizes.least_px,
-        "one_by_one": not _takes_two(trial, sizes),
-    }
-
-
-def _takes_two(trial: TrialForward, sizes: Sizes) -> bool:
-    if trial.engine.shape[0] is not None:
+def _takes_batches(trial: TrialForward, sizes: Sizes) -> bool:
+    """Whether the graph takes a batch of two images."""
+    if trial.session.shape[0] is not None:
         return False
     side = sizes.patch_px or max(sizes.least_px, _PAIR_PX)
     try:
@@ -113,7 +112,7 @@ def _takes_two(trial: TrialForward, sizes: Sizes) -> bool:
 
 
 def main() -> None:
-    """Answer with fields, or with what is wrong."""
+    """Print the measured fields, or the error."""
     path, form = sys.argv[1:]
     try:
         answer = probe(path, cast("Form", form), json.load(sys.stdin))

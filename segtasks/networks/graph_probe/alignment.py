@@ -1,10 +1,11 @@
-"""On which multiples of pixels a graph's patches must start, by shifting its input.
+"""Measure the lattice of a graph, the px whose multiples patches must start on, by shifting input.
 
-    image   .xxxxxxxx        on the lattice: the same maps, shifted
-    shifted s.xxxxxxx.       off it: other maps, wherever one looks
+    image   .xxxxxxxx        a shift on the lattice: the same maps, shifted
+    shifted s.xxxxxxx.       a shift off the lattice: other maps everywhere
 
-The middle is compared, far from borders. What differs there on the lattice is their influence and
-that of global operators, which grows with the shift: the lattice itself is the least of all.
+The middle of the image is compared, far from its borders. Differences there at a shift on the
+lattice come from borders and global operators. They grow with the shift, so the smallest shift with
+a small difference is the lattice.
 """
 
 import torch
@@ -18,31 +19,31 @@ _WINDOW_PX = 64
 _ROUNDING = 1e-4
 _NEAR = 1.5
 _UNCLEAR = 0.05
-"""Of a standard deviation: off their lattice the networks of the line differ by 0.07 to 1.4."""
+"""In standard deviations; off their lattice the networks of segtasks differ by 0.07 to 1.4."""
 
 
 def lattice_px(trial: TrialForward, gives: Gives, *, side: int, stride: int) -> int:
-    """The least shift that shifts the maps and changes nothing else.
+    """Return the smallest shift of the input that shifts the maps and changes nothing else.
 
     Args:
         trial: the graph.
-        gives: what its maps are.
-        side: of the image.
-        stride: of its outputs; the lattice is a multiple of it.
+        gives: what its maps hold.
+        side: side of the image, px.
+        stride: output stride, px; the lattice is a multiple of it.
 
     Returns:
-        ``stride`` times a power of two, up to 64 px; the largest of them when the middle of an
-        image depends so much on its borders that nothing can be told.
+        ``stride`` times a power of two, up to 64 px. The largest of these if the middle of the
+        image depends too much on its borders to decide.
     """
     shifts = [stride]
     while shifts[-1] * 2 <= min(LARGEST_PX, side // 2):
         shifts.append(shifts[-1] * 2)
     image = trial.image(side + shifts[-1], side + shifts[-1])
-    whole = trial.evidence(image[:, :, :side, :side], gives)
+    whole = trial.logits(image[:, :, :side, :side], gives)
     differences = []
     for shift in shifts:
         end = side + shift
-        moved = trial.evidence(image[:, :, shift:end, shift:end], gives)
+        moved = trial.logits(image[:, :, shift:end, shift:end], gives)
         differences.append(_difference(whole, moved, shift))
     least = min(differences)
     if least > _UNCLEAR:
@@ -52,7 +53,7 @@ def lattice_px(trial: TrialForward, gives: Gives, *, side: int, stride: int) -> 
 
 
 def _difference(whole: Tensor, moved: Tensor, shift: int) -> float:
-    """Root mean square of what differs in the middle, in standard deviations of the maps."""
+    """Return the root mean square difference in the middle, in standard deviations of the maps."""
     side = whole.shape[2]
     window = max(1, min(_WINDOW_PX, side // 4))
     start = max(0, (side - window - shift) // 2)

@@ -1,4 +1,4 @@
-"""Which sizes a graph takes: one, or any multiple of something from something on."""
+"""Find the input sizes that a graph takes: one size, or all multiples of a step from a minimum."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ _LARGE_PX = 512
 
 @dataclass(frozen=True)
 class Sizes:
-    """What was found.
+    """The input sizes that a graph takes, px.
 
     Attributes:
-        side: to measure with: large, and one it takes.
-        patch_px: the one side it takes; ``None``: others too.
-        multiple_px: of which sides must be multiples.
+        side: a large side that it takes, for the other measurements.
+        patch_px: the only side that it takes; ``None`` if it takes several.
+        multiple_px: sides must be multiples of this.
         least_px: the smallest side.
-        stride: pixels per output.
+        stride: output stride.
     """
 
     side: int
@@ -30,14 +30,14 @@ class Sizes:
 
 
 def find_sizes(trial: TrialForward, stated_px: int | None) -> Sizes:
-    """Try sizes until it is clear.
+    """Run the graph on images of different sizes until the sizes it takes are known.
 
     Args:
         trial: the graph.
-        stated_px: the one side that its card states, if it does.
+        stated_px: the only side that it takes according to its card, if stated.
 
     Raises:
-        ModelError: it takes none of them.
+        ModelError: the graph takes none of the sizes.
     """
     fixed = _fixed(trial) or stated_px
     side, stride = _first(trial, (fixed,) if fixed else _TRIED)
@@ -49,8 +49,8 @@ def find_sizes(trial: TrialForward, stated_px: int | None) -> Sizes:
 
 
 def _fixed(trial: TrialForward) -> int | None:
-    """The side that the file itself states."""
-    height, width = trial.engine.shape[2:]
+    """Return the side that the file states; None if it is dynamic or not stated."""
+    height, width = trial.session.shape[2:]
     if height != width:
         shown = " x ".join("any" if side is None else str(side) for side in (height, width))
         raise ModelError(f"{trial.path}: takes {shown} px; export it for square images or any size")
@@ -58,35 +58,38 @@ def _fixed(trial: TrialForward) -> int | None:
 
 
 def _first(trial: TrialForward, sides: tuple[int, ...]) -> tuple[int, int]:
-    """The first side that works, with its stride."""
+    """Return the first side that works, and the output stride."""
     reasons = []
     for side in sides:
         try:
             return side, trial.stride(side, side)
         except RuntimeError as error:
-            reasons.append(_last_line(error))
+            # The last line follows a traceback through the code of the graph.
+            reasons.append((str(error).strip().splitlines() or [type(error).__name__])[-1])
     bands = ", ".join(trial.bands)
     tried = ", ".join(map(str, sides))
     raise ModelError(
-        f"{trial.path}: does not take {len(trial.bands)} bands ({bands}) of any side tried "
-        f"({tried} px): {reasons[0]:.200}; correct its card's bands, or give the side it was made "
-        'for as "graph": {"patch_px": ...}'
+        f"{trial.path}: does not take {len(trial.bands)} bands ({bands}) at any of the sides tried "
+        f"({tried} px): {reasons[0]:.200}; correct its card's bands, or state the side that "
+        'the graph takes: "graph": {"patch_px": ...}'
     )
 
 
 def _multiple(trial: TrialForward, side: int, stride: int) -> int | None:
-    """The least step between sides; ``None`` when no other side works."""
-    steps = [stride * 2**doubled for doubled in range(_DOUBLED)]
+    """Return the smallest step between sides; ``None`` if no other side works.
+
+    A step counts if height and width can grow by it independently.
+    """
+    steps: list[int] = [stride * 2**doubled for doubled in range(_DOUBLED)]
     known = [step for step in steps if step <= max(_LARGEST_STEP_PX, stride) and side % step == 0]
-    return next((step for step in known if _works(trial, side, step, stride)), None)
-
-
-def _works(trial: TrialForward, side: int, step: int, stride: int) -> bool:
-    """Whether other sides work too, and height and width may differ."""
-    return _takes(trial, side + step, side, stride) and _takes(trial, side, side + step, stride)
+    for step in known:
+        if _takes(trial, side + step, side, stride) and _takes(trial, side, side + step, stride):
+            return step
+    return None
 
 
 def _takes(trial: TrialForward, height: int, width: int, stride: int) -> bool:
+    """Whether an image of this size works and gives the same output stride."""
     try:
         return trial.stride(height, width) == stride
     except RuntimeError:
@@ -94,7 +97,7 @@ def _takes(trial: TrialForward, height: int, width: int, stride: int) -> bool:
 
 
 def _least(trial: TrialForward, multiple: int, side: int) -> int:
-    """The smallest side that works, doubled until one does."""
+    """Return the smallest side that works, found by doubling ``multiple``."""
     least = multiple
     while least < side:
         try:
@@ -104,8 +107,3 @@ def _least(trial: TrialForward, multiple: int, side: int) -> int:
         else:
             return least
     return side
-
-
-def _last_line(error: Exception) -> str:
-    """What torch says at the end of a traceback through a graph's code."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -1,4 +1,4 @@
-"""Run a graph on noise and see what comes out."""
+"""Run a graph on noise and check the maps it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from segtasks.errors import ModelError
 from segtasks.networks.card import Gives, Normalisation
 from segtasks.networks.graphs.session import GraphSession
 from segtasks.networks.inference.graph_net import sized, two_classes
+from segtasks.raster.stretch import FULL_RANGE
 
-FULL_RANGE = {"uint8": 255.0, "uint16": 65535.0}
 _AXES = 4
-_FAINTEST = 1e-30
+_LEAST_PROBABILITY = 1e-30
 
 
 @dataclass
 class TrialForward:
-    """A graph with the input it is used to.
+    """A graph, and what its card states about input and output.
 
     Attributes:
-        path: how messages begin.
-        engine: the graph.
-        bands: their names.
-        classes: how many there must be.
-        normalisation: of the raw values.
-        largest_px: pixels of the largest image it has taken so far.
+        path: path of the graph, the start of error messages.
+        session: the graph.
+        bands: names of the input bands.
+        classes: number of classes.
+        normalisation: normalisation of the raw values.
+        largest_px: number of pixels of the largest batch that was run so far.
     """
 
     path: str
-    engine: GraphSession
+    session: GraphSession
     bands: Sequence[str]
     classes: int
     normalisation: Normalisation
@@ -39,20 +39,20 @@ class TrialForward:
     def image(
         self, height: int, width: int, *, seed: int = 0, contrast: float = 1.0, count: int = 1
     ) -> Tensor:
-        """White noise over the whole range of raw values, normalised: (N, C, H, W).
+        """Return normalised white noise (N, C, H, W) over the range of raw values.
 
         Args:
-            height: of the image.
-            width: of the image.
-            seed: another one, another image.
-            contrast: share of the range.
+            height: H, px.
+            width: W, px.
+            seed: seed of the random numbers.
+            contrast: share of the range that is used, around its middle.
             count: N.
         """
         generator = torch.Generator().manual_seed(seed)
         noise = torch.rand(count, len(self.bands), height, width, generator=generator)
         noise = 0.5 + contrast * (noise - 0.5)
         full = FULL_RANGE.get(self.normalisation.dtype)
-        if full is None:  # no range is known: as usual after normalisation
+        if full is None:  # The range is unknown: noise of mean 0 and variance 1.
             return (noise - 0.5) * 12**0.5
         mean, std = (
             torch.tensor(values)[:, None, None]
@@ -61,25 +61,26 @@ class TrialForward:
         return ((full * noise).round() - mean) / std
 
     def raw_maps(self, x: Tensor) -> Tensor:
-        """The graph's own maps (N, K, h, w).
+        """Run the graph and return its own maps (N, K, h, w).
 
         Raises:
-            RuntimeError: it does not take ``x``, or gives something else than maps.
+            RuntimeError: the graph does not take ``x``, or does not return one map per class.
         """
         with torch.inference_mode():
-            y = self.engine(x).float()
+            y = self.session(x).float()
         if y.ndim != _AXES or len(y) != len(x):
-            said = " x ".join(map(str, y.shape))
-            raise RuntimeError(f"gives {said}; it must give one map per class, (N, classes, H, W)")
+            shape = " x ".join(map(str, y.shape))
+            raise RuntimeError(f"gives {shape}; it must give one map per class, (N, classes, H, W)")
         self.largest_px = max(self.largest_px, x.shape[0] * x.shape[2] * x.shape[3])
         return y
 
     def stride(self, height: int, width: int) -> int:
-        """How many pixels one of its outputs stands for, in an image of this size.
+        """Return the output stride for an image of this size, px.
 
         Raises:
-            RuntimeError: it does not take the size, or not every output stands for as many.
-            ModelError: it does not give the maps that its card says.
+            RuntimeError: the graph does not take this size, or the stride is not a whole number or
+                differs between the axes.
+            ModelError: the graph returns another number of maps than its card names classes.
         """
         y = self.raw_maps(self.image(height, width))
         if y.shape[1] != self.classes and (y.shape[1], self.classes) != (1, 2):
@@ -95,14 +96,14 @@ class TrialForward:
             )
         return stride
 
-    def evidence(self, x: Tensor, gives: Gives) -> Tensor:
-        """Maps of the input's size in which shares are not squeezed: logits, but for a constant."""
-        return evidence_of(sized(two_classes(self.raw_maps(x), gives), x), gives)
+    def logits(self, x: Tensor, gives: Gives) -> Tensor:
+        """Return logits (N, K, H, W) of the input's size, up to a constant per pixel."""
+        return as_logits(sized(two_classes(self.raw_maps(x), gives), x), gives)
 
 
-def evidence_of(maps: Tensor, gives: Gives) -> Tensor:
-    """Logits as they are; of probabilities the logarithms, less their mean over the classes."""
+def as_logits(maps: Tensor, gives: Gives) -> Tensor:
+    """Return logits as they are; for probabilities, the logarithms minus their mean."""
     if gives == "logits":
         return maps
-    logs = maps.clamp_min(_FAINTEST).log()
+    logs = maps.clamp_min(_LEAST_PROBABILITY).log()
     return logs - logs.mean(dim=1, keepdim=True)

@@ -1,9 +1,9 @@
-"""The metadata of the QGIS plugin Deepness (PUTvision), read and written. Needs no torch.
+"""Read and write the metadata of the QGIS plugin Deepness (PUTvision). Needs no torch.
 
-Values are JSON, in older files Python literals. What the plugin does with them, and so what they
-mean: raw bytes / 255, then (x - standardization_mean) / standardization_std; the first bands in the
-order red, green, blue; values below seg_thresh count as nothing; seg_small_segment removes small
-areas. The last two change its drawing, not the model: here they are noted and not applied.
+Values are JSON, in older files Python literals. The plugin divides raw bytes by 255 and computes
+(x - standardization_mean) / standardization_std. It uses the first bands, in the order red, green,
+blue. It drops values below seg_thresh and areas smaller than seg_small_segment: these two keys are
+recorded here and not applied, because they change the drawing and not the model.
 """
 
 import ast
@@ -15,29 +15,31 @@ from segtasks.config.legend import default_legend
 from segtasks.errors import ModelError
 from segtasks.networks.card import Card
 from segtasks.raster.band_names import RGB
+from segtasks.raster.stretch import MAX_8BIT
 
-_FULL = 255.0
 _NAMES = ("class_names", "names")
-_NOTED = ("tile_size", "tiles_size", "tiles_overlap", "seg_thresh", "seg_small_segment")
+_RECORDED = ("tile_size", "tiles_size", "tiles_overlap", "seg_thresh", "seg_small_segment")
+_STANDARDIZATION = ("standardization_mean", "standardization_std")
+_KEYS = ("model_type", "resolution", *_STANDARDIZATION, *_NAMES, *_RECORDED)
 
 
 def fields_of(where: str, metadata: Mapping[str, str], bands: int | None) -> dict[str, Any]:
-    """Fields of a card from the plugin's keys; empty when there are none of them.
+    """Return the card fields that follow from the plugin's keys; empty if there are no such keys.
 
     Args:
-        where: how messages begin.
-        metadata: of the file.
-        bands: that the graph takes; ``None`` when it does not say.
+        where: path of the file, the start of error messages.
+        metadata: the metadata of the file.
+        bands: number of bands that the graph takes; ``None`` if the file does not state it.
 
     Raises:
-        ModelError: the model is no segmentor, or a value is not what the plugin writes.
+        ModelError: the model is not a segmentor, or a value is not of the form the plugin writes.
     """
-    found = {key: _value(where, key, text) for key, text in metadata.items() if _is_known(key)}
+    found = {key: _value(where, key, text) for key, text in metadata.items() if key in _KEYS}
     if not {"model_type", *_NAMES} & found.keys():
         return {}
     _check_type(where, str(found.get("model_type", "Segmentor")))
-    noted = {f"deepness_{key}": found[key] for key in _NOTED if key in found}
-    fields: dict[str, Any] = {"provenance": noted}
+    recorded = {f"deepness_{key}": found[key] for key in _RECORDED if key in found}
+    fields: dict[str, Any] = {"provenance": recorded}
     for key in _NAMES:
         if key in found:
             fields["classes"] = default_legend(_names(where, key, found[key]))
@@ -50,33 +52,28 @@ def fields_of(where: str, metadata: Mapping[str, str], bands: int | None) -> dic
 
 
 def metadata_of(card: Card) -> dict[str, str]:
-    """The plugin's keys for a graph that takes raw bytes; empty for other pixels."""
+    """Return the plugin's keys for a graph that takes raw bytes; empty for other dtypes."""
     if card.normalisation.dtype != "uint8":
         return {}
     count = len(card.bands)
     values: dict[str, Any] = {
         "model_type": "Segmentor",
         "class_names": {str(entry.id): entry.name for entry in card.classes},
-        # Undoes the plugin's division by 255: the graph is given the bytes as they are.
+        # Undo the division by 255 in the plugin: the graph takes the raw bytes.
         "standardization_mean": [0.0] * count,
-        "standardization_std": [1 / _FULL] * count,
+        "standardization_std": [1 / MAX_8BIT] * count,
         "seg_thresh": 0.0,
         "seg_small_segment": 0,
     }
     if card.ground_resolution_m:
         values["resolution"] = 100 * card.ground_resolution_m
     if card.graph and card.graph.patch_px:
-        # The plugin reads the first, its documentation writes the second.
+        # The plugin reads the first key; its documentation names the second.
         values |= dict.fromkeys(("tile_size", "tiles_size"), card.graph.patch_px)
     return {key: json.dumps(value) for key, value in values.items()}
 
 
-def _is_known(key: str) -> bool:
-    known = ("model_type", "resolution", "standardization_mean", "standardization_std")
-    return key in (*known, *_NAMES, *_NOTED)
-
-
-def _value(where: str, key: str, text: str) -> Any:  # noqa: ANN401 - whatever is written
+def _value(where: str, key: str, text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(text)
     except ValueError:
@@ -98,7 +95,7 @@ def _check_type(where: str, kind: str) -> None:
 
 
 def _names(where: str, key: str, value: object) -> list[str]:
-    """Names by id; of several outputs the first one's. One class alone is not its background."""
+    """Return the class names of the first output; a single class gets a background class."""
     first = value[0] if isinstance(value, list) and value else value
     names = {str(i): str(name) for i, name in first.items()} if isinstance(first, dict) else {}
     ids = [str(i) for i in range(len(names))]
@@ -109,7 +106,7 @@ def _names(where: str, key: str, value: object) -> list[str]:
 
 
 def _input(where: str, found: Mapping[str, Any], bands: int) -> dict[str, Any]:
-    """Bands and normalisation, in bytes."""
+    """Return bands and normalisation, in units of bytes."""
     names = RGB if bands == len(RGB) else [f"band {i}" for i in range(1, bands + 1)]
     mean = _numbers(where, "standardization_mean", found, [0.0] * bands)
     std = _numbers(where, "standardization_std", found, [1.0] * bands)
@@ -123,11 +120,11 @@ def _numbers(
     values = found.get(key, default)
     if not isinstance(values, list):
         raise _wrong(where, key, values, "a list of numbers, one per band")
-    return [_FULL * _number(where, key, value) for value in values]
+    return [MAX_8BIT * _number(where, key, value) for value in values]
 
 
 def _number(where: str, key: str, value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]  # the point of trying
+        return float(value)  # type: ignore[arg-type]  # refused below
     except (TypeError, ValueError):
         raise _wrong(where, key, value, "a number") from None

@@ -1,4 +1,4 @@
-"""Run a torch.export program."""
+"""Run a graph that is a torch.export program."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,11 +20,11 @@ _AXES = 4
 
 @dataclass
 class ExportedGraph:
-    """See `engine.Engine`.
+    """A torch.export program in memory; see `session.GraphSession`.
 
     Attributes:
-        module: the program as a function.
-        dtype: of the input.
+        module: the program as a module.
+        dtype: dtype of the input.
     """
 
     module: fx.GraphModule
@@ -34,7 +34,7 @@ class ExportedGraph:
     has_gradients: bool = True
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Run it."""
+        """Run the program: (N, C, H, W) -> its first output."""
         try:
             return first_output(self.module(x.to(self.device, self.dtype)))
         except AssertionError as error:
@@ -42,17 +42,17 @@ class ExportedGraph:
 
 
 def open_exported(path: str, device: torch.device) -> ExportedGraph:
-    """A local file.
+    """Open a local torch.export program.
 
     Raises:
-        ModelError: it cannot be read, holds more than a graph of torch's own operators, or does
-            not take one image.
+        ModelError: the file cannot be read, holds more than a graph of torch's own operators, or
+            does not take a single tensor (N, C, H, W).
     """
     require_plain(path)
     _require_plain_samples(path)
     try:
         program = torch.export.load(path)
-    except Exception as error:  # noqa: BLE001 whatever its many layers meet in a damaged archive
+    except Exception as error:  # noqa: BLE001 a damaged archive raises errors of many classes
         raise damaged(path, error) from None
     if device.type != "cpu":
         from torch.export.passes import move_to_device_pass  # noqa: PLC0415 - GPUs only
@@ -63,7 +63,7 @@ def open_exported(path: str, device: torch.device) -> ExportedGraph:
 
 
 def _require_plain_samples(path: str) -> None:
-    """Refuse sample inputs that are more than tensors: torch would then unpickle anything."""
+    """Refuse sample inputs that are more than tensors; torch would unpickle any object there."""
     with ZipFile(path) as archive:
         for name in archive.namelist():
             if PurePosixPath(name).parent.name == "sample_inputs":
@@ -76,12 +76,13 @@ def _require_plain_samples(path: str) -> None:
 def _input(
     path: str, program: torch.export.ExportedProgram
 ) -> tuple[tuple[int | None, int | None, int | None, int | None], torch.dtype]:
+    """Return the shape that the program states for its input, and the dtype."""
     names = program.graph_signature.user_inputs
     values = [node.meta.get("val") for node in program.graph.nodes if node.name in names]
     if len(values) != 1 or not isinstance(values[0], Tensor) or values[0].ndim != _AXES:
         shown = ", ".join(str(tuple(getattr(value, "shape", ()))) for value in values)
         raise ModelError(f"{path}: takes {shown}; it must take one tensor (N, bands, H, W)")
-    # Sizes that are free are symbols, whatever torch's stubs say.
+    # Dynamic sizes are symbols, although torch's stubs declare int.
     sizes: list[Any] = [size if type(size) is int else None for size in values[0].shape]
     batch, bands, height, width = sizes
     return (batch, bands, height, width), values[0].dtype

@@ -1,10 +1,10 @@
-"""Which kind of graph a file is, by its content: names are given by people. Needs no torch.
+"""Detect the format of a graph by the content of the file, not by its name. Needs no torch.
 
-zip   */constants.pkl and */code/          TorchScript
-*/models/*.json                      torch.export
-*/data.pkl alone                     a pickle of weights, which is no graph
-else  a protobuf with an IR version        ONNX
-safetensors, or anything             not a graph
+zip archive    with */constants.pkl and */code/     TorchScript
+               with */models/*.json                 torch.export
+               with */data.pkl only                 pickled weights, not a graph
+other file     protobuf with an IR version          ONNX
+               safetensors, or anything else        not a graph
 """
 
 from pathlib import Path, PurePosixPath
@@ -16,16 +16,16 @@ from segtasks.networks.card import Form
 SUFFIXES = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "torch.export", ".onnx": "ONNX"}
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _SAFETENSORS_BYTE = 8
-"""Of a safetensors file, where its header begins with a brace."""
+"""Offset in a safetensors file at which the header begins, with a brace."""
 _IR_VERSION, _PRODUCER_OR_GRAPH = b"\x08", (b"\x12", b":")
-"""Tags of the first two fields of ONNX models."""
+"""Protobuf tags of the first two fields of ONNX models."""
 
 
 def form_of(path: str | Path) -> Form | None:
-    """The form of a local file; ``None`` when it is no graph, or not there.
+    """Return the format of a local graph; ``None`` if the file is not a graph or does not exist.
 
     Raises:
-        ModelError: it is a pickle of weights, or called a graph and damaged.
+        ModelError: the file is a pickle of weights, or it is damaged and has the suffix of a graph.
     """
     file = Path(path)
     try:
@@ -39,7 +39,8 @@ def form_of(path: str | Path) -> Form | None:
         return _form_of_zip(file)
     if head.startswith(_PICKLE) and file.suffix in {".pt", ".pth"}:
         raise _weights_alone(file)
-    if file.suffix == ".onnx" or _is_onnx(head):
+    is_onnx = head[:1] == _IR_VERSION and head[2:3] in _PRODUCER_OR_GRAPH
+    if file.suffix == ".onnx" or is_onnx:
         return "onnx"
     if file.suffix in SUFFIXES:
         raise damaged(file, "no zip archive")
@@ -47,14 +48,10 @@ def form_of(path: str | Path) -> Form | None:
 
 
 def damaged(path: str | Path, reason: object) -> ModelError:
-    """One line for a graph that cannot be read, whatever the library says in many."""
+    """Return the error for a graph that cannot be read, with the library's reason in one line."""
     kind = SUFFIXES.get(Path(path).suffix, "graph")
-    said = " ".join(str(reason).split()) or type(reason).__name__
-    return ModelError(f"{path}: not a whole {kind} file ({said:.160}); copy it again")
-
-
-def _is_onnx(head: bytes) -> bool:
-    return head[:1] == _IR_VERSION and head[2:3] in _PRODUCER_OR_GRAPH
+    shown = " ".join(str(reason).split()) or type(reason).__name__
+    return ModelError(f"{path}: not a whole {kind} file ({shown:.160}); copy it again")
 
 
 def _form_of_zip(path: Path) -> Form | None:
@@ -65,7 +62,7 @@ def _form_of_zip(path: Path) -> Form | None:
         if path.suffix in SUFFIXES:
             raise damaged(path, error) from None
         return None
-    # Of a truncated program the last archive inside it is found.
+    # In a truncated program, zipfile finds the last archive that is nested in it.
     if min((file.header_offset for file in files), default=0):
         raise damaged(path, "its end is missing")
     names = [PurePosixPath(file.filename) for file in files]

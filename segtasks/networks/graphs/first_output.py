@@ -1,4 +1,4 @@
-"""Of a graph with several outputs the first is the one; in a mapping, the one called ``out``."""
+"""Choose one output of a graph: the first one; in a mapping, the one named ``out``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor
 
 
-def first_output(outputs: Any) -> Tensor:  # noqa: ANN401 - whatever a graph gives
-    """The maps in ``outputs``.
+def first_output(outputs: Any) -> Tensor:  # noqa: ANN401 - any output of a graph
+    """Return the tensor that holds the class maps.
 
     Raises:
-        RuntimeError: there is no tensor in it.
+        RuntimeError: ``outputs`` holds no tensor.
     """
     found = outputs
     while not isinstance(found, Tensor):
@@ -19,5 +19,5 @@ def first_output(outputs: Any) -> Tensor:  # noqa: ANN401 - whatever a graph giv
         elif isinstance(found, list | tuple) and found:
             found = found[0]
         else:
-            raise RuntimeError(f"gives {type(found).__name__}, no tensor")
+            raise RuntimeError(f"returns {type(found).__name__}, not a tensor")
     return found

@@ -1,4 +1,4 @@
-"""Run an ONNX file: torch outside, onnxruntime inside."""
+"""Run an ONNX file with onnxruntime; inputs and outputs are torch tensors."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +23,12 @@ _DTYPES: dict[str, type[np.generic]] = {
 
 @dataclass
 class OnnxGraph:
-    """See `engine.Engine`.
+    """An ONNX file in memory; see `session.GraphSession`.
 
     Attributes:
-        session: onnxruntime's.
-        dtype: numpy's of the input; integers are cut off, as raw pixels are integers.
+        session: the InferenceSession of onnxruntime.
+        dtype: numpy dtype of the input; values are truncated to integer dtypes, which is exact for
+            raw pixels.
     """
 
     session: Any
@@ -37,22 +38,23 @@ class OnnxGraph:
     has_gradients: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The first of its outputs, on the CPU."""
-        given = {self.session.get_inputs()[0].name: x.cpu().numpy().astype(self.dtype)}
-        wanted = [self.session.get_outputs()[0].name]
+        """Run the graph: (N, C, H, W) -> its first output, on the CPU."""
+        inputs = {self.session.get_inputs()[0].name: x.cpu().numpy().astype(self.dtype)}
+        outputs = [self.session.get_outputs()[0].name]
         try:
-            (y,) = self.session.run(wanted, given)
+            (y,) = self.session.run(outputs, inputs)
         except Exception as error:
-            # onnxruntime's errors have no base class of their own.
+            # onnxruntime's errors have no common base class.
             raise RuntimeError(" ".join(str(error).split())) from error
         return torch.from_numpy(y)
 
 
 def open_onnx(path: str, device: torch.device) -> OnnxGraph:
-    """A local file.
+    """Open a local ONNX file.
 
     Raises:
-        ModelError: onnxruntime is missing, or the file cannot be read or does not take one image.
+        ModelError: onnxruntime is not installed, or the file cannot be read or does not take a
+            single tensor (N, C, H, W).
     """
     session = open_session(path, cuda=device.type == "cuda")
     inputs = session.get_inputs()

@@ -1,8 +1,9 @@
-"""Keep torch.export's reader from what it would do unasked: unpickle, evaluate, call by name.
+"""Refuse torch.export archives that would make torch run code when they are read.
 
-An archive of torch.export is JSON and raw tensors, but its reader also opens pickles, hands sizes
-to sympy, which evaluates them as Python, and looks up whatever function a node names. What is known
-to be harmless is read, all else refused before torch sees it. Needs no torch.
+An archive of torch.export holds JSON and raw tensors, but the reader of torch also opens pickles,
+passes sizes to sympy, which evaluates them as Python, and looks up any function that a node names.
+Only content that is known to be harmless is allowed; everything else is refused before torch opens
+the archive. Needs no torch.
 """
 
 import json
@@ -43,7 +44,7 @@ def require_plain(path: str) -> None:
     """Refuse an archive that holds more than tensors and a graph of torch's own operators.
 
     Raises:
-        ModelError: it does, or it is damaged.
+        ModelError: the archive holds more than that, or it is damaged.
     """
     try:
         with ZipFile(path) as archive:
@@ -52,16 +53,16 @@ def require_plain(path: str) -> None:
         documents = [json.loads(text) for text in texts]
     except (BadZipFile, ValueError) as error:
         raise damaged(path, error) from None
-    strange = [*_strange_files(names), *(each for doc in documents for each in _strange(doc))]
-    if strange:
+    refused = [*_unsafe_files(names), *(each for doc in documents for each in _unsafe(doc))]
+    if refused:
         raise ModelError(
-            f"{path}: would run or unpickle {strange[0]!r:.80}; only tensors and torch's own "
-            "operators are read: export it anew"
+            f"{path}: would run or unpickle {refused[0]!r:.80}; only tensors and torch's own "
+            "operators are read; export it again"
         )
 
 
-def _strange_files(names: list[str]) -> Iterator[str]:
-    """Objects, pickles of all weights, and names that stand twice: who knows which is read."""
+def _unsafe_files(names: list[str]) -> Iterator[str]:
+    """Yield the names of custom objects and pickles, and duplicate names, which are ambiguous."""
     yield from (name for name in names if names.count(name) > 1)
     for path in map(PurePosixPath, names):
         is_pickle = path.suffix == ".pt" and path.parent.name != "sample_inputs"
@@ -69,11 +70,11 @@ def _strange_files(names: list[str]) -> Iterator[str]:
             yield str(path)
 
 
-def _strange(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Calls, sizes and pickles in a document that are not known to be harmless."""
+def _unsafe(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Yield the calls, sizes and pickles in a document that are not known to be harmless."""
     if isinstance(value, list):
         for each in value:
-            yield from _strange(each)
+            yield from _unsafe(each)
     if not isinstance(value, dict):
         return
     if value.get("use_pickle"):
@@ -84,11 +85,11 @@ def _strange(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     if isinstance(size, str) and not _is_arithmetic(size):
         yield size
     for each in value.values():
-        yield from _strange(each)
+        yield from _unsafe(each)
 
 
 def _is_arithmetic(expression: str) -> bool:
-    """Whether it is made of sizes, numbers and sympy's own functions alone."""
+    """Whether the expression consists of sizes, numbers and sympy's own functions only."""
     words = _WORD.findall(expression)
     known = all(word in _SYMPY or _SYMBOL.fullmatch(word) for word in words)
     return known and _SIGNS.fullmatch(_WORD.sub("", expression)) is not None

@@ -1,4 +1,4 @@
-"""What runs a graph, whatever its form: one tensor in, its first output out."""
+"""Run a graph of any format: one tensor in, the first output out."""
 
 from typing import Protocol
 
@@ -18,9 +18,9 @@ class GraphSession(Protocol):
     """A graph in memory.
 
     Attributes:
-        device: where it computes.
-        shape: of the input (N, C, H, W) that the file states; None where it is free or not stated.
-        has_gradients: whether torch can follow what it does.
+        device: the device on which it computes.
+        shape: input shape (N, C, H, W) that the file states; None where dynamic or not stated.
+        has_gradients: whether torch can compute gradients through it.
     """
 
     device: torch.device
@@ -28,7 +28,7 @@ class GraphSession(Protocol):
     has_gradients: bool
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), float32, on any device -> the first output, as it comes.
+        """Run the graph: (N, C, H, W), float32, on any device -> its first output, as it comes.
 
         Raises:
             RuntimeError: the graph does not take this input.
@@ -36,10 +36,11 @@ class GraphSession(Protocol):
 
 
 def open_graph(path: str, form: Form, device: torch.device) -> GraphSession:
-    """A local graph, ready to run.
+    """Open a local graph.
 
     Raises:
-        ModelError: it cannot be read, does not take one image, or what runs it is not installed.
+        ModelError: the graph cannot be read or does not take a single tensor (N, C, H, W), or the
+            library that runs it is not installed.
     """
     opened: GraphSession
     if form == "torchscript":

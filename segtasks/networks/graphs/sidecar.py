@@ -1,9 +1,9 @@
-"""What a person has to say about a graph: MODEL.card.json beside it. Needs no torch.
+"""Read the card fields that people state about a graph, from the file itself and its sidecar.
 
-    net.onnx   net.onnx.card.json
+    net.onnx              metadata of the file: a card written by `export`, or the keys of Deepness
+    net.onnx.card.json    the sidecar; its fields override those in the file
 
-What the file itself carries (a card that `export` put inside, Deepness's keys) counts too; what
-stands in the sidecar wins.
+Needs no torch.
 """
 
 import json
@@ -20,40 +20,40 @@ from segtasks.networks.graphs import deepness
 SUFFIX = ".card.json"
 Fields = dict[str, Any]
 
-ASKED = {
+REQUIRED = {
     "classes": '"classes": ["ground", ...] or [{"id": 0, "name": "ground", "color": "#808080"}]',
     "bands": '"bands": ["red", "green", "blue"]',
     "normalisation": '"normalisation": {"mean": [0, 0, 0], "std": [255, 255, 255], "dtype": '
     '"uint8"}, x = (raw - mean) / std',
 }
-"""What no graph can show, and how it is written."""
+"""The fields that nothing but a statement can give, each with an example of its form."""
 
 
 def sidecar_of(path: str | Path) -> Path:
-    """Where the sidecar of a local graph is looked for."""
+    """Return the path of the sidecar of a local graph."""
     return Path(f"{path}{SUFFIX}")
 
 
 def declared(path: str | Path, form: Form) -> Fields:
-    """Fields of a card that the file and its sidecar state.
+    """Return the card fields that the file and its sidecar state.
 
     Raises:
-        ModelError: one of them cannot be read.
+        ModelError: one of the two cannot be read.
     """
-    return merged(_carried(path, form), read_fields(sidecar_of(path)))
+    return merged(_in_file(path, form), read_fields(sidecar_of(path)))
 
 
 def merged(fields: Mapping[str, Any], over: Mapping[str, Any]) -> Fields:
-    """Both, where they differ the second."""
+    """Return the fields of both; where both state a field, ``over`` wins."""
     graph = {**fields.get("graph", {}), **over.get("graph", {})}
     return {**fields, **over} | ({"graph": graph} if graph else {})
 
 
 def read_fields(path: Path) -> Fields:
-    """The fields in a sidecar; none when it is not there.
+    """Return the fields in a sidecar; none if the file does not exist.
 
     Raises:
-        ModelError: it is no JSON object.
+        ModelError: the sidecar is not a JSON object.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,10 +63,10 @@ def read_fields(path: Path) -> Fields:
 
 
 def parsed(where: str | Path, text: str) -> Fields:
-    """The fields in a sidecar's text, classes written out.
+    """Parse the text of a sidecar; class names become full legend entries.
 
     Raises:
-        ModelError: it is no JSON object, or its graph is none.
+        ModelError: the text is not a JSON object, or its field ``graph`` is not.
     """
     try:
         fields = json.loads(text)
@@ -81,22 +81,22 @@ def parsed(where: str | Path, text: str) -> Fields:
 
 
 def require(path: str | Path, fields: Mapping[str, Any]) -> None:
-    """Ask for what is missing, by name.
+    """Check that every field of `REQUIRED` is stated.
 
     Raises:
-        ModelError: which keys, in which file, in what form.
+        ModelError: names the missing fields, the file to write them to, and their form.
     """
-    missing = [key for key in ASKED if key not in fields]
+    missing = [key for key in REQUIRED if key not in fields]
     if missing:
-        forms = "; ".join(ASKED[key] for key in missing)
+        forms = "; ".join(REQUIRED[key] for key in missing)
         raise ModelError(
-            f"{path}: does not say its {' and '.join(missing)}; write {sidecar_of(path)} with "
+            f"{path}: does not state its {' and '.join(missing)}; write {sidecar_of(path)} with "
             f"{forms}"
         )
 
 
-def _carried(path: str | Path, form: Form) -> Fields:
-    """What the file has inside."""
+def _in_file(path: str | Path, form: Form) -> Fields:
+    """Return the card fields that the metadata of the graph file states."""
     bands = None
     if form == "onnx":
         from segtasks.networks.graphs.onnx_file import read_metadata  # noqa: PLC0415 - an extra
@@ -110,7 +110,7 @@ def _carried(path: str | Path, form: Form) -> Fields:
 
 
 def _extra_files(path: str | Path) -> dict[str, str]:
-    """Texts that TorchScript and torch.export keep in a folder ``extra`` of the archive."""
+    """Return the card in the folder ``extra`` of a TorchScript or torch.export archive."""
     with ZipFile(path) as archive:
         paths = {Path(name): name for name in archive.namelist()}
         wanted = {p.name: name for p, name in paths.items() if p.parent.name == "extra"}

@@ -1,4 +1,4 @@
-"""Run a TorchScript file. Loading it runs no Python: its code has torch's own operators only."""
+"""Run a TorchScript file. Loading it runs no Python: it can call only torch's own operators."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from segtasks.networks.graphs.first_output import first_output
 
 @dataclass
 class TorchScriptGraph:
-    """See `engine.Engine`."""
+    """A TorchScript module in memory; see `session.GraphSession`."""
 
     module: Any
     device: torch.device
@@ -22,20 +22,22 @@ class TorchScriptGraph:
     has_gradients: bool = True
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Run it as it is written: what torch.jit makes of it after a few runs rounds otherwise."""
-        with optimized_execution(False):  # noqa: FBT003 torch's own
+        """Run it unoptimised: code that torch.jit generates after a few runs rounds differently."""
+        with optimized_execution(False):  # noqa: FBT003 torch's signature
             return first_output(self.module(x.to(self.device)))
 
 
 def open_torchscript(path: str, device: torch.device) -> TorchScriptGraph:
-    """A local file.
+    """Open a local TorchScript file.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: the file cannot be read.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the files will be with us
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # TorchScript files will still be in use
             module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise damaged(path, str(error).strip().splitlines()[0]) from None

@@ -1,4 +1,4 @@
-"""Weights trained elsewhere, under our keys. Needs no torch until something is converted."""
+"""Import weights from other frameworks. Needs no torch until weights are converted."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,25 +22,28 @@ def convert(
     width: float = 1.0,
     **variant: Option,
 ) -> "dict[str, Tensor]":
-    """A foreign state dict under our keys, complete: counters and frozen kernels included.
+    """Convert a foreign state dict to the complete state dict of a network of segtasks.
 
-    ``build(network, classes=K, bands=C, width=width, **variant_of(layout=..., network=...))`` takes
-    it with ``strict=True``; K and C are those of the tensors. Three bands come out as red, green,
-    blue, however the weights were trained.
+    ``build(network, classes=K, bands=C, width=width, **variant_of(layout=..., network=...))`` loads
+    the result with ``strict=True``; K and C are those of the tensors. It includes counters and
+    frozen kernels. Three bands are converted to the order red, green, blue.
 
     Args:
-        state_dict: as loaded; wrappers (``state_dict``, ``model``) and prefixes (``module.``) are
-            looked through.
+        state_dict: the state dict as loaded. Wrappers (``state_dict``, ``model``) and prefixes
+            (``module.``) are removed.
         layout: one of `layouts`.
-        network: our name of the network.
+        network: name of the network in the registry.
         width: multiplier of its channel counts.
-        variant: options beyond those the layout implies.
+        variant: options other than those that the layout implies.
+
+    Returns:
+        Tensors by the keys of the network, float32.
 
     Raises:
-        ModelError: unknown layout, network or option; a key is missing, left over, misshapen or
-            holds values that are not finite.
+        ModelError: the layout, network or an option is unknown, or a key is missing, left over, of
+            another shape or has values that are not finite.
     """
-    from segtasks.networks.importers import converter  # noqa: PLC0415 - torch, which listing need not
+    from segtasks.networks.importers import converter  # noqa: PLC0415 - imports torch
 
     return converter.convert(state_dict, layout, network, width, variant).weights
 
@@ -53,18 +56,18 @@ def convert_backbone(
     width: float = 1.0,
     **variant: Option,
 ) -> "Backbone":
-    """The part of a network that an ImageNet classifier gives: to begin training from.
+    """Convert an ImageNet classifier to the backbone of a network, to initialise training.
 
     Args:
-        state_dict: of the classifier, e.g. torchvision's vgg16 or resnet101.
+        state_dict: state dict of the classifier, e.g. torchvision's vgg16 or resnet101.
         layout: one of `layouts`.
-        network: our name of the network that takes the backbone.
+        network: name in the registry of the network that gets the backbone.
         width: multiplier of its channel counts.
         variant: options of the network.
 
     Raises:
-        ModelError: as `convert`; a backbone's key is missing or misshapen.
+        ModelError: as `convert`, for the keys of the backbone.
     """
-    from segtasks.networks.importers import converter  # noqa: PLC0415 - torch, which listing need not
+    from segtasks.networks.importers import converter  # noqa: PLC0415 - imports torch
 
     return converter.convert_backbone(state_dict, layout, network, width, variant)

@@ -1,6 +1,6 @@
-"""Caffe's own models: FCN, SegNet, Dilation, DeepLab v1 and v2, PSPNet.
+"""Layouts of the released Caffe models: FCN, SegNet, Dilation, DeepLab v1 and v2, PSPNet.
 
-On VGG16 our names are Caffe's. What is said of names here was read from the released prototxts.
+The networks of segtasks on VGG16 use Caffe's names. All names are those of the released prototxts.
 """
 
 import re
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _DATA_SET = re.compile(r"^(fc[18])_(?!c?\d)[A-Za-z]\w*?(?=(_c?\d)?\.)")
-"""fc8_voc12, fc8_pascal_1, fc1_voc12_c0: the training's name is no part of the layer's."""
+"""Layer names that contain the name of the data set: fc8_voc12, fc8_pascal_1, fc1_voc12_c0."""
 _COPY = re.compile(r"_res0\d+\.")
-"""res2a_branch1_res075: the net of three scales has each layer three times."""
+"""Copies of a layer in the net of three scales, such as res2a_branch1_res075."""
 
 
 def _fcn(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """The fixed Scale layers of voc-fcn8s-atonce go into the convolutions behind them."""
+    """Fold the fixed Scale layers of voc-fcn8s-atonce into the convolutions behind them."""
     tensors = caffe_blobs.named(numbered)
     for pool in ("pool3", "pool4"):
         if (scale := tensors.pop(f"scale_{pool}.weight", None)) is not None:
@@ -30,7 +30,7 @@ def _fcn(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def _deeplab(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Without the name of the data set, and without the copies that share weights with scale 1."""
+    """Remove the name of the data set, and the copies that share their weights with scale 1."""
     return {
         _DATA_SET.sub(r"\1", key): tensor
         for key, tensor in caffe_blobs.named(numbered).items()
@@ -39,7 +39,7 @@ def _deeplab(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def _dilation(numbered: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """VOC's net has ``fc-final`` and ``ct_conv1_1`` for ``final`` and ``ctx_conv1_1``."""
+    """Rename ``fc-final`` and ``ct_conv1_1`` of the VOC net to ``final`` and ``ctx_conv1_1``."""
     return {
         re.sub("^ct_", "ctx_", re.sub("^fc-final", "final", key)): tensor
         for key, tensor in caffe_blobs.named(numbered).items()
@@ -78,7 +78,7 @@ _GRIDS = tuple(f"ppm.convs.{i}.weight" for i in range(4))
 _PSPNET = KeyMapping(
     prepare=caffe_blobs.named,
     renames=_PSPNET_NAMES,
-    concats=(Concat("main.conv.weight", theirs=(_MAP, *_GRIDS[::-1]), ours=(_MAP, *_GRIDS)),),
+    concats=(Concat("main.conv.weight", foreign=(_MAP, *_GRIDS[::-1]), native=(_MAP, *_GRIDS)),),
     inputs=InputConvention("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
 )
 

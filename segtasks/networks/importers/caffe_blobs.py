@@ -1,4 +1,4 @@
-"""What Caffe's numbered blobs are: kernels and biases, or the numbers of a normalisation layer.
+"""Name the numbered blobs of Caffe: kernels and biases, or the numbers of a normalisation layer.
 
 | layer | blobs |
 |---|---|
@@ -25,15 +25,17 @@ _NAMES: Mapping[int, tuple[str, ...]] = {
 
 
 def named(blobs: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """``conv1_1.0`` -> ``conv1_1.weight`` and so on; BatchNorm's sums divided by their factor.
+    """Rename ``conv1_1.0`` to ``conv1_1.weight`` and so on; divide the sums of BatchNorm layers.
 
     Raises:
-        ModelError: a key has no number, or a layer has more blobs than any that is known.
+        ModelError: a key has no number, or a layer has an unknown number of blobs.
     """
     tensors: dict[str, Tensor] = {}
     for layer, found in _layers(blobs).items():
         if len(found) not in _NAMES:
-            raise ModelError(f"layer {layer!r} has {len(found)} blobs; layers of 1 to 4 are known")
+            raise ModelError(
+                f"layer {layer!r} has {len(found)} blobs; only layers of 1 to 4 blobs are known"
+            )
         numbers = dict(zip(_NAMES[len(found)], found, strict=True))
         factor = numbers.pop("factor", None)
         for name, blob in numbers.items():
@@ -42,7 +44,7 @@ def named(blobs: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def segnet(blobs: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """As `named`; y = scale * x + shift is BatchNorm of mean 0 and variance 1 (and epsilon 0)."""
+    """Rename as `named`; y = scale * x + shift becomes BatchNorm of mean 0 and variance 1."""
     tensors = named(blobs)
     for key in [key for key in tensors if key.endswith("_bn.weight")]:
         scale, layer = tensors[key], key.removesuffix(".weight")
@@ -52,17 +54,20 @@ def segnet(blobs: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def _layers(blobs: Mapping[str, "Tensor"]) -> dict[str, list["Tensor"]]:
-    """Blobs by layer, in order."""
+    """Return the blobs of each layer, in order."""
     layers: dict[str, dict[int, Tensor]] = {}
     for key, blob in blobs.items():
         layer, _, index = key.rpartition(".")
         if not index.isdecimal():
-            raise ModelError(f"key {key!r} is no blob of a layer; Caffe's are like conv1_1.0")
+            raise ModelError(
+                f"key {key!r} is not a blob of a Caffe layer, such as conv1_1.0; "
+                "give another layout"
+            )
         layers.setdefault(layer, {})[int(index)] = blob
     return {layer: [found[i] for i in sorted(found)] for layer, found in layers.items()}
 
 
 def _scaled(blob: "Tensor", factor: "Tensor") -> "Tensor":
-    """Caffe keeps sums; a factor of 0 means that there are none yet."""
+    """Divide a sum of Caffe by its factor; a factor of 0 means an empty sum."""
     divisor = factor.reshape(()).item()
     return blob / divisor if divisor else blob * 0

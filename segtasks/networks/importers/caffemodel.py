@@ -1,10 +1,10 @@
-"""Read a .caffemodel: Caffe's NetParameter, of which only names and numbers are declared here.
+"""Read .caffemodel files, with a minimal declaration of Caffe's NetParameter message.
 
     NetParameter.layer = 100   LayerParameter    name 1, blobs 7
                 .layers = 2    V1LayerParameter  name 4, blobs 6      (before 2015)
     BlobProto    data 5, shape 7 (dim 1), or before that num, channels, height, width 1 ... 4
 
-Blobs come out under ``<layer>.<index>``: ``conv1_1.0`` is a kernel, ``conv1_1.1`` its bias.
+Blobs are named ``<layer>.<index>``: ``conv1_1.0`` is a kernel, ``conv1_1.1`` its bias.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PACKAGE = "segtasks.caffe"
 _OPTIONAL, _REPEATED = 1, 3
 _INT32, _INT64, _STRING, _MESSAGE, _BYTES = 5, 3, 9, 11, 12
-"""Numbers of descriptor.proto."""
+"""Label and type numbers of descriptor.proto."""
 _FIELDS: dict[str, tuple[tuple[str, int, int, int, str], ...]] = {
     "BlobShape": (("dim", 1, _REPEATED, _INT64, ""),),
     "BlobProto": (
@@ -32,7 +32,7 @@ _FIELDS: dict[str, tuple[tuple[str, int, int, int, str], ...]] = {
         ("channels", 2, _OPTIONAL, _INT32, ""),
         ("height", 3, _OPTIONAL, _INT32, ""),
         ("width", 4, _OPTIONAL, _INT32, ""),
-        # Packed floats are bytes on the wire: as such they are copied once, not one by one.
+        # Packed floats are bytes on the wire; declared as bytes they are copied in one piece.
         ("data", 5, _REPEATED, _BYTES, ""),
         ("shape", 7, _OPTIONAL, _MESSAGE, "BlobShape"),
     ),
@@ -52,15 +52,15 @@ _FIELDS: dict[str, tuple[tuple[str, int, int, int, str], ...]] = {
 
 
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
-    """All blobs of a .caffemodel, float32, by layer and index.
+    """Return all blobs of a .caffemodel by layer and index, float32.
 
     Raises:
-        ModelError: protobuf is not installed, or the file is no whole .caffemodel.
+        ModelError: protobuf is not installed, or the file is not a complete .caffemodel.
     """
-    net, fault = _net_parameter(path)
+    net, parse_error = _net_parameter(path)
     try:
         net.ParseFromString(path.read_bytes())
-    except fault as error:
+    except parse_error as error:
         raise ModelError(f"{path}: not a whole .caffemodel ({error}); copy it again") from None
     blobs = dict(_blobs(path, (*net.layers, *net.layer)))
     if not blobs:
@@ -69,7 +69,7 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
 
 
 def _net_parameter(path: Path) -> tuple[Any, type[Exception]]:
-    """An empty NetParameter, and what parsing into it raises."""
+    """Return an empty NetParameter, and the exception that parsing raises."""
     try:
         from google.protobuf.message import DecodeError  # noqa: PLC0415 - an extra, for Caffe only
     except ImportError:
@@ -81,7 +81,7 @@ def _net_parameter(path: Path) -> tuple[Any, type[Exception]]:
 
 @cache
 def _message_class() -> Any:  # noqa: ANN401 - made at run time
-    """The class of NetParameter."""
+    """Return the message class of NetParameter."""
     from google.protobuf import descriptor_pool, message_factory  # noqa: PLC0415 - see above
 
     pool = descriptor_pool.DescriptorPool()
@@ -91,21 +91,21 @@ def _message_class() -> Any:  # noqa: ANN401 - made at run time
 
 
 def _schema() -> "FileDescriptorProto":
-    """What of caffe.proto is needed; fields that are not declared are skipped in reading."""
+    """Return the part of caffe.proto that is needed; the parser skips undeclared fields."""
     from google.protobuf.descriptor_pb2 import FileDescriptorProto  # noqa: PLC0415 - see above
 
     file = FileDescriptorProto(name="segtasks/caffe.proto", package=_PACKAGE, syntax="proto2")
     for name, fields in _FIELDS.items():
         message = file.message_type.add(name=name)
         for field, number, label, kind, of in fields:
-            made = message.field.add(name=field, number=number, label=label, type=kind)
+            declared = message.field.add(name=field, number=number, label=label, type=kind)
             if of:
-                made.type_name = f".{_PACKAGE}.{of}"
+                declared.type_name = f".{_PACKAGE}.{of}"
     return file
 
 
 def _blobs(path: Path, layers: Iterable[Any]) -> Iterator[tuple[str, Tensor]]:
-    """Every blob by its key."""
+    """Yield every blob with its key."""
     for layer in layers:
         for index, blob in enumerate(layer.blobs):
             key = f"{layer.name}.{index}"
@@ -120,7 +120,7 @@ def _blobs(path: Path, layers: Iterable[Any]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _shape(blob: Any) -> tuple[int, ...]:  # noqa: ANN401 - made at run time
-    """Axes of a blob; the four of old files are as good, axes of length 1 mean nothing later."""
+    """Return the shape of a blob; old files have four axes, of which some may have length 1."""
     if blob.HasField("shape"):
         return tuple(blob.shape.dim)
     return (blob.num, blob.channels, blob.height, blob.width)

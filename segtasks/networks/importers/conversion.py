@@ -1,7 +1,8 @@
-"""One conversion: whose tensors they are, how they are spelt, and our network to hold them against.
+"""One conversion: foreign tensors, the mapping of their keys, and the network that gets them.
 
-What follows classes or bands is found by building our network, without memory, for 2 and for 3 of
-them: nothing of that is declared twice.
+"Foreign" keys and tensors are those of the other framework, "native" ones those of segtasks. Which
+kernels depend on the number of classes or bands is found by building the network, without memory,
+for 2 and for 3 of them.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from segtasks.networks.weights import shapes_of, skeleton
 
 Weights = dict[str, Tensor]
 KERNEL = 4
-"""Axes of a convolution's weight."""
+"""Number of axes of a convolution's weight."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,12 @@ class Conversion:
     """One conversion.
 
     Attributes:
-        where: how messages begin.
-        theirs: their tensors by their keys, prepared.
+        where: origin of the tensors, the start of error messages.
+        network: name of the network in the registry.
+        width: multiplier of its channel counts.
+        variant: its options.
+        key_mapping: foreign keys by native keys.
+        foreign: foreign tensors by foreign keys, after `KeyMapping.prepare`.
     """
 
     where: str
@@ -33,46 +38,46 @@ class Conversion:
     width: float
     variant: Mapping[str, Option]
     key_mapping: KeyMapping
-    theirs: Mapping[str, Tensor]
+    foreign: Mapping[str, Tensor]
 
-    def ours(self, *, classes: int, bands: int) -> nn.Module:
-        """Our network without memory for its weights."""
+    def native_network(self, *, classes: int, bands: int) -> nn.Module:
+        """Return the network without memory for its weights."""
         return skeleton(
             self.network, classes=classes, bands=bands, width=self.width, variant=self.variant
         )
 
     @cached_property
     def probe(self) -> nn.Module:
-        """Our network for any counts: its names, and what of it is learnt."""
-        return self.ours(classes=2, bands=2)
+        """The network for some number of classes and bands; its keys do not depend on them."""
+        return self.native_network(classes=2, bands=2)
 
     @cached_property
-    def heads(self) -> list[str]:
-        """Our kernels that have as many outputs as there are classes."""
-        return _following(self.probe, self.ours(classes=3, bands=2), axis=0)
+    def class_kernels(self) -> list[str]:
+        """Native kernels with one output per class."""
+        return _following(self.probe, self.native_network(classes=3, bands=2), axis=0)
 
     @cached_property
-    def firsts(self) -> list[str]:
-        """Our kernels that have as many inputs as there are bands."""
-        return _following(self.probe, self.ours(classes=2, bands=3), axis=1)
+    def band_kernels(self) -> list[str]:
+        """Native kernels with one input per band."""
+        return _following(self.probe, self.native_network(classes=2, bands=3), axis=1)
 
     @cached_property
-    def frozen(self) -> set[str]:
-        """Kernels between logits that nobody learns: a checkpoint may lack them."""
-        learnt = {key for key, value in self.probe.named_parameters() if value.requires_grad}
-        return set(self.heads) - learnt
+    def frozen_kernels(self) -> set[str]:
+        """Native kernels between logits that are not trained: a checkpoint may lack them."""
+        trained = {key for key, value in self.probe.named_parameters() if value.requires_grad}
+        return set(self.class_kernels) - trained
 
-    def offers(self, key: str) -> bool:
-        """Whether they have a tensor for our key."""
-        return self.key_mapping.theirs(key) in self.theirs
+    def has(self, key: str) -> bool:
+        """Whether there is a foreign tensor for a native key."""
+        return self.key_mapping.foreign_key(key) in self.foreign
 
     def tensor(self, key: str) -> Tensor:
-        """Their tensor for our key."""
-        return self.theirs[self.key_mapping.theirs(key)]
+        """Return the foreign tensor for a native key."""
+        return self.foreign[self.key_mapping.foreign_key(key)]
 
 
 def _following(two: nn.Module, three: nn.Module, *, axis: int) -> list[str]:
-    """Kernels that have 2 channels along ``axis`` in one network and 3 in the other."""
+    """Return the kernels with 2 channels along ``axis`` in one network and 3 in the other."""
     fewer, more = shapes_of(two), shapes_of(three)
     kernels = [key for key, shape in fewer.items() if len(shape) == KERNEL]
     return [key for key in kernels if (fewer[key][axis], more[key][axis]) == (2, 3)]

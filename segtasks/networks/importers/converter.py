@@ -1,8 +1,7 @@
-"""Give a network of ours the tensors of somebody else's, or say in one line why that cannot be.
+"""Convert a foreign checkpoint to the state dict of a network, or of its backbone.
 
-::
-
-    checkpoint -> unwrap -> prepare -> names, counts, shapes -> bands, joins, eps -> complete
+checkpoint -> unwrap -> prepare -> check keys, counts and shapes -> transform tensors
+           -> complete with frozen kernels and counters
 """
 
 import re
@@ -23,24 +22,24 @@ from segtasks.networks.importers.matching import (
     fitted,
     left_over,
 )
-from segtasks.networks.importers.tensor_transforms import translate
+from segtasks.networks.importers.tensor_transforms import transform_tensors
 from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.network_spec import Option
 from segtasks.networks.registry import build
 from segtasks.networks.weights import shapes_of
 
 _NARROW = 1 / 64
-"""Frozen kernels do not depend on channel counts."""
+"""Width at which frozen kernels are built; they do not depend on channel counts."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A whole network.
+    """The weights of a whole network.
 
     Attributes:
-        weights: its complete state dict.
-        classes: of its heads.
-        bands: of its first convolution.
+        weights: the complete state dict.
+        classes: number of classes of its heads.
+        bands: number of bands of its first convolution.
     """
 
     weights: Weights
@@ -50,11 +49,11 @@ class Converted:
 
 @dataclass(frozen=True)
 class Backbone:
-    """What a classifier gives to a network.
+    """The weights of a backbone.
 
     Attributes:
-        weights: by our keys; the rest of the network keeps what it has.
-        left_over: the classifier's keys that nothing was made of.
+        weights: the part of the network's state dict that is the backbone.
+        left_over: keys of the classifier that were not used.
     """
 
     weights: Weights
@@ -69,17 +68,24 @@ def convert(
     variant: Mapping[str, Option],
 ) -> Converted:
     """See `segtasks.networks.importers.convert`."""
-    spelling = key_mapping_of(layout, network)
-    options = {**spelling.variant, **variant}
-    case = _case(state_dict, f"{layout} {network}", network, width, options, spelling)
-    keys = shapes_of(case.probe).keys()
-    check_missing(case, keys - case.frozen)
-    check_left_over(case, keys)
-    classes, bands = count(case, case.heads, axis=0), count(case, case.firsts, axis=1)
-    module = case.ours(classes=classes, bands=bands)
-    weights = fitted(case, shapes_of(module))
-    translate(case, module, weights)
-    weights |= _kernels(case, case.frozen - weights.keys(), classes=classes, bands=bands)
+    key_mapping = key_mapping_of(layout, network)
+    options = {**key_mapping.variant, **variant}
+    conversion = _conversion(
+        state_dict, f"{layout} {network}", network, width, options, key_mapping
+    )
+    keys = shapes_of(conversion.probe).keys()
+    check_missing(conversion, keys - conversion.frozen_kernels)
+    check_left_over(conversion, keys)
+    classes, bands = (
+        count(conversion, conversion.class_kernels, axis=0),
+        count(conversion, conversion.band_kernels, axis=1),
+    )
+    module = conversion.native_network(classes=classes, bands=bands)
+    weights = fitted(conversion, shapes_of(module))
+    transform_tensors(conversion, module, weights)
+    weights |= _kernels(
+        conversion, conversion.frozen_kernels - weights.keys(), classes=classes, bands=bands
+    )
     return Converted(_in_order(module, weights), classes, bands)
 
 
@@ -91,43 +97,49 @@ def convert_backbone(
     variant: Mapping[str, Option],
 ) -> Backbone:
     """See `segtasks.networks.importers.convert_backbone`."""
-    spelling = backbone_of(layout, network)
-    case = _case(state_dict, f"{layout} for {network}", network, width, variant, spelling)
-    keys = [key for key in shapes_of(case.probe) if re.match(spelling.backbone or "", key)]
-    check_missing(case, keys)
-    module = case.ours(classes=2, bands=count(case, case.firsts, axis=1))
+    key_mapping = backbone_of(layout, network)
+    conversion = _conversion(
+        state_dict, f"{layout} for {network}", network, width, variant, key_mapping
+    )
+    keys = [key for key in shapes_of(conversion.probe) if re.match(key_mapping.backbone or "", key)]
+    check_missing(conversion, keys)
+    module = conversion.native_network(
+        classes=2, bands=count(conversion, conversion.band_kernels, axis=1)
+    )
     shapes = shapes_of(module)
-    weights = fitted(case, {key: shapes[key] for key in keys})
-    translate(case, module, weights)
-    return Backbone(weights, tuple(left_over(case, keys)))
+    weights = fitted(conversion, {key: shapes[key] for key in keys})
+    transform_tensors(conversion, module, weights)
+    return Backbone(weights, tuple(left_over(conversion, keys)))
 
 
-def _case(
+def _conversion(
     state_dict: Mapping[str, Any],
     where: str,
     network: str,
     width: float,
     variant: Mapping[str, Option],
-    spelling: KeyMapping,
+    key_mapping: KeyMapping,
 ) -> Conversion:
-    """Their tensors, brought into torch's shapes, and all that is known of them."""
-    theirs: Mapping[str, Tensor] = unwrap(where, state_dict)
-    if spelling.prepare:
-        theirs = spelling.prepare(theirs)
-    return Conversion(where, network, width, variant, spelling, theirs)
+    """Unwrap and prepare the foreign tensors for a conversion."""
+    foreign: Mapping[str, Tensor] = unwrap(where, state_dict)
+    if key_mapping.prepare:
+        foreign = key_mapping.prepare(foreign)
+    return Conversion(where, network, width, variant, key_mapping, foreign)
 
 
-def _kernels(case: Conversion, keys: set[str], *, classes: int, bands: int) -> Weights:
-    """Frozen kernels as the network makes them."""
+def _kernels(conversion: Conversion, keys: set[str], *, classes: int, bands: int) -> Weights:
+    """Return frozen kernels as the network builds them."""
     if not keys:
         return {}
-    small = build(case.network, classes=classes, bands=bands, width=_NARROW, **case.variant)
+    small = build(
+        conversion.network, classes=classes, bands=bands, width=_NARROW, **conversion.variant
+    )
     state = small.state_dict()
     return {key: state[key] for key in keys}
 
 
 def _in_order(module: nn.Module, weights: Weights) -> Weights:
-    """As the network lists them, with training's counters at zero."""
+    """Return the weights in the order of the state dict, with counters of zero."""
     return {
         key: weights[key].contiguous() if key in weights else torch.zeros((), dtype=value.dtype)
         for key, value in module.state_dict().items()

@@ -1,4 +1,4 @@
-"""DeepLab v2 on ResNet-101 in PyTorch: kazuto1011/deeplab-pytorch, isht7/pytorch-deeplab-resnet."""
+"""Layouts of DeepLab v2 on ResNet-101: kazuto1011/deeplab-pytorch, isht7/pytorch-deeplab-resnet."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _PARTS = {"conv1": "reduce", "conv2": "conv3x3", "conv3": "increase", "shortcut"
 
 
 def _block(found: re.Match[str]) -> str:
-    """layer3.0.conv2 -> layer4.block1.conv3x3; theirs count from 1, the stem is the first."""
+    """layer3.0.conv2 -> layer4.block1.conv3x3: they count from 1, and the stem is layer1."""
     stage, block = int(found[1]) + 1, int(found[2]) + 1
     return f"layer{stage}.block{block}.{_PARTS[found[3]]}"
 

@@ -1,4 +1,4 @@
-"""Classifiers trained on ImageNet, as the backbones of our networks."""
+"""Layouts of ImageNet classifiers that become the backbones of networks."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,17 +12,17 @@ _BGR = InputConvention("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)
 
 _CONVS = r"conv\d_\d\.(weight|bias)$"
 _CONVS_AND_FC = r"(conv\d_\d|fc[67])\.(weight|bias)$"
-"""With the fully connected layers, which become convolutions (FCN's ``surgery.transplant``)."""
+"""With the fully connected layers, as convolutions (FCN's ``surgery.transplant``)."""
 _TRUNK = r"(small\.)?(conv1|layer\d)\."
 _ALSO_SMALL: Rename = (r"^small\.", "")
-"""RefineNet of two scales begins with the same weights in both trunks."""
+"""Both trunks of RefineNet of two scales start from the same weights."""
 
 _VGG_WITH_FC = (
     *("fcn32s", "fcn16s", "fcn8s", "fcn8s_lean", "dilation_frontend"),
     *("dilation7", "dilation8", "dilation8_large", "dilation10"),
 )
 _VGG = ("segnet", "deeplab_v1", "largefov", "msc_largefov", "aspp_s", "aspp_l")
-"""fc6 of another size, or none."""
+"""Networks whose fc6 has another size or does not exist."""
 _RESNETS = {
     "smp_pspnet50": 50,
     **{
@@ -33,7 +33,7 @@ _RESNETS = {
     **{f"refinenet{depth}{form}": depth for form in ("", "_2scale") for depth in (50, 101, 152)},
     "deeplabv2_resnet101": 101,
 }
-"""Those with the 7x7 stem."""
+"""Networks with the 7x7 stem, and their depths."""
 
 _FEATURES: Mapping[str, int] = {
     "1_1": 0,
@@ -50,7 +50,7 @@ _FEATURES: Mapping[str, int] = {
     "5_2": 26,
     "5_3": 28,
 }
-"""Members of torchvision's vgg16().features, where ReLUs and pools count."""
+"""Indices of convolutions in torchvision's vgg16().features, which also holds ReLUs and pools."""
 
 _VGG_NAMES: tuple[Rename, ...] = (
     (r"^conv(\d_\d)\.", lambda found: f"features.{_FEATURES.get(found[1])}."),
@@ -60,7 +60,7 @@ _VGG_NAMES: tuple[Rename, ...] = (
 
 
 def _torchvision() -> dict[str, KeyMapping]:
-    """vgg16 and resnet50, 101, 152: red, green, blue."""
+    """Return the layouts of vgg16 and resnet50, 101, 152, trained on red, green, blue."""
     vgg = KeyMapping(renames=_VGG_NAMES, inputs=_RGB, backbone=_CONVS)
     trunk = KeyMapping(
         renames=(_ALSO_SMALL, *resnet_names.TORCHVISION), inputs=_RGB, backbone=_TRUNK
@@ -73,7 +73,7 @@ def _torchvision() -> dict[str, KeyMapping]:
 
 
 def _caffe() -> dict[str, KeyMapping]:
-    """VGG_ILSVRC_16_layers and ResNet-50, 101, 152: blue, green, red."""
+    """Return the layouts of VGG_ILSVRC_16_layers and ResNet-50, 101, 152, in blue, green, red."""
     vgg = KeyMapping(prepare=caffe_blobs.named, inputs=_BGR, backbone=_CONVS)
     return {
         **dict.fromkeys(_VGG, vgg),

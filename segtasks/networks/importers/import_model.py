@@ -1,4 +1,4 @@
-"""The model file an import leaves: their weights, our keys, a card with what they left unsaid."""
+"""Import foreign weights as a model file with a card."""
 
 from pathlib import Path, PurePath
 
@@ -17,13 +17,13 @@ def import_model(job: ImportJob, path: Path) -> Card:
     """Write ``job.to`` from the weights in the local file ``path``; return its card as written.
 
     Raises:
-        ModelError: unknown names, weights that cannot be read or do not fit, or a legend or bands
-            of another number than theirs.
-        DestinationError: the folder to write to is not there.
+        ModelError: a name is unknown, the weights cannot be read or do not fit, or the number of
+            classes or bands differs from that of the weights.
+        DestinationError: the folder of ``job.to`` does not exist.
     """
     variant = variant_of(layout=job.layout, network=job.network) | job.variant
     if not Path(job.to).parent.is_dir():
-        raise DestinationError(f"{job.to}: its folder is not there; make it first")
+        raise DestinationError(f"{job.to}: its folder does not exist; create it first")
     found = convert(read_weights(path), job.layout, job.network, job.width, job.variant)
     _check_classes(job, found.classes)
     bands = _bands(job, found.bands)
@@ -41,36 +41,38 @@ def import_model(job: ImportJob, path: Path) -> Card:
         normalisation=_normalisation(job, len(bands)),
         licence=job.licence,
         ground_resolution_m=job.ground_resolution_m,
-        provenance=_provenance(job),
+        # The name of the file without its folder, since a model file is shared.
+        provenance={
+            "weights": PurePath(job.weights).name,
+            "layout": job.layout,
+            **({"note": job.note} if job.note else {}),
+        },
     )
     return save(job.to, module, card, dtype=job.weights_dtype)
-
-
-def _provenance(job: ImportJob) -> dict[str, str]:
-    """The file's name without its folder: a model file travels."""
-    where = {"weights": PurePath(job.weights).name, "layout": job.layout}
-    return where | ({"note": job.note} if job.note else {})
 
 
 def _check_classes(job: ImportJob, classes: int) -> None:
     if classes != len(job.legend):
         raise ModelError(
-            f"{job.weights}: its head has {classes} classes, the legend {len(job.legend)}; list "
-            f"the classes 0 … {classes - 1}"
+            f"{job.weights}: its head has {classes} classes, the legend has {len(job.legend)}; "
+            f"list the classes 0 … {classes - 1}"
         )
 
 
 def _bands(job: ImportJob, count: int) -> tuple[str, ...]:
-    """Names of the bands; of three they need not be given."""
+    """Return the names of the bands; the default of three bands is red, green, blue."""
     names = job.bands or (RGB if count == len(RGB) else ())
     if len(names) != count:
         given = ", ".join(names) or "none"
-        raise ModelError(f"{job.weights}: takes {count} bands, named are {given}; give --bands")
+        raise ModelError(
+            f"{job.weights}: takes {count} bands, but {len(names)} are named ({given}); "
+            "give --bands"
+        )
     return names
 
 
 def _normalisation(job: ImportJob, count: int) -> Normalisation:
-    """The layout's, where the job says nothing else."""
+    """Return the normalisation of the job; its default is that of the layout."""
     usual = normalisation_of(layout=job.layout, network=job.network)
     mean, std = job.mean or usual.mean, job.std or usual.std
     if (len(mean), len(std)) != (count, count):

@@ -1,9 +1,9 @@
-"""How somebody else spells a network's weights, declared. Needs no torch.
+"""Declare how another framework names and stores the weights of a network. Needs no torch.
 
-    our key  conv1.bn.weight --renames--> their key  bn1.weight --> their tensor --> ours
+    native key  conv1.bn.weight --renames--> foreign key  bn1.weight --> tensor
 
-Names go from ours to theirs, so a layout is complete by construction: every key of ours is looked
-up under exactly one of theirs, and whatever of theirs nobody asked for is left over.
+Keys are mapped from native to foreign, so a mapping is complete by construction: every native key
+has exactly one foreign key, and foreign keys that are not looked up are left over.
 """
 
 import re
@@ -24,17 +24,17 @@ Tensors = Mapping[str, "Tensor"]
 
 @dataclass(frozen=True)
 class Concat:
-    """The order in which a convolution's input channels are joined, where theirs is not ours.
+    """A concatenation of maps whose foreign order differs from the native order.
 
     Attributes:
-        key: our key of the weight that reads the joined map.
-        theirs: our keys of the weights that make the parts, in their order.
-        ours: the same keys in our order.
+        key: native key of the weight that reads the concatenation.
+        foreign: native keys of the weights that compute the parts, in foreign order.
+        native: the same keys in native order.
     """
 
     key: str
-    theirs: tuple[str, ...]
-    ours: tuple[str, ...]
+    foreign: tuple[str, ...]
+    native: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class KeyMapping:
     """One network in one layout.
 
     Attributes:
-        renames: applied to our key one after another; what comes out is theirs.
-        variant: options of our network that make it theirs.
-        unused: patterns of their keys that our network does not need.
-        concats: joined maps whose parts lie in another order.
-        inputs: what their weights were fed with; None: as the registry's entry says.
-        batch_norm_eps: what their BatchNorm adds to the variance.
-        prepare: brings their tensors into torch's shapes and meanings, under torch's last names.
-        backbone: pattern of our keys that an ImageNet model must have; None: a whole network.
+        renames: turn a native key into a foreign key, applied one after another.
+        variant: options with which the network computes the same as the foreign one.
+        unused: patterns of foreign keys that the network does not need.
+        concats: concatenations in another order.
+        inputs: input of the foreign weights; None means as in the registry.
+        batch_norm_eps: epsilon of the foreign BatchNorm.
+        prepare: converts foreign tensors to the shapes, meanings and last names of torch.
+        backbone: pattern of the native keys of an ImageNet backbone; None for a whole network.
     """
 
     renames: tuple[Rename, ...] = ()
@@ -61,29 +61,29 @@ class KeyMapping:
     prepare: Callable[[Tensors], Tensors] | None = None
     backbone: str | None = None
 
-    def theirs(self, key: str) -> str:
-        """Their name of our key."""
+    def foreign_key(self, key: str) -> str:
+        """Return the foreign key for a native key."""
         for pattern, replacement in self.renames:
             key = re.sub(pattern, replacement, key)
         return key
 
     def ignores(self, key: str) -> bool:
-        """Whether our network does not need their key."""
+        """Whether the network does not need a foreign key."""
         return any(re.fullmatch(pattern, key) for pattern in self.unused)
 
 
 def reorder(
-    sizes: Mapping[str, int], *, theirs: Sequence[str], ours: Sequence[str]
+    sizes: Mapping[str, int], *, foreign: Sequence[str], native: Sequence[str]
 ) -> tuple[int, ...]:
-    """Where our input channels lie in their joined map.
+    """Return the index of each native input channel in the foreign concatenation.
 
     Args:
-        sizes: channels of each part.
-        theirs: the parts in their order.
-        ours: the same parts in our order.
+        sizes: number of channels of each part.
+        foreign: the parts in foreign order.
+        native: the same parts in native order.
     """
     starts, start = {}, 0
-    for part in theirs:
+    for part in foreign:
         starts[part] = start
         start += sizes[part]
-    return tuple(starts[part] + i for part in ours for i in range(sizes[part]))
+    return tuple(starts[part] + i for part in native for i in range(sizes[part]))

@@ -1,4 +1,4 @@
-"""The layouts by name, with what their tensors leave unsaid. Needs no torch."""
+"""The registry of layouts by name. Needs no torch."""
 
 from collections.abc import Mapping
 
@@ -21,53 +21,53 @@ from segtasks.networks.registry import spec
 
 _FAMILIES = (caffe, deeplab_v2, mmseg, refinenet, semseg, smp, torchvision, wkentaro)
 _LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {
-    name: spellings for family in _FAMILIES for name, spellings in family.LAYOUTS.items()
+    name: mappings for family in _FAMILIES for name, mappings in family.LAYOUTS.items()
 }
 _BACKBONES = imagenet.BACKBONES
 
 
 def layouts() -> tuple[str, ...]:
-    """Names of all layouts, sorted."""
+    """Return the names of all layouts, sorted."""
     return tuple(sorted(_LAYOUTS))
 
 
 def networks_of(layout: str) -> tuple[str, ...]:
-    """Names of the networks that a layout holds, sorted."""
+    """Return the names of the networks of a layout, sorted."""
     return tuple(sorted(_LAYOUTS[layout]))
 
 
 def key_mapping_of(layout: str, network: str) -> KeyMapping:
-    """How a layout spells a whole network.
+    """Return the key mapping of a whole network in a layout.
 
     Raises:
-        ModelError: no such layout, no such network, or the layout does not hold it.
+        ModelError: the layout or network is unknown, or the layout does not have the network.
     """
     return _found(_LAYOUTS, layout, network, "weights of")
 
 
 def backbone_of(layout: str, network: str) -> KeyMapping:
-    """How a layout spells the ImageNet backbone of a network.
+    """Return the key mapping of the ImageNet backbone of a network in a layout.
 
     Raises:
-        ModelError: no such layout, no such network, or the layout does not hold its backbone.
+        ModelError: the layout or network is unknown, or the layout does not have the backbone.
     """
     return _found(_BACKBONES, layout, network, "backbones for")
 
 
 def variant_of(*, layout: str, network: str) -> dict[str, Option]:
-    """The options of ``network`` that make it compute what the layout's network computes.
+    """Return the options with which ``network`` computes the same as the network of the layout.
 
     Raises:
-        ModelError: as `spelling_of`.
+        ModelError: as `key_mapping_of`.
     """
     return dict(key_mapping_of(layout, network).variant)
 
 
 def normalisation_of(*, layout: str, network: str) -> Normalisation:
-    """What the weights were fed with: red, green, blue, in units of uint8.
+    """Return the normalisation of the weights for red, green, blue, in units of uint8.
 
     Raises:
-        ModelError: as `spelling_of`.
+        ModelError: as `key_mapping_of`.
     """
     inputs = key_mapping_of(layout, network).inputs or spec(network).inputs
     step = -1 if inputs.channels == "BGR" else 1
@@ -79,11 +79,11 @@ def normalisation_of(*, layout: str, network: str) -> Normalisation:
 def _found(
     table: Mapping[str, Mapping[str, KeyMapping]], layout: str, network: str, what: str
 ) -> KeyMapping:
-    """One spelling, or what there is instead."""
+    """Return one mapping; the error names the ones that exist."""
     if layout not in table:
         raise ModelError(f"layout {layout!r} is unknown; choose one of {', '.join(sorted(table))}")
     spec(network)
     if network not in table[layout]:
         known = ", ".join(sorted(table[layout]))
-        raise ModelError(f"layout {layout} holds no {what} {network}; it holds {known}")
+        raise ModelError(f"layout {layout} has no {what} {network}; it has {known}")
     return table[layout][network]

@@ -1,7 +1,8 @@
-"""mmsegmentation: PSPNet, FCN and DeepLab v3 on its ResNetV1c.
+"""Layout of mmsegmentation: PSPNet, FCN and DeepLab v3 on its ResNetV1c.
 
-What tells its networks from others of the same names (stem, first dilations, the mean before the
-other branches, zoom) no tensor shows: they are networks of their own in the registry.
+Its networks differ from others of the same names in ways that no tensor shows (stem, first
+dilations, the mean before the other branches, upsampling). They are separate networks of the
+registry.
 """
 
 from collections.abc import Mapping
@@ -10,16 +11,16 @@ from segtasks.networks.importers import resnet_names
 from segtasks.networks.importers.key_mapping import KeyMapping, Rename
 
 
-def _module(ours: str, theirs: str) -> tuple[Rename, ...]:
-    """Its ConvModule: a convolution ``conv`` and a BatchNorm ``bn``."""
+def _module(native: str, foreign: str) -> tuple[Rename, ...]:
+    """Rename to its ConvModule: a convolution ``conv`` and a BatchNorm ``bn``."""
     return (
-        (rf"^{ours}\.bn\.", rf"{theirs}.bn."),
-        (rf"^{ours}\.(?=weight|bias)", rf"{theirs}.conv."),
+        (rf"^{native}\.bn\.", rf"{foreign}.bn."),
+        (rf"^{native}\.(?=weight|bias)", rf"{foreign}.conv."),
     )
 
 
-def _spelling(bottleneck: str, *parts: tuple[Rename, ...]) -> KeyMapping:
-    """A network whose last 3x3 they call ``bottleneck``, by the parts of its head before that."""
+def _mapping(bottleneck: str, *parts: tuple[Rename, ...]) -> KeyMapping:
+    """Map a network whose last 3x3 has the name ``bottleneck``, given the renames of its head."""
     return KeyMapping(
         renames=(
             *resnet_names.deep_stem("stem"),
@@ -34,9 +35,9 @@ def _spelling(bottleneck: str, *parts: tuple[Rename, ...]) -> KeyMapping:
     )
 
 
-_PSPNET = _spelling("bottleneck", _module(r"ppm\.convs\.(\d)", r"decode_head.psp_modules.\1.1"))
-_FCN = _spelling("conv_cat", _module(r"context\.convs\.(\d)", r"decode_head.convs.\1"))
-_DEEPLAB_V3 = _spelling(
+_PSPNET = _mapping("bottleneck", _module(r"ppm\.convs\.(\d)", r"decode_head.psp_modules.\1.1"))
+_FCN = _mapping("conv_cat", _module(r"context\.convs\.(\d)", r"decode_head.convs.\1"))
+_DEEPLAB_V3 = _mapping(
     "bottleneck",
     _module(r"context\.branches\.(\d)", r"decode_head.aspp_modules.\1"),
     _module(r"context\.mean", "decode_head.image_pool.1"),

@@ -1,4 +1,4 @@
-"""Read a file of foreign weights as tensors, and run nothing that is in it."""
+"""Read files of foreign weights as tensors, without running code that they contain."""
 
 import pickle
 import re
@@ -24,16 +24,18 @@ _SCALARS: list[Any] = [
     np.dtype,
     *(type(np.dtype(name)) for name in ("float32", "float64", "int64")),
 ]
-"""Best scores and epochs that trainers keep beside the weights: numbers, no code."""
-_WANTS = re.compile(r"(?:unsupported GLOBAL|Unsupported global: GLOBAL|Unsupported class) (\S+)")
+"""Classes of the numbers that trainers store with the weights, such as epochs and scores."""
+_REFUSED_CLASS = re.compile(
+    r"(?:unsupported GLOBAL|Unsupported global: GLOBAL|Unsupported class) (\S+)"
+)
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, UnicodeDecodeError)
 
 
 def read_weights(path: str | Path) -> Mapping[str, Any]:
-    """What a checkpoint holds: .pth, .pt, .pth.tar, .safetensors, .npz, .caffemodel or .mat.
+    """Read a checkpoint: .pth, .pt, .pth.tar, .safetensors, .npz, .caffemodel or .mat.
 
     Raises:
-        ModelError: the file is missing, damaged, wants code to be run, or is of no known kind.
+        ModelError: the file is missing, damaged or of an unknown kind, or needs code to be run.
     """
     file = Path(path)
     if not file.is_file():
@@ -41,20 +43,20 @@ def read_weights(path: str | Path) -> Mapping[str, Any]:
     if file.suffix not in _READERS:
         raise ModelError(
             f"{path}: weights files end in {', '.join(_READERS)}, not {file.suffix or 'nothing'}; "
-            "rename it to what it is"
+            "rename it to its format"
         )
     loaded = _READERS[file.suffix](file)
     if not isinstance(loaded, Mapping):
         kind = type(loaded).__name__
-        raise ModelError(f"{path}: holds a {kind}, no state dict; save module.state_dict()")
+        raise ModelError(f"{path}: holds a {kind}, not a state dict; save module.state_dict()")
     return loaded
 
 
-def _torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
-    """A pickle of tensors and plain values; anything else in it is refused, not run."""
+def _torch(path: Path) -> Any:  # noqa: ANN401 - any saved object
+    """Read a pickle of tensors and plain values; other objects are refused."""
     try:
         with torch.serialization.safe_globals(_SCALARS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of TorchScript, which is refused right after
+            warnings.simplefilter("ignore")  # about TorchScript, which is refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from None
@@ -63,18 +65,18 @@ def _torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
 
 
 def _refused(path: Path, error: Exception) -> ModelError:
-    """What the pickle wanted to run, or that it is no pickle."""
-    wanted = _WANTS.search(str(error))
-    if wanted is None:
+    """Return the error for a pickle that names other classes, or for a damaged file."""
+    name = _REFUSED_CLASS.search(str(error))
+    if name is None:
         return _damaged(path, error)
     return ModelError(
-        f"{path}: wants to run code ({wanted[1]}); only tensors are read: save its "
-        "state_dict() alone where you trust the file"
+        f"{path}: would run code ({name[1]}), but only tensors are read; if you trust "
+        "the file, load it and save its state_dict() only"
     )
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    """One line, whatever the library says in many."""
+    """Return the error for a damaged file, with the first line of the library's reason."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelError(f"{path}: not a whole {path.suffix} file ({reason:.120}); copy it again")
 

@@ -1,10 +1,10 @@
-"""RefineNet: DrSleep/refinenet-pytorch, and guosheng/refinenet in MATLAB, whose names it took over.
+"""Layouts of RefineNet: guosheng/refinenet in MATLAB, DrSleep/refinenet-pytorch with similar names.
 
-Stage and group 1 are the deepest block, our ``refine4``. MatConvNet's parameters are
-``<layer>_filter`` (H, W, in, out) and ``_bias``; BatchNorm's are ``_mult``, ``_bias`` and
-``_moments`` (C, 2), means and standard deviations with epsilon inside. The released .mat files hold
-MATLAB objects: in MATLAB, gather the ``params`` of their DagNNs into one struct array, add the
-class convolution as ``clf_conv_filter`` and ``clf_conv_bias``, and save that with -v7.
+Stage and group 1 are the deepest block, ``refine4`` here. MatConvNet's parameters are
+``<layer>_filter`` (H, W, in, out) and ``_bias``; those of BatchNorm are ``_mult``, ``_bias`` and
+``_moments`` (C, 2), means and standard deviations that include epsilon. The released .mat files
+hold MATLAB objects: in MATLAB, collect the ``params`` of their DagNNs in one struct array, add the
+class convolution as ``clf_conv_filter`` and ``clf_conv_bias``, and save it with -v7.
 """
 
 import re
@@ -28,12 +28,12 @@ def _stage(found: re.Match[str]) -> str:
 
 
 def _joint(found: re.Match[str]) -> str:
-    """The convolution between two blocks has the deeper one's name."""
+    """Name the convolution between two blocks after the deeper one."""
     return f"mflow_conv_g{int(found[1]) - 1}_b3_joint_varout_dimred."
 
 
 def _from_1(found: re.Match[str]) -> str:
-    """Their members count from 1."""
+    """Count members from 1."""
     return f"{found[1]}{int(found[2]) + 1}."
 
 
@@ -52,17 +52,17 @@ _DRSLEEP: tuple[Rename, ...] = (
     (r"^classifier\.", "clf_conv."),
 )
 _MATLAB: tuple[Rename, ...] = (*_DRSLEEP, (r"_(b|pool)\.0\.(\d)_", r"_\1\2_"))
-"""Without the containers of PyTorch: ``adapt_stage1_b.0.2_conv`` is ``adapt_stage1_b2_conv``."""
+"""No containers of PyTorch: ``adapt_stage1_b.0.2_conv`` becomes ``adapt_stage1_b2_conv``."""
 _IMPROVED: tuple[Rename, ...] = (
     *_MATLAB,
     (r"_pool1_outvar_dimred\.", "_poolprev_relu_varout_pb1."),
     (r"_pool(\d)_outvar_dimred\.", lambda found: f"_pool{int(found[1]) - 1}_outvar_pb{found[1]}."),
 )
-"""The "improved" blocks convolve before they pool, and are named after what they convolve."""
+"""The "improved" blocks convolve before they pool; layers are named after their input."""
 
 
 def _parameters(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """MatConvNet's parameters in torch's axes, under torch's last names."""
+    """Convert MatConvNet's parameters to the axes and last names of torch."""
     tensors = {}
     for key, value in found.items():
         layer, _, leaf = key.rpartition("_")
@@ -77,29 +77,29 @@ def _parameters(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
 
 
 def _kernel(value: "Tensor") -> "Tensor":
-    """(H, W, in, out) -> (out, in, H, W); MATLAB drops axes of length 1 at the end."""
+    """(H, W, in, out) -> (out, in, H, W); MATLAB drops trailing axes of length 1."""
     whole = value.reshape(*value.shape, *(1,) * (_AXES - value.dim()))
     return whole.permute(3, 2, 0, 1)
 
 
 def _drsleep() -> dict[str, KeyMapping]:
-    """Bilinear between blocks, corners on corners."""
-    spelling = KeyMapping(
+    """Return the layout with bilinear upsampling between blocks, corners aligned."""
+    key_mapping = KeyMapping(
         renames=(*resnet_names.TORCHVISION, *_DRSLEEP),
         variant={"upsampling": "align_corners"},
-        # As in the same author's light-weight and multi-task programs; our facts do not say.
+        # As in the same author's light-weight and multi-task programs; not documented for this one.
         inputs=InputConvention("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     )
-    return dict.fromkeys(_DEPTHS, spelling)
+    return dict.fromkeys(_DEPTHS, key_mapping)
 
 
 def _matconvnet(heads: tuple[Rename, ...], *, pool_first: bool) -> dict[str, KeyMapping]:
-    """As published: bicubic between blocks."""
+    """Return the published layout, with bicubic upsampling between blocks."""
     return {
         name: KeyMapping(
             renames=(*resnet_names.caffe(depth, affine="bn"), *heads),
             variant={"pool_first": pool_first, "upsampling": "bicubic"},
-            # Their standard deviations have it inside.
+            # The standard deviations include epsilon.
             batch_norm_eps=0.0,
             prepare=_parameters,
         )

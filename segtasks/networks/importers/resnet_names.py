@@ -1,7 +1,7 @@
-"""The names of a ResNet's trunk, and of heads, that several layouts share.
+"""Renames of a ResNet trunk and of heads that several layouts share.
 
-Ours: ``conv1`` or ``conv1_1`` ... ``conv1_3``; ``layer3.22.conv2``, ``layer3.0.shortcut``. Each is
-a convolution with its BatchNorm under ``.bn``.
+Native names: ``conv1`` or ``conv1_1`` ... ``conv1_3``; ``layer3.22.conv2``, ``layer3.0.shortcut``.
+Each is a convolution with its BatchNorm under ``.bn``.
 """
 
 import re
@@ -15,14 +15,14 @@ _BLOCKS: tuple[Rename, ...] = (
 )
 
 TORCHVISION: tuple[Rename, ...] = (*_BLOCKS, (r"^conv1\.bn\.", "bn1."))
-"""torchvision's own, which all PyTorch ports took over."""
+"""The names of torchvision, which other PyTorch implementations use too."""
 
 _BRANCHES = {"conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c", "shortcut": "branch1"}
 _SHALLOW = 50
 
 
 def deep_stem(name: str) -> tuple[Rename, ...]:
-    """Three 3x3 in one sequence: convolutions are its members 0, 3, 6, BatchNorms 1, 4, 7."""
+    """Rename a stem of three 3x3 in one sequence: convolutions 0, 3, 6 and BatchNorms 1, 4, 7."""
 
     def member(found: re.Match[str]) -> str:
         first = 3 * (int(found[1]) - 1)
@@ -31,39 +31,39 @@ def deep_stem(name: str) -> tuple[Rename, ...]:
     return (*_BLOCKS, (r"^conv1_(\d)\.(bn\.)?", member))
 
 
-def head(ours: str, theirs: str) -> tuple[Rename, ...]:
-    """Convolution, BatchNorm, ReLU, dropout, 1x1 in one sequence: its members 0, 1 and 4."""
+def head(native: str, foreign: str) -> tuple[Rename, ...]:
+    """Rename a head in one sequence: convolution, BatchNorm and 1x1 are its members 0, 1 and 4."""
     return (
-        (rf"^{ours}\.conv\.bn\.", f"{theirs}.1."),
-        (rf"^{ours}\.conv\.", f"{theirs}.0."),
-        (rf"^{ours}\.classifier\.", f"{theirs}.4."),
+        (rf"^{native}\.conv\.bn\.", f"{foreign}.1."),
+        (rf"^{native}\.conv\.", f"{foreign}.0."),
+        (rf"^{native}\.classifier\.", f"{foreign}.4."),
     )
 
 
-def aspp(theirs: str) -> tuple[Rename, ...]:
-    """Torchvision's ASPP: five branches in one list, the mean of the map last and pooled first."""
+def aspp(foreign: str) -> tuple[Rename, ...]:
+    """Rename torchvision's ASPP: five branches in one list, of which the last pools the map."""
     return (
-        (r"^aspp\.branches\.(\d)\.bn\.", rf"{theirs}.convs.\1.1."),
-        (r"^aspp\.branches\.(\d)\.", rf"{theirs}.convs.\1.0."),
-        (r"^aspp\.mean\.bn\.", f"{theirs}.convs.4.2."),
-        (r"^aspp\.mean\.", f"{theirs}.convs.4.1."),
-        (r"^aspp\.project\.bn\.", f"{theirs}.project.1."),
-        (r"^aspp\.project\.", f"{theirs}.project.0."),
+        (r"^aspp\.branches\.(\d)\.bn\.", rf"{foreign}.convs.\1.1."),
+        (r"^aspp\.branches\.(\d)\.", rf"{foreign}.convs.\1.0."),
+        (r"^aspp\.mean\.bn\.", f"{foreign}.convs.4.2."),
+        (r"^aspp\.mean\.", f"{foreign}.convs.4.1."),
+        (r"^aspp\.project\.bn\.", f"{foreign}.project.1."),
+        (r"^aspp\.project\.", f"{foreign}.project.0."),
     )
 
 
 def under(prefix: str) -> Rename:
-    """Put the trunk, already spelt, under a name."""
+    """Add a prefix to the renamed keys of the trunk."""
     return (r"^(?=(conv1|bn1|layer\d|stem)\.)", f"{prefix}.")
 
 
 def caffe(depth: int, *, affine: str = "scale") -> tuple[Rename, ...]:
-    """``layer3.22.conv1.bn.running_var`` -> ``bn4b22_branch2a.running_var``.
+    """Rename ``layer3.22.conv1.bn.running_var`` to ``bn4b22_branch2a.running_var``, and so on.
 
     Args:
-        depth: 50 has letters for blocks; 101 and 152 have a, b1, b2 ... in the longer stages.
-        affine: the layer that holds a BatchNorm's weight and bias: ``scale`` in Caffe, where it is
-            a layer of its own, ``bn`` in MatConvNet.
+        depth: 50 names blocks by letters; 101 and 152 use a, b1, b2 ... in their longer stages.
+        affine: prefix of the layer that has the weight and bias of a BatchNorm: ``scale`` in Caffe,
+            where it is a separate layer, ``bn`` in MatConvNet.
     """
 
     def kind(bn: str | None, leaf: str) -> str:

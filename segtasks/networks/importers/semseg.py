@@ -1,4 +1,4 @@
-"""PSPNet of hszhao/semseg."""
+"""Layout of PSPNet in hszhao/semseg."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
-"""segmentation-models-pytorch: PSPNet and DeepLab v3.
+"""Layout of segmentation-models-pytorch: PSPNet and DeepLab v3.
 
-What tells them from the papers' networks (depth, dilations, order of the joined map, zoom) no
-tensor shows: they are networks of their own in the registry.
+They differ from the networks of the papers in ways that no tensor shows (depth, dilations, order of
+the concatenation, upsampling). They are separate networks of the registry.
 """
 
 import re
@@ -28,11 +28,11 @@ _PSPNET = KeyMapping(
 )
 
 _MEMBERS = {"0": "aspp", "1": "conv", "2": "bn"}
-"""Of DeepLab's decoder, when it was a sequence."""
+"""Members of DeepLab's decoder before version 0.6, when it was a sequence."""
 
 
-def _of_0_6(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """DeepLab's decoder as version 0.6 names it; before, it was a sequence."""
+def _names_of_0_6(found: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Name the members of DeepLab's decoder as in version 0.6; before, it was a sequence."""
     return {
         re.sub(r"^decoder\.([012])\.", lambda key: f"decoder.{_MEMBERS[key[1]]}.", key): value
         for key, value in found.items()
@@ -47,7 +47,7 @@ _DEEPLAB_V3 = KeyMapping(
         (r"^main\.conv\.", "decoder.conv."),
         (r"^main\.classifier\.", "segmentation_head.0."),
     ),
-    prepare=_of_0_6,
+    prepare=_names_of_0_6,
 )
 
 LAYOUTS: Mapping[str, Mapping[str, KeyMapping]] = {

@@ -1,4 +1,4 @@
-"""torchvision.models.segmentation."""
+"""Layout of torchvision.models.segmentation."""
 
 from collections.abc import Mapping
 

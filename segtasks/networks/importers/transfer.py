@@ -1,11 +1,11 @@
-"""Whatever of somebody's weights fits a network of ours, by key and shape: to begin training from.
+"""Transfer all weights that fit a network by key and shape, to initialise training.
 
-    model file of ours ── keys as they are ─────────────┐
-    VGG16, ResNet of torchvision or Caffe ── renames ───┼─▶ equal shapes ─▶ taken
+    model file of segtasks ── same keys ────────────────┐
+    VGG16, ResNet of torchvision or Caffe ── renames ───┼─▶ equal shapes ─▶ copied
                                                         └─▶ first convolution, other bands ─▶ spread
 
-`convert_backbone` asks for a whole backbone and refuses anything else; this takes what there is, so
-a ResNet fills PSPNet's trunk but for its stem, and VGG16 the encoder of SegNet.
+`convert_backbone` needs a complete backbone; this takes any part that fits. A ResNet fills the
+trunk of PSPNet except its stem, and VGG16 fills the encoder of SegNet.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,29 +19,28 @@ from segtasks.networks.importers.conversion import Conversion, Weights
 from segtasks.networks.importers.key_mapping import KeyMapping
 from segtasks.networks.importers.layouts import backbone_of
 from segtasks.networks.importers.matching import fits
-from segtasks.networks.importers.tensor_transforms import translate
+from segtasks.networks.importers.tensor_transforms import COLOURS, transform_tensors
 from segtasks.networks.importers.unwrap import unwrap
 from segtasks.networks.network_spec import InputConvention, Option
 from segtasks.networks.registry import spec
 from segtasks.networks.weights import shapes_of
 
 _BACKBONES = ("fcn8s_lean", "segnet", "refinenet50", "refinenet101", "refinenet152")
-"""One network for each way in which the layouts spell a backbone."""
-_OWN = KeyMapping(inputs=InputConvention("RGB", 1.0, (0.0,), (1.0,)))
+"""One network for each key mapping of a backbone in the layouts."""
+_NATIVE = KeyMapping(inputs=InputConvention("RGB", 1.0, (0.0,), (1.0,)))
 _IMAGENET_STD = (58.395, 57.12, 57.375)
-"""Of red, green, blue in 0 ... 255."""
-_COLOURS = 3
+"""Standard deviations of red, green, blue in 0 ... 255."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What was found.
+    """The weights that fit.
 
     Attributes:
-        weights: by our keys, in our shapes.
-        left_over: their keys that nothing was made of.
-        new: our keys that they do not fill.
-        spread: our kernels that were made for another number of bands, and that number.
+        weights: tensors by native keys, in native shapes.
+        left_over: foreign keys that were not used.
+        new: native keys that got no tensor.
+        spread: native keys of kernels made for another number of bands, and that number.
     """
 
     weights: Weights
@@ -51,12 +50,12 @@ class Transfer:
 
     @property
     def parameters(self) -> int:
-        """Numbers taken."""
+        """Number of parameters that were copied."""
         return sum(tensor.numel() for tensor in self.weights.values())
 
 
 def transfer(
-    theirs: Mapping[str, Tensor],
+    state_dict: Mapping[str, Tensor],
     where: str,
     *,
     network: str,
@@ -65,22 +64,34 @@ def transfer(
     classes: int,
     bands: int,
 ) -> Transfer:
-    """The part of ``theirs`` that fits, under the spelling that makes most of it fit.
+    """Return the tensors that fit, with the key mapping under which most parameters fit.
 
-    Frozen kernels are left to the network. Kernels on the image for another number of bands are
-    spread, see `spread_bands`. Caffe's, which saw raw - mean, are multiplied by ImageNet's standard
-    deviations: like the others they then expect normalised bands.
+    Frozen kernels are not transferred. Input kernels for another number of bands are spread, see
+    `spread_bands`. Input kernels of Caffe, whose input was raw - mean, are multiplied by the
+    standard deviations of ImageNet, so that they expect normalised bands like the others.
+
+    Args:
+        state_dict: the checkpoint as loaded.
+        where: path of the checkpoint, the start of error messages.
+        network: name of the network in the registry.
+        width: multiplier of its channel counts.
+        variant: its options.
+        classes: its number of classes.
+        bands: its number of bands.
 
     Raises:
-        ModelError: there are no tensors, one is not finite, or nothing fits.
+        ModelError: there are no tensors, a tensor is not finite, or no tensor fits.
     """
-    tensors = unwrap(where, theirs)
-    cases = [
-        Conversion(where, network, width, variant, spelling, prepared)
-        for spelling, prepared in _readings(tensors)
+    tensors = unwrap(where, state_dict)
+    conversions = [
+        Conversion(where, network, width, variant, key_mapping, prepared)
+        for key_mapping, prepared in _possible_mappings(tensors)
     ]
-    module = cases[0].ours(classes=classes, bands=bands)
-    found = max((_matched(case, module) for case in cases), key=lambda part: part.parameters)
+    module = conversions[0].native_network(classes=classes, bands=bands)
+    found = max(
+        (_matched(conversion, module) for conversion in conversions),
+        key=lambda part: part.parameters,
+    )
     if not found.weights:
         key = next(iter(tensors))
         raise ModelError(
@@ -91,61 +102,69 @@ def transfer(
 
 
 def spread_bands(kernel: Tensor, bands: int) -> Tensor:
-    """A kernel (D, C, k, k) for another number of bands, (D, bands, k, k).
+    """Adapt a kernel (D, C, k, k) to another number of bands: (D, bands, k, k).
 
-    The filters of the bands both have are kept, in order (of three bands red, green, blue); each
-    further band gets the mean of all filters, and so does every band of one or two, whose order
-    says nothing. All are multiplied by C / bands, so that activations keep their size.
+    With three bands or more, the first bands keep their filters (red, green, blue) and each further
+    band gets the mean of all filters. With one or two bands, whose meaning is unknown, every band
+    gets the mean. All filters are multiplied by C / bands, so that activations keep their scale.
     """
     count = kernel.shape[1]
-    kept = min(count, bands) if bands >= _COLOURS else 0
+    kept = min(count, bands) if bands >= COLOURS else 0
     mean = kernel.mean(1, keepdim=True).expand(-1, bands - kept, -1, -1)
     return torch.cat([kernel[:, :kept], mean], dim=1) * (count / bands)
 
 
-def _readings(tensors: Mapping[str, Tensor]) -> Iterator[tuple[KeyMapping, Mapping[str, Tensor]]]:
-    """The ways in which the tensors may be spelt."""
-    yield _OWN, tensors
+def _possible_mappings(
+    tensors: Mapping[str, Tensor],
+) -> Iterator[tuple[KeyMapping, Mapping[str, Tensor]]]:
+    """Yield the key mappings that may apply, with the tensors prepared for each."""
+    yield _NATIVE, tensors
     for layout in ("torchvision", "caffe"):
         for network in _BACKBONES:
-            spelling = backbone_of(layout, network)
+            key_mapping = backbone_of(layout, network)
             try:
-                yield spelling, spelling.prepare(tensors) if spelling.prepare else tensors
+                yield key_mapping, key_mapping.prepare(tensors) if key_mapping.prepare else tensors
             except ModelError:  # its keys are not Caffe's blobs
                 continue
 
 
-def _matched(case: Conversion, module: nn.Module) -> Transfer:
+def _matched(conversion: Conversion, module: nn.Module) -> Transfer:
+    """Return the tensors that fit under one key mapping."""
     shapes = shapes_of(module)
-    taken = {key: case.tensor(key) for key in filter(case.offers, shapes)}
+    taken = {key: conversion.tensor(key) for key in filter(conversion.has, shapes)}
     spread = {
         key: taken[key].shape[1]
-        for key in filter(taken.__contains__, case.firsts)
-        if _other_bands(tuple(taken[key].shape), shapes[key])
+        for key in filter(taken.__contains__, conversion.band_kernels)
+        if _differs_in_bands(tuple(taken[key].shape), shapes[key])
     }
     fitting = spread.keys() | {key for key in taken if fits(taken[key].shape, shapes[key])}
-    weights = {key: tensor for key, tensor in taken.items() if key in fitting - case.frozen}
-    _translate(case, module, weights)
+    weights = {
+        key: tensor for key, tensor in taken.items() if key in fitting - conversion.frozen_kernels
+    }
+    _transform_tensors(conversion, module, weights)
     for key in spread:
         weights[key] = spread_bands(weights[key], shapes[key][1])
     weights = {key: tensor.reshape(shapes[key]) for key, tensor in weights.items()}
-    used = {case.key_mapping.theirs(key) for key in weights}
-    new = tuple(key for key in shapes if key not in weights and key not in case.frozen)
-    return Transfer(weights, tuple(sorted(case.theirs.keys() - used)), new, spread)
+    used = {conversion.key_mapping.foreign_key(key) for key in weights}
+    new = tuple(
+        key for key in shapes if key not in weights and key not in conversion.frozen_kernels
+    )
+    return Transfer(weights, tuple(sorted(conversion.foreign.keys() - used)), new, spread)
 
 
-def _other_bands(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    return len(theirs) == len(ours) and theirs[1] != ours[1] and _without(theirs) == _without(ours)
+def _differs_in_bands(foreign: tuple[int, ...], native: tuple[int, ...]) -> bool:
+    """Whether the number of bands, axis 1, is all that differs."""
+    return (
+        len(foreign) == len(native)
+        and foreign != native
+        and (foreign[0], *foreign[2:]) == (native[0], *native[2:])
+    )
 
 
-def _without(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape[:1] + shape[2:]
-
-
-def _translate(case: Conversion, module: nn.Module, weights: Weights) -> None:
-    """As the importers; kernels that saw raw - mean to normalised bands."""
-    translate(case, module, weights)
-    inputs = case.key_mapping.inputs or spec(case.network).inputs
-    for key in filter(weights.__contains__, case.firsts):
-        if inputs.std == (1.0,) * _COLOURS and weights[key].shape[1] == _COLOURS:
+def _transform_tensors(conversion: Conversion, module: nn.Module, weights: Weights) -> None:
+    """Transform the tensors, and adapt input kernels for raw - mean to normalised bands."""
+    transform_tensors(conversion, module, weights)
+    inputs = conversion.key_mapping.inputs or spec(conversion.network).inputs
+    for key in filter(weights.__contains__, conversion.band_kernels):
+        if inputs.std == (1.0,) * COLOURS and weights[key].shape[1] == COLOURS:
             weights[key] = weights[key] * torch.tensor(_IMAGENET_STD)[:, None, None]

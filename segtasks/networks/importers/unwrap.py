@@ -1,4 +1,4 @@
-"""Look through what checkpoints are wrapped in: dictionaries, prefixes, counters."""
+"""Remove the wrappers of checkpoints: dictionaries, key prefixes, counters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,38 +7,38 @@ import torch
 from torch import Tensor
 
 from segtasks.errors import ModelError
+from segtasks.networks.weights import COUNTER
 
 _CONTAINERS = ("state_dict", "model", "model_state_dict")
 _PREFIXES = ("module.", "Scale.", "base.")
-_COUNTER = "num_batches_tracked"
 
 
 def unwrap(where: str, loaded: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, float32, by keys without prefixes and without counters.
+    """Return the tensors of a checkpoint, float32, by keys without prefixes, without counters.
 
     Args:
-        where: how messages begin.
-        loaded: what the file held: tensors by key, perhaps under ``state_dict`` or ``model``.
+        where: path of the checkpoint, the start of error messages.
+        loaded: content of the file: tensors by key, possibly under ``state_dict`` or ``model``.
 
     Raises:
-        ModelError: there are no tensors, one is there twice, or one is not finite.
+        ModelError: there are no tensors, a key occurs twice, or a tensor is not finite.
     """
     tensors: dict[str, Tensor] = {}
     for full, value in _inner(loaded).items():
         key = _bare(full)
-        if not isinstance(value, Tensor) or key.endswith(_COUNTER):
+        if not isinstance(value, Tensor) or key.endswith(COUNTER):
             continue
         if key in tensors:
-            raise ModelError(f"{where}: key {key!r} is there twice, once as {full!r}; remove one")
+            raise ModelError(f"{where}: key {key!r} occurs twice, once as {full!r}; remove one")
         tensors[key] = value.detach().to(torch.float32)
     if not tensors:
-        raise ModelError(f"{where}: no tensors in it; give a state dict (module.state_dict())")
+        raise ModelError(f"{where}: has no tensors; give a state dict (module.state_dict())")
     _check_finite(where, tensors)
     return tensors
 
 
 def _inner(loaded: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The innermost dictionary under the names that frameworks use."""
+    """Return the innermost dictionary under the names that frameworks use."""
     for name in _CONTAINERS:
         if isinstance(loaded.get(name), Mapping):
             return _inner(loaded[name])
@@ -46,7 +46,7 @@ def _inner(loaded: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _bare(key: str) -> str:
-    """``module.Scale.conv1.weight`` -> ``conv1.weight``."""
+    """Remove prefixes: ``module.Scale.conv1.weight`` -> ``conv1.weight``."""
     for prefix in _PREFIXES:
         if key.startswith(prefix):
             return _bare(key.removeprefix(prefix))
@@ -54,7 +54,7 @@ def _bare(key: str) -> str:
 
 
 def _check_finite(where: str, tensors: Mapping[str, Tensor]) -> None:
-    """Every value must be a number."""
+    """Refuse NaN and infinite values."""
     for key, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ModelError(

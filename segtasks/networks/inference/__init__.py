@@ -1,1 +1,1 @@
-"""How a network runs on patches: precision, kernels, TTA, pooling over the raster."""
+"""Run networks on patches: precision, kernels, test-time augmentation, pooling over the raster."""

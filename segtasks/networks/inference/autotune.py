@@ -1,4 +1,4 @@
-"""Time precisions and forms of a network on samples, and count the labels they change."""
+"""Autotune a network: time precisions and forms on samples and count the labels they change."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -14,79 +14,80 @@ from segtasks.networks.inference.tuned import LEAST_GAIN, TunedInference, name_o
 from segtasks.networks.model_file import load
 
 Candidate = tuple[Precision, Form]
-USUAL_WAY: Candidate = ("float32", "packed")
-MOST_DIFFERENT = 0.001
+"""A precision and a form in which the network could run."""
+BASELINE: Candidate = ("float32", "packed")
+MAX_CHANGED = 0.001
 """Share of labels that ``precision: auto`` may change."""
 
 
-def autotune(path: str, asked: Inference, samples: list[Patches]) -> TunedInference:
-    """Time what ``asked`` leaves open; the fastest way that changes no more labels than it may.
+def autotune(path: str, inference: Inference, samples: list[Patches]) -> TunedInference:
+    """Choose the fastest precision and form that change no more labels than allowed.
+
+    Only what ``inference`` leaves open ("auto") is tried.
 
     Args:
-        path: the model file.
-        asked: by the job.
-        samples: normalised patches (C, h, w) of the source; the first is the one that is timed.
+        path: local path of the model file.
+        inference: the settings of the job.
+        samples: normalised patches (C, h, w) of the source; the first one is timed.
     """
     torch.set_num_threads(1)
-    nets = dict(_candidates(path, asked))
+    nets = dict(_candidates(path, inference))
     seconds = timed(nets, torch.from_numpy(samples[0][None]))
-    differing = _differing(nets, samples)
-    allowed = (way for way in nets if _is_allowed(asked, way, differing[way]))
-    precision, form = min(allowed, key=lambda way: _rank(seconds, way))
+    changed = _changed(nets, samples)
+    allowed = (each for each in nets if _is_allowed(inference, each, changed[each]))
+    # Another candidate must be faster than the baseline by more than the clock's noise.
+    handicap = {each: LEAST_GAIN if each != BASELINE else 1.0 for each in nets}
+    precision, form = min(allowed, key=lambda each: seconds[each] * handicap[each])
     return TunedInference(
         precision=precision,
         form=form,
         samples=len(samples),
-        seconds={name_of(*way): taken for way, taken in seconds.items()},
-        differing={name_of(*way): share for way, share in differing.items()},
+        seconds={name_of(*each): taken for each, taken in seconds.items()},
+        differing={name_of(*each): share for each, share in changed.items()},
     )
 
 
-def _candidates(path: str, asked: Inference) -> Iterator[tuple[Candidate, Runtime]]:
-    """What may be taken, and the usual way to compare it with."""
+def _candidates(path: str, inference: Inference) -> Iterator[tuple[Candidate, Runtime]]:
+    """Yield the candidates that the job leaves open, and the baseline to compare them with."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module, _ = load(path)
-    precisions = _available(device) if asked.precision == "auto" else (asked.precision,)
-    forms = forms_on(device) if asked.form == "auto" else (asked.form,)
-    for way in dict.fromkeys([USUAL_WAY, *product(precisions, forms)]):
-        yield way, prepare(module, device=device, precision=way[0], form=way[1])
+    precisions = _available(device) if inference.precision == "auto" else (inference.precision,)
+    forms = forms_on(device) if inference.form == "auto" else (inference.form,)
+    for precision, form in dict.fromkeys([BASELINE, *product(precisions, forms)]):
+        net = prepare(module, device=device, precision=precision, form=form)
+        yield (precision, form), net
 
 
 def _available(device: str) -> tuple[Precision, ...]:
-    """Precisions that this device has units for."""
+    """Return the precisions that this device computes natively."""
     if device == "cuda":
         return ("float32", "tf32", "bfloat16", "float16")
     halves: tuple[Precision, ...] = ("bfloat16", "float16")
     return ("float32", *(half for half in halves if can_pack(DTYPES[half])))
 
 
-def _differing(nets: Mapping[Candidate, Runtime], samples: list[Patches]) -> dict[Candidate, float]:
-    """Share of labels unlike the usual way's."""
+def _changed(nets: Mapping[Candidate, Runtime], samples: list[Patches]) -> dict[Candidate, float]:
+    """Return the share of labels in which each candidate differs from the baseline."""
     labels = {
-        way: [forward_patches(net, sample[None])[0].argmax(axis=0) for sample in samples]
-        for way, net in nets.items()
+        candidate: [forward_patches(net, sample[None])[0].argmax(axis=0) for sample in samples]
+        for candidate, net in nets.items()
     }
-    pixels = sum(usual.size for usual in labels[USUAL_WAY])
+    pixels = sum(expected.size for expected in labels[BASELINE])
     return {
-        way: sum(
-            np.count_nonzero(mine != usual)
-            for mine, usual in zip(found, labels[USUAL_WAY], strict=True)
+        candidate: sum(
+            np.count_nonzero(found != expected)
+            for found, expected in zip(maps, labels[BASELINE], strict=True)
         )
         / pixels
-        for way, found in labels.items()
+        for candidate, maps in labels.items()
     }
 
 
-def _is_allowed(asked: Inference, way: Candidate, differing: float) -> bool:
-    """Whether the job leaves this way open."""
-    precision, form = way
-    if asked.form not in ("auto", form):
+def _is_allowed(inference: Inference, candidate: Candidate, changed: float) -> bool:
+    """Whether the settings of the job allow this candidate."""
+    precision, form = candidate
+    if inference.form not in ("auto", form):
         return False
-    return (
-        differing <= MOST_DIFFERENT if asked.precision == "auto" else asked.precision == precision
-    )
-
-
-def _rank(seconds: Mapping[Candidate, float], way: Candidate) -> float:
-    """Seconds, with a lead for the usual way."""
-    return seconds[way] / LEAST_GAIN if way == USUAL_WAY else seconds[way]
+    if inference.precision == "auto":
+        return changed <= MAX_CHANGED
+    return inference.precision == precision

@@ -1,8 +1,8 @@
-"""The forms a network can be run in: the same function, other kernels and memory layouts.
+"""Forms of a network: the same function with other kernels and memory formats.
 
-Which is fastest depends on the network and the machine: packed for most on a CPU, frozen for few
-channels at a fine stride and for PSPNet, compiled on some GPUs. They differ in the last bits, so a
-job keeps to one form.
+Which form is fastest depends on the network and the machine: packed for most networks on a CPU,
+frozen for few channels at a fine stride and for PSPNet, compiled on some GPUs. The results of two
+forms differ in the last bits, so a job uses one form throughout.
 """
 
 import statistics
@@ -24,12 +24,13 @@ WARM_UPS, ROUNDS = 2, 3
 
 @dataclass(frozen=True)
 class Form:
-    """One way to run a network: how it is made, and the memory layout it wants its input in.
+    """One form of a network: how it is made, and the memory format of its input.
 
     Attributes:
-        make: takes the network with BatchNorm folded, in eval mode, on its device; may change it.
-        layout: of the input.
-        devices: where it exists.
+        make: makes it from the network on its device, in eval mode and with BatchNorm folded; may
+            change the network in place.
+        layout: memory format of the input.
+        devices: kinds of devices on which the form exists.
     """
 
     make: Callable[[nn.Module], nn.Module]
@@ -43,7 +44,7 @@ def _channels_last(module: nn.Module) -> nn.Module:
 
 
 def _packed(module: nn.Module) -> nn.Module:
-    """Channels last; where this CPU can, convolutions with weights laid out beforehand."""
+    """Channels last; on a CPU that supports it, fused convolutions with prepacked weights."""
     weight = next(module.parameters(), None)
     if weight is not None and weight.device.type == "cpu" and can_pack(weight.dtype):
         pack(_channels_last(module))
@@ -61,7 +62,7 @@ def _frozen(module: nn.Module) -> nn.Module:
 
 
 def _compiled(module: nn.Module) -> nn.Module:
-    """``torch.compile``; on a CPU it never won, and takes a minute."""
+    """``torch.compile``; on CPUs it was never the fastest form, and compiling takes a minute."""
     module.compile(dynamic=False)
     return _channels_last(module)
 
@@ -72,34 +73,37 @@ FORMS: Mapping[FormName, Form] = {
     "frozen": Form(_frozen, torch.contiguous_format, ("cpu",)),
     "compiled": Form(_compiled, torch.channels_last, ("cuda",)),
 }
-USUAL: FormName = "packed"
+DEFAULT: FormName = "packed"
 
 
 def forms_on(device: str) -> tuple[FormName, ...]:
-    """The forms that exist on ``cpu`` or ``cuda``."""
+    """Return the forms that exist on ``cpu`` or ``cuda``."""
     return tuple(name for name, form in FORMS.items() if device in form.devices)
 
 
 def timed(forwards: Mapping[K, Forward], sample: Tensor) -> dict[K, float]:
-    """Median seconds of each forward on one input, taken in turn after two that do not count.
+    """Return the median seconds of each forward pass on one input.
+
+    The forwards take turns, so that load on the machine affects all alike. Warm-up rounds are not
+    counted.
 
     Args:
-        forwards: by any key.
-        sample: an input (N, C, H, W).
+        forwards: the forward passes, by any key.
+        sample: the input (N, C, H, W).
     """
     taken: dict[K, list[float]] = {name: [] for name in forwards}
-    for count in range(WARM_UPS + ROUNDS):
+    for round_ in range(WARM_UPS + ROUNDS):
         for name, forward in forwards.items():
-            found = _seconds(forward, sample)
-            if count >= WARM_UPS:
-                taken[name].append(found)
+            seconds = _seconds(forward, sample)
+            if round_ >= WARM_UPS:
+                taken[name].append(seconds)
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def _seconds(forward: Forward, sample: Tensor) -> float:
-    """Of one forward, the GPU waited for."""
-    begun = time.perf_counter()
+    """Return the seconds of one forward pass; wait until the GPU has finished."""
+    start = time.perf_counter()
     y = forward(sample)
     if y.is_cuda:
         torch.cuda.synchronize(y.device)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start

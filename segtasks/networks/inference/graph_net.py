@@ -1,7 +1,9 @@
-"""A foreign graph as the runtime wants it: any patch in, one map per class of its size out.
+"""Adapt a foreign graph to the runtime: patches of any size in, one map per class of that size out.
 
-patch (N, C, H, W) -> filled up to a size it takes -> graph -> two classes if it gave one map
--> upsampled to its input's size if it is coarser -> cut back to H, W
+patch (N, C, H, W) -> padded to a size that the graph takes -> graph
+                   -> two classes if the graph returns one map
+                   -> upsampled to the input's size if the maps are coarser
+                   -> cropped to H, W
 """
 
 from dataclasses import dataclass
@@ -12,50 +14,50 @@ from torch.nn import functional
 
 from segtasks.networks.card import Gives, Graph
 from segtasks.networks.graphs.session import GraphSession
-from segtasks.networks.inference.runtime import repeatable
+from segtasks.networks.inference.runtime import deterministic_cudnn
 
 
 @dataclass
 class GraphNet:
-    """See `runtime.Net`."""
+    """A foreign graph on a device; see `runtime.Net`."""
 
-    engine: GraphSession
+    session: GraphSession
     graph: Graph
     batch: int
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
-        return self.engine.device
+        """The device on which it computes."""
+        return self.session.device
 
     @property
     def gives(self) -> Gives:
-        """What `__call__` gives."""
+        """Whether `__call__` returns logits or probabilities."""
         return self.graph.gives
 
     def __call__(self, patches: Tensor) -> Tensor:
         """(N, C, H, W) -> logits or probabilities (N, K, H, W), float32."""
         height, width = patches.shape[2:]
-        x = filled(patches, self._side(height), self._side(width), self.graph.fill)
-        with torch.inference_mode(), repeatable(tf32=False):
-            y = self.engine(x)
+        x = pad_with(patches, self._side(height), self._side(width), self.graph.fill)
+        with torch.inference_mode(), deterministic_cudnn(tf32=False):
+            y = self.session(x)
             return sized(two_classes(y.float(), self.gives), x)[:, :, :height, :width]
 
     def _side(self, length: int) -> int:
-        """The next side that the graph takes."""
+        """Return the smallest side that the graph takes and that is at least ``length``, px."""
         multiple = self.graph.multiple_px
         least = max(length, self.graph.least_px)
         return self.graph.patch_px or -(-least // multiple) * multiple
 
 
-def filled(x: Tensor, height: int, width: int, fill: tuple[float, ...]) -> Tensor:
-    """More rows at the bottom and columns at the right, of what stands for no data.
+def pad_with(x: Tensor, height: int, width: int, fill: tuple[float, ...]) -> Tensor:
+    """Pad at the bottom and right with the value that means no data.
 
     Args:
-        x: (N, C, H, W).
-        height: of the result.
-        width: of the result.
-        fill: one value per band; empty: 0.
+        x: input (N, C, H, W).
+        height: height of the result, px.
+        width: width of the result, px.
+        fill: one value per band; empty means 0.
     """
     if (height, width) == tuple(x.shape[2:]):
         return x
@@ -66,15 +68,15 @@ def filled(x: Tensor, height: int, width: int, fill: tuple[float, ...]) -> Tenso
 
 
 def two_classes(maps: Tensor, gives: Gives) -> Tensor:
-    """One map (N, 1, H, W) of a sigmoid is its complement and itself; others stay as they are."""
+    """Expand the single map (N, 1, H, W) of a sigmoid to its complement and itself."""
     if maps.shape[1] != 1:
         return maps
-    other = 1 - maps if gives == "probabilities" else torch.zeros_like(maps)
-    return torch.cat((other, maps), dim=1)
+    complement = 1 - maps if gives == "probabilities" else torch.zeros_like(maps)
+    return torch.cat((complement, maps), dim=1)
 
 
 def sized(maps: Tensor, x: Tensor) -> Tensor:
-    """Coarser maps enlarged to the input's H and W, bilinear, half-pixel."""
+    """Upsample coarser maps to the H and W of ``x``, bilinearly with half-pixel centres."""
     size = x.shape[2:]
     if maps.shape[2:] == size:
         return maps

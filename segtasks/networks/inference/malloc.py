@@ -1,9 +1,9 @@
-"""glibc's malloc, told to keep what a network frees: 1.4 to 2 times the speed of a forward.
+"""Configure malloc of glibc to keep freed memory: a forward pass is 1.4 to 2 times as fast.
 
-Each layer's output is a fresh block of up to hundreds of MB, which glibc maps, the kernel zeroes
-and glibc unmaps again: a quarter of the time and more. Instead the blocks are to come from the main
-arena, the one without a size limit, which keeps what it once had. Other threads must stay out of
-it: their small blocks would lie in the gaps, and the next large one would not fit.
+By default, each layer's output is a new block of up to hundreds of MB, which glibc maps, the kernel
+zeroes and glibc unmaps again. That takes a quarter of the time or more. Here the blocks come from
+the main arena, the only one without a size limit, which keeps its memory. Other threads must not
+use the main arena: their small blocks would fragment it, and the next large block would not fit.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from typing import Any
 
 KEEP_BYTES = 2**31 - 1
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # malloc.h
-MANY_ARENAS = 256  # a thread of its own for each that comes after
+MANY_ARENAS = 256  # one arena per thread that starts later
 ATTEMPTS = 16
 PROBE_BYTES = 4096
 HOLE_SIZES = tuple(round(32 * 1.25**step) for step in range(47))  # 32 B to 1 MB
@@ -21,9 +21,9 @@ HOLES_BYTES, LEAST_HOLES, MOST_HOLES = 2**20, 8, 2000  # per size
 
 
 def keep_freed() -> None:
-    """Keep what this process frees, for a program whose threads need not be kept apart.
+    """Make this process keep freed memory, if only one thread allocates large blocks.
 
-    Training has one thread that makes large blocks; a step takes 5 % less time.
+    A training step takes 5 % less time.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = _libc()
@@ -32,7 +32,7 @@ def keep_freed() -> None:
 
 
 def keeping_executor() -> Executor:
-    """An executor of one thread whose freed memory is kept; a plain one without glibc."""
+    """Return an executor of one thread that keeps freed memory; without glibc, a plain executor."""
     if platform.libc_ver()[0] != "glibc":
         return ThreadPoolExecutor(1, "compute")
     libc = _libc()
@@ -46,10 +46,10 @@ def keeping_executor() -> Executor:
 
 
 def _make_holes(libc: Any) -> None:  # noqa: ANN401 - ctypes
-    """Free blocks of every small size, kept apart by tiny ones that stay.
+    """Leave free blocks of every small size, separated by tiny blocks that stay allocated.
 
-    What oneDNN keeps of a first forward would else come to lie between the large blocks: 0.3 GB
-    that no later one could use in one piece.
+    The small blocks that oneDNN keeps from the first forward pass go there. Otherwise they would
+    lie between the large blocks and fragment 0.3 GB.
     """
     holes = []
     for size in HOLE_SIZES:
@@ -61,10 +61,10 @@ def _make_holes(libc: Any) -> None:  # noqa: ANN401 - ctypes
 
 
 def _in_main_arena(libc: Any) -> Executor:  # noqa: ANN401 - ctypes
-    """A thread that has the main arena.
+    """Start a thread that allocates from the main arena.
 
-    A new thread may be given the arena of one that has ended; such threads are kept, so that the
-    next one is not given the same.
+    A new thread may get the arena of a thread that has ended. Such threads are kept alive during
+    the search, so that the next thread does not get the same arena.
     """
     tried = []
     for _ in range(ATTEMPTS):
@@ -78,7 +78,7 @@ def _in_main_arena(libc: Any) -> Executor:  # noqa: ANN401 - ctypes
 
 
 def _has_main_arena(libc: Any) -> bool:  # noqa: ANN401 - ctypes
-    """Whether this thread's blocks lie below the program break; other arenas are mapped above."""
+    """Whether this thread's blocks lie below the program break; other arenas lie above."""
     block = libc.malloc(PROBE_BYTES)
     is_below = bool(block < libc.sbrk(0))
     libc.free(block)
@@ -86,7 +86,7 @@ def _has_main_arena(libc: Any) -> bool:  # noqa: ANN401 - ctypes
 
 
 def _libc() -> Any:  # noqa: ANN401 - ctypes
-    """The C library with the signatures whose defaults, ints, would cut pointers."""
+    """Return the C library with signatures; without them ctypes would truncate pointers to int."""
     libc = ctypes.CDLL(None)
     libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
     libc.sbrk.argtypes, libc.sbrk.restype = [ctypes.c_ssize_t], ctypes.c_void_p

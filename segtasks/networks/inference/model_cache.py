@@ -1,4 +1,4 @@
-"""The network of a worker process: loaded once, by the hash of its weights, and kept."""
+"""Cache the network of a worker process, by the hash of its weights."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,14 +12,14 @@ from segtasks.networks.graphs.graph_card import file_sha256
 from segtasks.networks.graphs.session import open_graph
 from segtasks.networks.inference.graph_net import GraphNet
 from segtasks.networks.inference.runtime import Net, Runtime, prepare
-from segtasks.networks.inference.tta import TestTimeAugmentation, declared
+from segtasks.networks.inference.tta import TestTimeAugmentation, spec_of
 from segtasks.networks.inference.tta_network import with_tta
 from segtasks.networks.model_file import load
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a network is run: see `runtime.prepare`."""
+    """Options of a network at run time; see `runtime.prepare`."""
 
     precision: Precision = "float32"
     form: Form = "packed"
@@ -30,36 +30,43 @@ class RunOptions:
 def network(
     path: str,
     weights_sha256: str,
-    how: RunOptions,
+    options: RunOptions,
     modes: TestTimeAugmentation = TestTimeAugmentation(),  # noqa: B008 - frozen
 ) -> Runtime:
-    """The network of a local model file, ready on this process's device, with its modes.
+    """Return the network of a local model file on this process's device, with its TTA.
 
-    One thread per process on a CPU: two processes of one thread are as fast as one of two, and
-    the thread count changes the last bits of a convolution.
+    On a CPU each process uses one thread: two processes of one thread are as fast as one process
+    of two, and the thread count changes the last bits of a convolution.
 
     Raises:
-        ModelError: when the file's weights are not those the job was planned with.
+        ModelError: the weights in the file are not those that the job was planned with.
     """
     torch.set_num_threads(1)
     module, card = load(path)
     _require_same(path, card.weights_sha256, weights_sha256)
-    net = prepare(module, device=_device(), precision=how.precision, batch=how.batch, form=how.form)
-    found = declared(card)
-    return with_tta(net, modes, card.lattice_px, found.mirror_remainder_px if found else 0)
+    net = prepare(
+        module,
+        device=_device(),
+        precision=options.precision,
+        batch=options.batch,
+        form=options.form,
+    )
+    network_spec = spec_of(card)
+    remainder = network_spec.mirror_remainder_px if network_spec else 0
+    return with_tta(net, modes, card.lattice_px, remainder)
 
 
 @lru_cache(maxsize=2)
 def graph_net(path: str, sha256: str, graph: Graph, batch: int) -> Net:
-    """A foreign graph, ready on this process's device.
+    """Return a local foreign graph on this process's device.
 
     Raises:
-        ModelError: when the file is not the one the job was planned with.
+        ModelError: the file is not the one that the job was planned with.
     """
     torch.set_num_threads(1)
     _require_same(path, file_sha256(path), sha256)
-    opened = open_graph(path, graph.form, torch.device(_device()))
-    return GraphNet(opened, graph, 1 if graph.one_by_one else batch)
+    session = open_graph(path, graph.form, torch.device(_device()))
+    return GraphNet(session, graph, 1 if graph.one_by_one else batch)
 
 
 def _device() -> str:
@@ -69,6 +76,6 @@ def _device() -> str:
 def _require_same(path: str, found: str, planned: str) -> None:
     if found != planned:
         raise ModelError(
-            f"{path}: weights {found[:12]} are not those of the plan ({planned[:12]}); rerun, so "
-            "that every worker uses one file"
+            f"{path}: weights {found[:12]} are not those of the plan ({planned[:12]}); run the job "
+            "again, so that every worker uses the same file"
         )

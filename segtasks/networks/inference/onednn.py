@@ -1,8 +1,8 @@
-"""Convolution, with ReLU where one follows, in one oneDNN call; weights laid out beforehand.
+"""Fused kernels of oneDNN: a convolution and its ReLU in one call, with prepacked weights.
 
-A plain convolution reorders its weights at every call, and its ReLU reads and writes the whole
-result once more. Together that was a quarter of a forward pass (width 0.25, 1024 px, 2 cores); the
-numbers that come out are the same to the bit.
+A plain convolution reorders its weights at every call, and a separate ReLU reads and writes the
+whole result again. Both together took a quarter of a forward pass (width 0.25, 1024 px, 2 cores).
+The results are equal bit by bit.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from segtasks.networks.architectures.layers import ConvRelu
 
 
 class PackedConv(nn.Module):
-    """A convolution, or `ConvRelu`, for CPU inference only: no gradients, no state dict."""
+    """A convolution or `ConvRelu` for inference on a CPU; it has no gradients and no state dict."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class PackedConv(nn.Module):
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this torch and this CPU have the fused operator for ``dtype`` (x86 wheels do)."""
+    """Whether this torch and this CPU support the fused operator for ``dtype`` (x86 wheels do)."""
     if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
         return False
     supported: dict[torch.dtype, Callable[[], bool]] = {
@@ -47,7 +47,7 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 def pack(module: nn.Module) -> None:
-    """Replace, in place, every convolution below ``module``."""
+    """Replace every convolution in ``module`` by a packed one, in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d):
             setattr(module, name, PackedConv(child))

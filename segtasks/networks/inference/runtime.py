@@ -1,9 +1,7 @@
-"""Run a network as fast as this machine can, and always the same way.
+"""Run networks on patches, fast and reproducibly.
 
-Folded BatchNorm, channels_last, packed weights and a tuned malloc are worth 3 to 5 times the plain
-loop on a CPU.
-
-What torch would compute on.
+On a CPU, folded BatchNorm, channels_last, prepacked weights and a tuned malloc together make a
+forward pass 3 to 5 times as fast as in plain torch.
 """
 
 import logging
@@ -22,7 +20,7 @@ from segtasks.config.inference import Form, Precision
 from segtasks.errors import ModelError, ResourceError
 from segtasks.networks.architectures.layers import fold_batch_norm
 from segtasks.networks.card import Gives
-from segtasks.networks.inference.forms import FORMS, USUAL, forms_on
+from segtasks.networks.inference.forms import DEFAULT, FORMS, forms_on
 
 logger = logging.getLogger("segtasks")
 Patches = NDArray[np.float32]
@@ -36,21 +34,21 @@ DTYPES = {
 
 
 class Net(Protocol):
-    """What gives one map per class for patches: a network of ours, or a foreign graph.
+    """A network that gives one map per class: a network of the registry or a foreign graph.
 
     Attributes:
-        batch: patches per forward on CUDA; halved for good when memory runs out.
+        batch: patches per forward pass on CUDA; halved permanently when memory runs out.
     """
 
     batch: int
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device on which it computes."""
 
     @property
     def gives(self) -> Gives:
-        """Whether a softmax is still to be taken."""
+        """Whether the maps are logits or already probabilities."""
 
     def __call__(self, patches: Tensor) -> Tensor:
         """One forward pass: (N, C, H, W) on any device -> maps (N, K, H, W), float32."""
@@ -58,11 +56,11 @@ class Net(Protocol):
 
 @dataclass
 class Runtime:
-    """A network of ours made ready on a device; see `Net`.
+    """A network of the registry on a device; see `Net`.
 
     Attributes:
         module: the network in its form.
-        layout: of the input, as the form wants it.
+        layout: memory format of the input that the form takes.
     """
 
     module: nn.Module
@@ -75,16 +73,16 @@ class Runtime:
     def __call__(self, patches: Tensor) -> Tensor:
         """One forward pass: (N, C, H, W) on any device -> logits (N, K, H, W), float32."""
         x = patches.to(self.device, DTYPES[self.precision], memory_format=self.layout)
-        with torch.inference_mode(), repeatable(tf32=self.precision == "tf32"):
+        with torch.inference_mode(), deterministic_cudnn(tf32=self.precision == "tf32"):
             logits: Tensor = self.module(x)
         return logits.float()
 
 
-def repeatable(*, tf32: bool) -> AbstractContextManager[None]:
-    """CuDNN with algorithms that repeat themselves.
+def deterministic_cudnn(*, tf32: bool) -> AbstractContextManager[None]:
+    """Make cuDNN use deterministic algorithms.
 
-    TF32 is torch's silent default for convolutions and changes labels; here it is a choice.
-    ``enabled`` must be said: the context manager's own default is off.
+    TF32 is the default of torch for convolutions and changes labels; here it is an option.
+    ``enabled`` must be passed, because the default of the context manager is off.
     """
     return torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
@@ -97,50 +95,53 @@ def prepare(
     device: str = "cpu",
     precision: Precision = "float32",
     batch: int = 8,
-    form: Form = USUAL,
+    form: Form = DEFAULT,
 ) -> Runtime:
-    """A copy of ``module`` that runs fast here: BatchNorm folded, in one of `forms.FORMS`.
+    """Return a copy of ``module`` for fast inference: BatchNorm folded, in one of `forms.FORMS`.
 
     Args:
-        module: any network; left as it is.
+        module: any network; it is not changed.
         device: ``cpu``, ``cuda`` or ``cuda:<n>``.
         precision: float32 is exact; bfloat16 and float16 are faster and change some labels; tf32
             exists on CUDA only.
-        batch: most patches per forward on CUDA. No meaning on a CPU, where they run one by one.
+        batch: maximum number of patches per forward pass on CUDA. Not used on a CPU, where patches
+            run one by one.
         form: one of `forms.FORMS`.
 
     Raises:
-        ModelError: no such precision or form, or the device is not there.
+        ModelError: the precision or form is unknown, or the device is not available.
     """
     _check(device, precision, form)
     ready = deepcopy(module).eval().requires_grad_(requires_grad=False)
     fold_batch_norm(ready)
     ready = ready.to(torch.device(device), DTYPES[precision])
-    how = FORMS[form]
-    return Runtime(how.make(ready), torch.device(device), precision, max(1, batch), how.layout)
+    chosen = FORMS[form]
+    net = chosen.make(ready)
+    return Runtime(net, torch.device(device), precision, max(1, batch), chosen.layout)
 
 
 def _check(device: str, precision: Precision, form: Form) -> None:
-    """Refuse what is not there."""
+    """Refuse a precision, device or form that does not exist here."""
     if precision not in DTYPES:
         raise ModelError(f"precision {precision!r} is unknown; choose one of {', '.join(DTYPES)}")
     if precision == "tf32" and not device.startswith("cuda"):
-        raise ModelError("precision tf32 is there on CUDA only; choose float32 or bfloat16")
+        raise ModelError("precision tf32 is available on CUDA only; choose float32 or bfloat16")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(f"device {device!r} is not available here; choose cpu")
     kind = device.split(":", maxsplit=1)[0]
     possible = forms_on(kind)
     if form not in possible:
-        raise ModelError(f"form {form!r} is not there on {kind}; choose {', '.join(possible)}")
+        raise ModelError(f"form {form!r} is not available on {kind}; choose {', '.join(possible)}")
 
 
 def forward_patches(net: Net, patches: Patches) -> Patches:
-    """Maps of normalised patches: (N, C, H, W), N >= 1 -> (N, K, H, W), float32, C order.
+    """Run normalised patches: (N, C, H, W), N >= 1 -> maps (N, K, H, W), float32, C order.
 
-    They are logits, or what a foreign graph gives: their largest is the label either way.
+    The maps are logits or, from some foreign graphs, probabilities. The label is the index of the
+    largest value in both cases.
 
-    The same bytes for every batch setting on a CPU: oneDNN's results differ in the last bits
-    between batch sizes, and batches never pay there, so patches run one by one.
+    On a CPU the result has the same bytes for every batch setting: patches run one by one, because
+    the results of oneDNN differ in the last bits between batch sizes, and batches are no faster.
 
     Raises:
         ResourceError: a single patch does not fit the GPU.
@@ -149,7 +150,7 @@ def forward_patches(net: Net, patches: Patches) -> Patches:
 
 
 def forward_probabilities(net: Net, patches: Patches) -> Patches:
-    """As `forward_patches`, with the softmax over classes taken on the device, if it is missing."""
+    """Run normalised patches as `forward_patches`, with a softmax over the classes of logits."""
     return _run(net, patches, _softmax if net.gives == "logits" else _unchanged)
 
 
@@ -162,27 +163,27 @@ def _softmax(logits: Tensor) -> Tensor:
 
 
 def _run(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Patches:
-    """Forward all patches, piece by piece, into one array."""
+    """Run all patches, batch by batch, into one array."""
     pieces = _one_by_one if net.device.type == "cpu" else _in_batches
     out = np.empty((0,), np.float32)
     done = 0
     for piece in pieces(net, patches, finish):
         if not done:
             out = np.empty((len(patches), *piece.shape[1:]), np.float32)
-        # Written in place: the network's own layout is channels last, numpy's readers want C order.
+        # Copied, since the maps are in channels last and the callers need C order.
         out[done : done + len(piece)] = piece.cpu().numpy()
         done += len(piece)
     return out
 
 
 def _one_by_one(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """One forward per patch."""
+    """Run one forward pass per patch."""
     for patch in patches:
         yield finish(net(torch.from_numpy(patch[None])))
 
 
 def _in_batches(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """Batches as large as memory lets them be: halved when it does not, and not raised again."""
+    """Run batches; when memory runs out, halve the batch size permanently."""
     start = 0
     while start < len(patches):
         piece = torch.from_numpy(patches[start : start + net.batch])
@@ -196,7 +197,7 @@ def _in_batches(net: Net, patches: Patches, finish: Callable[[Tensor], Tensor]) 
 
 
 def _halve(net: Net, patches: Patches, error: Exception) -> None:
-    """Halve the batch and give cached blocks back, so that the smaller one finds room."""
+    """Halve the batch size and free cached blocks, so that the smaller batch fits."""
     if net.batch == 1:
         side = f"{patches.shape[2]} x {patches.shape[3]} px"
         raise ResourceError(
@@ -204,15 +205,17 @@ def _halve(net: Net, patches: Patches, error: Exception) -> None:
         ) from error
     net.batch //= 2
     torch.cuda.empty_cache()
-    logger.warning("%s is out of memory; going on with %d patches at a time", net.device, net.batch)
+    logger.warning(
+        "%s is out of memory; continuing with %d patches at a time", net.device, net.batch
+    )
 
 
 def devices() -> list[str]:
-    """Each CUDA device by name with its memory; empty where torch sees none."""
+    """Return the name and memory of each CUDA device; empty if torch finds none."""
     found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
     return [f"{each.name}, {each.total_memory / 2**30:.0f} GiB" for each in found]
 
 
 def has_cuda_build() -> bool:
-    """Whether this torch could use an NVIDIA GPU at all."""
+    """Whether this build of torch supports NVIDIA GPUs."""
     return torch.version.cuda is not None

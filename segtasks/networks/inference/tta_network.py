@@ -1,7 +1,7 @@
-"""A network at several scales and angles, fused: itself a network, logits out.
+"""A network with test-time augmentation: a network itself, which returns fused logits.
 
-    x --> resized --> turned --> network --> turned back --> resized back --.
-     '--> resized --> turned --> network --> turned back --> resized back --+--> fused logits
+    x --> resized --> symmetry --> network --> symmetry undone --> resized back --.
+     '--> resized --> symmetry --> network --> symmetry undone --> resized back --+--> fused logits
 
 Chen et al. 2018 (arXiv:1606.00915, sec. 3.2) take the maximum of logits over scales, Zhao et al.
 2017 (arXiv:1612.01105, sec. 5.2) the mean of probabilities over scales and mirror images, their
@@ -25,7 +25,7 @@ from segtasks.networks.inference.tta import TestTimeAugmentation
 def with_tta(
     net: Runtime, modes: TestTimeAugmentation, lattice_px: int, mirror_remainder_px: int
 ) -> Runtime:
-    """The runtime of the network with its modes; the network's own where there are none."""
+    """Return the runtime of the network with augmentation; ``net`` itself if there is none."""
     if modes.is_plain:
         return net
     module = TtaNetwork(net.module, modes, lattice_px, mirror_remainder_px, layout=net.layout)
@@ -33,16 +33,16 @@ def with_tta(
 
 
 class TtaNetwork(nn.Module):
-    """Any network with modes.
+    """Any network with test-time augmentation.
 
     Args:
         module: (N, C, H, W) -> logits (N, K, H, W), any H, W.
-        modes: scales, angles and fusion.
-        lattice_px: of the network.
-        mirror_remainder_px: turned images are padded to ``lattice_px`` k + this, as the network
-            pads by itself: zeros at the bottom and right. There their units lie on the pixels of
-            the image's own.
-        layout: of the network's input.
+        modes: scales, symmetries and fusion.
+        lattice_px: lattice of the network, px.
+        mirror_remainder_px: mirror images are padded with zeros at the bottom and right to
+            ``lattice_px`` k + this, as the network itself pads. At that size their units lie on the
+            same pixels as those of the image.
+        layout: memory format of the network's input.
     """
 
     def __init__(
@@ -63,54 +63,49 @@ class TtaNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, K, H, W), whose softmax is the fused probabilities."""
         rule = _RULES[self.modes.fusion]
-        answers = self.answers(x)
-        total = rule.term(next(answers))
-        for logits in answers:
+        views = self.view_logits(x)
+        total = rule.term(next(views))
+        for logits in views:
             total = rule.join(total, rule.term(logits))
         return rule.finish(total, self.modes.forwards)
 
-    def answers(self, x: Tensor) -> Iterator[Tensor]:
-        """Logits (N, K, H, W) of each scale and angle."""
+    def view_logits(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the logits (N, K, H, W) of each scale and symmetry."""
         for scale in self.modes.scales:
-            small = resize(x, scale, [ceil(side * scale) for side in x.shape[2:]])
-            for logits in self._turned(small):
+            resized = resize(x, scale, [ceil(side * scale) for side in x.shape[2:]])
+            for logits in self._symmetric_logits(resized):
                 yield resize(logits, 1 / scale, list(x.shape[2:]))
 
-    def _turned(self, x: Tensor) -> Iterator[Tensor]:
-        """Logits (N, K, H, W) of each angle."""
-        turns = _TURNS[self.modes.angles]
-        framed = x if len(turns) == 1 else pad_to(x, *self.frame)
-        for turn in turns:
-            logits = turn.undo(self.module(self._laid_out(turn.do(framed))))
-            yield _at_least_float32(logits[:, :, : x.shape[2], : x.shape[3]])
-
-    def _laid_out(self, x: Tensor) -> Tensor:
-        return x.contiguous(memory_format=self.layout)
+    def _symmetric_logits(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the logits (N, K, H, W) of each symmetry."""
+        symmetries = SYMMETRIES[self.modes.angles]
+        padded = x if len(symmetries) == 1 else pad_to(x, *self.frame)
+        for symmetry in symmetries:
+            # A name for the view would keep it alive, which costs memory.
+            logits = self.module(symmetry.apply(padded).contiguous(memory_format=self.layout))
+            logits = symmetry.undo(logits)[:, :, : x.shape[2], : x.shape[3]]
+            # Half precision is too coarse for sums.
+            yield logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def resize(x: Tensor, scale: Fraction, size: list[int]) -> Tensor:
     """(N, C, H, W) -> (N, C, *size), bilinear: pixel i lies at (i + 0.5) / scale - 0.5.
 
-    The source map does not depend on the size, and begins anew wherever origin x scale is whole. It
-    is computed in float64: in float32 it would drift by 1e-4 px along a patch.
+    Where pixel i lies does not depend on the size, and two patches agree if origin x scale is whole
+    in both. Positions are computed in float64: in float32 they drift by 1e-4 px along a patch.
     """
     if scale == 1:
         return x
     out = x.new_empty((*x.shape[:2], *size))
     zoom = float(scale)
-    # Plane by plane, since a float64 map of all classes weighs more than a forward.
+    # Plane by plane, since a float64 map of all classes needs more memory than a forward pass.
     for channel in range(x.shape[1]):
         plane = x[:, channel : channel + 1].double()
-        # interpolate takes a size or a scale; the size rounds up and the map needs the scale.
+        # interpolate takes a size or a scale; here the size is rounded up and the scale exact.
         out[:, channel : channel + 1] = torch.ops.aten.upsample_bilinear2d(
             plane, size, align_corners=False, scales_h=zoom, scales_w=zoom
         )
     return out
-
-
-def _at_least_float32(logits: Tensor) -> Tensor:
-    """Half precision is too coarse to add up in."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 @dataclass(frozen=True)
@@ -120,12 +115,12 @@ class Symmetry:
     is_transposed: bool
     dims: tuple[int, ...]
 
-    def do(self, x: Tensor) -> Tensor:
-        """Turn (N, C, H, W); no pixel changes its value."""
+    def apply(self, x: Tensor) -> Tensor:
+        """Permute the pixels of (N, C, H, W)."""
         return self._flip(x.transpose(2, 3) if self.is_transposed else x)
 
     def undo(self, y: Tensor) -> Tensor:
-        """Turn back."""
+        """Invert `apply`."""
         x = self._flip(y)
         return x.transpose(2, 3) if self.is_transposed else x
 
@@ -134,24 +129,24 @@ class Symmetry:
 
 
 _FLIPS = tuple(Symmetry(is_transposed=False, dims=dims) for dims in ((), (3,), (2,), (2, 3)))
-_TURNS: Mapping[Angles, tuple[Symmetry, ...]] = {
+SYMMETRIES: Mapping[Angles, tuple[Symmetry, ...]] = {
     "none": _FLIPS[:1],
     "mirror": _FLIPS[:2],
     "flips": _FLIPS,
-    "d4": (*_FLIPS, *(replace(turn, is_transposed=True) for turn in _FLIPS)),
+    "d4": (*_FLIPS, *(replace(flip, is_transposed=True) for flip in _FLIPS)),
 }
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """How answers become one: each one's term, how terms join, and logits of the whole."""
+    """A fusion rule: the term of one view, the sum of two terms, and the logits of the total."""
 
     term: Callable[[Tensor], Tensor]
     join: Callable[[Tensor, Tensor], Tensor]
     finish: Callable[[Tensor, int], Tensor]
 
 
-def _as_it_is(logits: Tensor, _count: int = 1) -> Tensor:
+def _identity(logits: Tensor, _count: int = 1) -> Tensor:
     return logits
 
 
@@ -160,12 +155,12 @@ def _softmax(logits: Tensor) -> Tensor:
 
 
 def _log(total: Tensor, _count: int) -> Tensor:
-    """The softmax of the logarithm of a sum is the mean; what underflowed stays finite."""
+    """Return logits whose softmax is the mean; underflowed probabilities stay finite."""
     return total.clamp_(min=torch.finfo(total.dtype).tiny).log_()
 
 
 _RULES: Mapping[Fusion, _Rule] = {
     "mean_probabilities": _Rule(_softmax, Tensor.add_, _log),
-    "max_logits": _Rule(_as_it_is, torch.maximum, _as_it_is),
-    "mean_logits": _Rule(_as_it_is, torch.add, torch.div),
+    "max_logits": _Rule(_identity, torch.maximum, _identity),
+    "mean_logits": _Rule(_identity, torch.add, torch.div),
 }

@@ -1,4 +1,4 @@
-"""How the network of a job is run, once that is measured; kept in the workspace."""
+"""The tuned precision and form of a job's network, kept in the workspace."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -6,21 +6,21 @@ from segtasks.config.inference import Form, Inference, Precision
 
 DEFAULT = "float32 packed"
 LEAST_GAIN = 1.05
-"""Another way must be this much faster than the usual one to be taken: clocks are noisy."""
+"""A candidate must be this much faster than the default to be chosen, since timings are noisy."""
 
 
 def name_of(precision: Precision, form: Form) -> str:
-    """One word for both."""
+    """Return the name of a precision and a form together."""
     return f"{precision} {form}"
 
 
 class TunedInference(BaseModel):
-    """Precision and form of all forwards of a job.
+    """Precision and form of all forward passes of a job.
 
     Attributes:
-        samples: patches that were measured; 0 where nothing had to be.
-        seconds: of one sample patch, by "precision form".
-        differing: share of labels on the samples unlike those of the usual way, by the same.
+        samples: number of patches that were measured; 0 if nothing had to be measured.
+        seconds: seconds for one sample patch, by `name_of` precision and form.
+        differing: share of labels on the samples that differ from the default's, by the same names.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,7 +33,7 @@ class TunedInference(BaseModel):
 
     @property
     def line(self) -> str:
-        """For people."""
+        """One line for logs and reports."""
         name = name_of(self.precision, self.form)
         gain, share = self.seconds[DEFAULT] / self.seconds[name], 100 * self.differing[name]
         return (
@@ -42,8 +42,8 @@ class TunedInference(BaseModel):
         )
 
 
-def as_asked(inference: Inference) -> TunedInference:
-    """What needs no measuring; the usual way where the job leaves it open."""
+def without_tuning(inference: Inference) -> TunedInference:
+    """Return the precision and form of a job; "auto" becomes the default."""
     return TunedInference(
         precision="float32" if inference.precision == "auto" else inference.precision,
         form="packed" if inference.form == "auto" else inference.form,

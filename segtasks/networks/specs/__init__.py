@@ -1,1 +1,1 @@
-"""What each network declares without torch, one file per family."""
+"""The registry entries of the networks, one file per family. Needs no torch."""

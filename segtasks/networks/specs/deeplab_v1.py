@@ -1,4 +1,4 @@
-"""DeepLab v1 on VGG16."""
+"""The networks of DeepLab v1 on VGG16."""
 
 from collections.abc import Mapping
 from dataclasses import replace

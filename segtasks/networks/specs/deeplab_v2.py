@@ -1,4 +1,4 @@
-"""DeepLab v2: ASPP."""
+"""The networks of DeepLab v2, with ASPP."""
 
 from collections.abc import Mapping
 from dataclasses import replace

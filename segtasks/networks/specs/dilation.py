@@ -1,4 +1,4 @@
-"""Dilated front-end and context modules."""
+"""The networks of dilated front-ends and context modules."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ from segtasks.networks.network_spec import InputConvention, NetworkSpec, Option,
 _MODULE = "segtasks.networks.architectures.dilation"
 _OPTIONS: Mapping[str, Option] = {"batch_norm": False, "dropout": 0.5}
 
-# The crops include 186 px on each side that are seen and not labelled.
+# The crops include a border of 186 px without labels.
 _VOC = Recipe(
     learning_rate=1e-3,
     policy="fixed",
@@ -64,7 +64,7 @@ SPECS: Mapping[str, NetworkSpec] = {
         builder=f"{_MODULE}:Dilation10",
         inputs=InputConvention("BGR", 255.0, (72.39, 82.91, 73.16), (1.0, 1.0, 1.0)),
         upsampling="frozen bilinear deconvolution, half-pixel, zeros beyond the map",
-        # 1,232 px of halo: five times the work at a step of 2048 px.
+        # A halo of 1,232 px makes five times the work at a step of 2048 px.
         stitch="blend",
         recipe=replace(
             _URBAN,

@@ -1,4 +1,4 @@
-"""FCN on VGG16."""
+"""The FCN networks on VGG16."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ _FCN32S = NetworkSpec(
     stitch="crop",
     recipe=_RECIPE,
     options=_OPTIONS,
-    # Units lie on 32 i + 12.5: 100 px of padding, of which 81 put the first one on pixel 0.
+    # Units lie on 32 i + 12.5: of the 100 px of padding, 81 put the first unit on pixel 0.
     mirrored_px=26,
 )
 

@@ -1,4 +1,4 @@
-"""The pixel classifier."""
+"""The linear pixel classifier."""
 
 from collections.abc import Mapping
 

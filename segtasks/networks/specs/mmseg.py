@@ -1,4 +1,4 @@
-"""The networks of mmsegmentation; its PSPNet is with the others."""
+"""The networks of mmsegmentation, except its PSPNet, which is in `pspnet`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""PSPNet."""
+"""The PSPNet networks."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""RefineNet."""
+"""The RefineNet networks."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""SegNet and SegNet-Basic."""
+"""The networks SegNet and SegNet-Basic."""
 
 from collections.abc import Mapping
 from dataclasses import replace

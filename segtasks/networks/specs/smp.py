@@ -1,4 +1,4 @@
-"""The networks of segmentation-models-pytorch that are not those of the papers."""
+"""The networks of segmentation-models-pytorch that differ from the papers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ _PSPNET50 = replace(
     size_rule="8k",
     recipe=replace(_PAPER.recipe, auxiliary_weight=0.0, source="none published; PSPNet's"),
     options={"dropout": 0.2},
-    # Its zoom depends on the size: no halo makes tiles exact, pooled over the raster or not.
+    # Positions in its upsampling depend on the size, so that no halo makes tiles exact.
     pooled_halo_px=None,
 )
 _DEEPLAB50 = replace(

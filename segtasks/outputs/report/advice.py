@@ -1,4 +1,4 @@
-"""The sentences of a report: what held the run up and what would help, what a border shows."""
+"""The sentences of a report: what limited the speed, what would help, what a border shows."""
 
 from segtasks.outputs.report.seams import Border
 from segtasks.outputs.report.timings import Timings
@@ -15,7 +15,7 @@ HINTS = {
 
 
 def bottleneck(found: Timings, plan: Plan) -> str:
-    """One sentence that names what the run waited for, and one on what would help."""
+    """Return a sentence that names what the run waited for, and one on what would help."""
     name, seconds = found.bound, found.held[found.bound]
     share = f"{seconds:.1f} s of each worker's {found.total:.1f} s" if found.total else "no time"
     what = {
@@ -31,7 +31,7 @@ def _help(name: str, plan: Plan) -> str:
     if name == "network":
         return _network_help(plan)
     if name == "CRF":
-        faster = "" if plan.crf_backend == "native" else "--crf-backend native, "
+        faster = "" if (plan.crf and plan.crf.backend == "native") else "--crf-backend native, "
         return f"What helps: {faster}more --workers, fewer --crf-iterations or none (--no-crf)."
     if name == "read":
         return (
@@ -55,7 +55,7 @@ def _network_help(plan: Plan) -> str:
 
 
 def verdict(border: Border) -> str:
-    """What the figures of a kind of borders say."""
+    """Return a sentence on what the figures of a kind of borders mean."""
     if border.interval is None:
         return f"too few borders to tell ({border.stretches} stretches of 128 px)"
     if not border.is_seen:

@@ -1,4 +1,4 @@
-"""Stretches of tile borders: drawn at random, and what differs across and beside them counted."""
+"""Samples of tile borders, drawn at random, and the label changes across and near them."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -17,9 +17,9 @@ MOST_STRETCHES, SEED = 1000, 1977
 
 @dataclass(frozen=True, slots=True)
 class BorderSample:
-    """A piece of a border: between lines ``at`` - 1 and ``at`` of ``axis`` (0: rows).
+    """A part of a border, between the lines ``at`` - 1 and ``at`` of ``axis`` (0: rows).
 
-    Along the other axis from ``start`` on, ``length`` pixels.
+    It covers ``length`` pixels along the other axis, from ``start`` on.
     """
 
     axis: int
@@ -28,7 +28,7 @@ class BorderSample:
     length: int
 
     def window(self, reach_px: int, raster: Window) -> Window:
-        """The stretch with ``reach_px`` lines on either side, inside the raster."""
+        """Return the sample with ``reach_px`` lines on either side, inside the raster."""
         across, along = (self.at - reach_px, 2 * reach_px), (self.start, self.length)
         (row, height), (col, width) = (across, along) if self.axis == 0 else (along, across)
         return Window(row, col, height, width).intersect(raster)
@@ -36,7 +36,7 @@ class BorderSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Pairs and differing pairs across a stretch, and beside it."""
+    """Pairs and differing pairs across a sample, and across its reference lines."""
 
     stretch: BorderSample
     pairs: int
@@ -46,22 +46,22 @@ class Counts:
 
     @property
     def expected(self) -> float:
-        """Differing pairs, were the border like what lies beside it."""
+        """Differing pairs if the border were like its reference lines."""
         return self.pairs * self.differing_beside / max(self.pairs_beside, 1)
 
     @property
     def excess(self) -> float:
-        """Differing pairs beyond that."""
+        """Differing pairs in excess of those expected."""
         return self.differing - self.expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceLines:
-    """Which lines a border is compared with.
+    """The lines that a border is compared with.
 
     Attributes:
-        phase_px: of the network's lattice; lines at multiples of it from the border are like it.
-        strides: of all kinds of borders: a line that is one itself is not compared with.
+        phase_px: stride of the network; lines at multiples of it from the border are like it.
+        strides: distances of all kinds of borders; a border itself is no reference line.
     """
 
     phase_px: int
@@ -69,11 +69,11 @@ class ReferenceLines:
 
     @property
     def far_px(self) -> int:
-        """The most distant of them."""
+        """Distance of the most distant reference line."""
         return max(FAR_PX, FAR_STEPS * self.phase_px)
 
     def among(self, lines: npt.NDArray[np.int64], at: int) -> npt.NDArray[np.bool_]:
-        """Which of ``lines`` they are for the border ``at``."""
+        """Return which of ``lines`` are reference lines of the border ``at``."""
         distance = np.abs(lines - at)
         found: npt.NDArray[np.bool_] = (distance >= NEAR_PX) & (distance <= self.far_px)
         found &= distance % self.phase_px == 0
@@ -85,7 +85,7 @@ class ReferenceLines:
 def count_differences(
     raster: Window, step_px: int, beside: ReferenceLines, read: ReadMask
 ) -> list[Counts]:
-    """Of the sampled stretches those with a pair across and beside, in the order of their lines."""
+    """Return the counts of the samples that have a pair across and near the border, in order."""
     rng = np.random.default_rng(SEED)
     total = sum(_lines(raster, axis, step_px) * _pieces(raster, axis) for axis in (0, 1))
     chosen = rng.choice(total, min(total, MOST_STRETCHES), replace=False)
@@ -95,17 +95,17 @@ def count_differences(
 
 
 def _lines(raster: Window, axis: int, step_px: int) -> int:
-    """Borders inside the raster."""
+    """Return the number of borders inside the raster."""
     return (raster.shape[axis] - 1) // step_px
 
 
 def _pieces(raster: Window, axis: int) -> int:
-    """Stretches of a border."""
+    """Return the number of samples of a border."""
     return ceil(raster.shape[1 - axis] / SAMPLE_PX)
 
 
 def _stretch(raster: Window, step_px: int, index: int) -> BorderSample:
-    """The stretch of this number: never listed, a large raster has millions."""
+    """Return the sample of this number; they are never listed, since there may be millions."""
     of_rows = _lines(raster, 0, step_px) * _pieces(raster, 0)
     axis, rest = (0, index) if index < of_rows else (1, index - of_rows)
     line, piece = divmod(rest, _pieces(raster, axis))

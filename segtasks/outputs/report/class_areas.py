@@ -1,4 +1,4 @@
-"""How much of the raster each class takes, in pixels and in m²: one pass over the finished mask."""
+"""The area of each class in pixels and in m², in one pass over the finished mask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ IDS = NODATA + 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassArea:
-    """One class: pixels, share of all pixels with data, m² (``None``: it is not known)."""
+    """One class: pixels, share of all pixels with data, and m² (``None``: not known)."""
 
     name: str
     color: str
@@ -32,7 +32,7 @@ class ClassArea:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Areas:
-    """All classes in the order of their ids, and the share of the raster that is nodata."""
+    """All classes in order of their ids, and the share of the raster that is nodata."""
 
     classes: tuple[ClassArea, ...]
     nodata_share: float
@@ -40,7 +40,7 @@ class Areas:
 
 
 def measure_areas(raster: RasterHeader, legend: Sequence[ClassEntry], read: ReadMask) -> Areas:
-    """Areas of a mask's classes, within 0.1 % of the sum of its pixels' true areas."""
+    """Return the areas of the classes, within 0.1 % of the sum of the true pixel areas."""
     ground = pixel_areas(raster)
     pixels, m2 = np.zeros(IDS, np.int64), np.zeros(IDS)
     grid = Grid(raster.height, raster.width, WINDOW_PX)
@@ -57,7 +57,7 @@ def measure_areas(raster: RasterHeader, legend: Sequence[ClassEntry], read: Read
 def _areas(
     ground: PixelAreas, window: Window, ids: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """m² per class id (256,) of a window."""
+    """Return m² per class id (256,) of a window."""
     mean, spread = ground.spread(window)
     if spread < ALIKE:
         return np.asarray(counts * mean, np.float64)

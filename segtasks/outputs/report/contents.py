@@ -14,21 +14,13 @@ from segtasks.outputs.report.seams import Border, Seams
 from segtasks.outputs.report.settings import Rows, Setting
 from segtasks.outputs.report.timings import Timings, measure_timings
 from segtasks.planning.plan import Plan
+from segtasks.planning.products import PRODUCTS
 from segtasks.raster.pixel_area import pixel_side_m
 from segtasks.storage import receipts
 from segtasks.storage.cog import ReadMask
 
 LONGEST = 200
 """Characters of a source's identity and of an area: a mosaic's names all its files."""
-CONTENTS = {
-    "mask": "class ids as a Cloud-Optimised GeoTIFF; QGIS shows its classes and colours",
-    "legend": "names and colours of the classes, for GDAL and QGIS",
-    "style": "the same as a style, which QGIS takes up by itself",
-    "confidence": "how sure each label is, 0 to 254 for 0 to 1",
-    "probabilities": "probabilities of all classes, as Zarr",
-    "item": "STAC item of source, model and results",
-    "quicklook": "image and mask side by side",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +81,7 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
         urls: results that lie beside the page, by name.
         seconds: what making the results took.
     """
-    found = seams.check_seams(plan.tiles.raster, steps(plan), plan.seen.lattice_px, mask)
+    found = seams.check_seams(plan.tiles.raster, steps(plan), plan.tta_card.lattice_px, mask)
     taken = measure_timings(_reports(plan), seconds)
     named, labelled = area_name(plan), plan.selected(plan.mask_stage)
     return Facts(
@@ -117,9 +109,9 @@ def collect(plan: Plan, mask: ReadMask, urls: Mapping[str, str], seconds: float)
 
 def steps(plan: Plan) -> dict[str, int]:
     """Distance of borders by kind; kinds that share all their borders are one."""
-    kinds = {"patches": plan.lattice.step_px, "tiles": plan.tiles.core_px}
-    if plan.windows:
-        kinds["CRF windows"] = plan.windows.core_px
+    kinds = {"patches": plan.patches.step_px, "tiles": plan.tiles.core_px}
+    if plan.crf:
+        kinds["CRF windows"] = plan.crf.windows.core_px
     longest = max(plan.raster.height, plan.raster.width)
     by_step: dict[int, list[str]] = {}
     for kind, step in kinds.items():
@@ -147,4 +139,4 @@ def _files(plan: Plan, urls: Mapping[str, str]) -> tuple[File, ...]:
     """Relative links: the folder may be moved, or served from elsewhere."""
     prefix = f"{plan.job.to}/"
     beside = {name: url.removeprefix(prefix) for name, url in urls.items()}
-    return tuple(File(href=href, text=CONTENTS.get(name, name)) for name, href in beside.items())
+    return tuple(File(href=href, text=PRODUCTS[name].description) for name, href in beside.items())

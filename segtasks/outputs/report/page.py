@@ -1,7 +1,7 @@
-"""report.html: what a run did and made, as one file that needs nothing beside it.
+"""report.html: what a run did and made, in one file.
 
 Pictures come from the thumbnail that ingest keeps and from the overviews of the finished files,
-one crop apart; so the page does not grow with the raster, nor does what it takes to make it.
+apart from one crop. The page and the work to make it therefore do not grow with the raster.
 """
 
 import time
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from segtasks.outputs.publication import Publication
 from segtasks.outputs.report import contents, pictures
 from segtasks.outputs.report.contents import Facts
 from segtasks.outputs.report.rendering import report_page
@@ -21,6 +22,13 @@ from segtasks.storage.cog import ReadMask
 Colormap = Mapping[int, tuple[int, int, int, int]]
 
 
+def make_report(publication: Publication) -> bytes:
+    """Make ``report.html``."""
+    urls = {name: url for name, url in publication.urls.items() if name != "report"}
+    colormap, started = publication.class_band.colormap, publication.started
+    return page(publication.plan, publication.rasters, urls, colormap, started)
+
+
 def page(
     plan: Plan,
     files: Mapping[str, Path],
@@ -28,14 +36,14 @@ def page(
     colormap: Colormap,
     started: float,
 ) -> bytes:
-    """The page of a run whose results are made.
+    """Return the page of a run whose results are made.
 
     Args:
         plan: what was done.
         files: finished COGs by name: ``mask`` and, if there is one, ``confidence``.
-        urls: what will lie beside the page, by name.
+        urls: results in the same folder as the page, by name.
         colormap: RGBA by class id.
-        started: when the results were begun, by `time.perf_counter`.
+        started: when publishing started, by `time.perf_counter`.
     """
     with cog.open_masks(files["mask"]) as mask:
         found = contents.collect(plan, mask, urls, time.perf_counter() - started)
@@ -45,7 +53,7 @@ def page(
 
 
 def _overviews(plan: Plan, files: Mapping[str, Path], colormap: Colormap) -> dict[str, bytes]:
-    """Image, mask and confidence of the whole raster, small."""
+    """Return image, mask and confidence of the whole raster, small."""
     step = plan.thumbnail_step
     small = Window(0, 0, -(-plan.raster.height // step), -(-plan.raster.width // step))
     image = workspace.read(plan.job.workspace_url, "thumbnail", small)
@@ -60,7 +68,7 @@ def _overviews(plan: Plan, files: Mapping[str, Path], colormap: Colormap) -> dic
 
 
 def _worst(plan: Plan, found: Facts, mask: ReadMask, colormap: Colormap) -> dict[str, bytes]:
-    """Image and mask around the stretch of border with the most changes beyond what is beside."""
+    """Return image and mask around the border sample with the most excess changes."""
     if found.seams.worst is None:
         return {}
     window = found.seams.worst.crop

@@ -1,4 +1,4 @@
-"""The page of a run: facts and pictures into one HTML file."""
+"""The HTML of a report: facts and pictures become one file."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from markupsafe import Markup, escape
 
 from segtasks.outputs.html import NOTHING, amount, data_uri, environment
 from segtasks.outputs.report.pictures import RAMP
+from segtasks.raster.units import HECTARE_M2, KM2_M2
 
 TEMPLATE = "report.html"
-HECTARE_M2, KM2_M2 = 1e4, 1e6
 SMALL_HA, LARGE_KM2 = 10.0, 10.0
 OPTION = re.compile(r"--[a-z-]*[a-z]")
 BAR_SHARE = 0.25
@@ -19,7 +19,7 @@ BAR_SHARE = 0.25
 
 
 def report_page(facts: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """HTML of a run's facts (the fields of `contents.Facts`) and its pictures by name."""
+    """Return the HTML of a run: the fields of `contents.Facts`, and its pictures by name."""
     pages = environment()
     pages.filters |= {"amount": amount, "percent": percent, "seconds": seconds, "area": area}
     pages.filters["options"] = options
@@ -31,7 +31,7 @@ def report_page(facts: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share of 1 in per cent; what is there but rounds to nothing is said to be less."""
+    """Return a share of 1 as per cent; one that rounds to 0 is given as less than 0.1 %."""
     if share is None:
         return NOTHING
     least = 10**-digits
@@ -41,7 +41,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time as people say it."""
+    """Return a duration as text."""
     if value < 600:  # noqa: PLR2004 - ten minutes
         return f"{value:.1f} s" if value < 100 else f"{value:.0f} s"  # noqa: PLR2004 - two digits
     hours, minutes = divmod(round(value / 60), 60)
@@ -49,19 +49,19 @@ def seconds(value: float) -> str:
 
 
 def options(text: str) -> Markup:
-    """A sentence whose command line options are code, and not broken over lines."""
+    """Mark the command line options in a sentence as code that does not break over lines."""
     return Markup(OPTION.sub(r"<code>\g<0></code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def area_unit(total_m2: float | None) -> tuple[str, float] | None:
-    """A larger unit for areas of this size and what it is in m²; ``None`` where m² will do."""
+    """Return a larger unit for areas of this size and its m²; ``None``: m² is large enough."""
     if total_m2 is None or total_m2 < SMALL_HA * HECTARE_M2:
         return None
     return ("km²", KM2_M2) if total_m2 >= LARGE_KM2 * KM2_M2 else ("ha", HECTARE_M2)
 
 
 def area(m2: float | None, unit: tuple[str, float]) -> str:
-    """An area in a larger unit, three digits or more."""
+    """Return an area in a larger unit, with three digits or more."""
     if m2 is None:
         return NOTHING
     value = m2 / unit[1]
@@ -70,7 +70,7 @@ def area(m2: float | None, unit: tuple[str, float]) -> str:
 
 
 def scale_bar(width_px: int, side_m: float | None) -> tuple[float, str] | None:
-    """How much of the picture's width a round length takes, and that length."""
+    """Return a round length and the share of the picture's width that it takes."""
     if side_m is None:
         return None
     most = BAR_SHARE * width_px * side_m

@@ -1,22 +1,22 @@
-"""Seams: do labels change more often across a border of tiles than they do beside it?
+"""Seams: whether labels change more often across a border of tiles than near it.
 
-        ----------------  lines some px away: beside
+        ----------------  reference line, some px away
         ================  the border: pairs of pixels across it
-        ----------------  lines some px away: beside
+        ----------------  reference line, some px away
 
-A pair is two pixels with data, one on each side of a line; it differs when its labels do. Objects
-end at borders no more often than near them, so what differs across borders beyond what differs
-beside them was made by the borders. Beside are the lines 8 to 24 px away or, of a network with
-strides, those one and two of its lattice's steps away: its outlines follow the raster of its
-coarse maps, of which every border is a line, so that only lines of the same phase compare.
-Stretches of 128 px are drawn at random, all of them where they are few. With y_i of n_i pairs
-differing on stretch i, and c_i of m_i beside it,
+A pair is two pixels with data, one on each side of a line. It differs when its labels differ.
+Objects end at borders no more often than near them, so the excess of differing pairs across
+borders over those across reference lines was made by the borders. Reference lines are 8 to 24 px
+away. For a network with strides they are multiples of its total stride away, since its outlines
+follow the raster of its coarse maps, and every border is a line of that raster. Samples of 128 px
+are drawn at random; where there are few, all are taken. With y_i of n_i pairs differing on sample
+i, and c_i of m_i pairs on its reference lines,
 
     excess = sum y / sum n - sum c / sum m,      its variance N / (N - 1) x sum z_i^2,
     z_i = (y_i - p n_i) / sum n - (c_i - q m_i) / sum m
 
-the linearised variance of a difference of ratios (Cochran 1977, Sampling Techniques, 6.3), in which
-a stretch and not a pixel pair is the unit: pairs side by side differ together.
+This is the linearised variance of a difference of ratios (Cochran 1977, Sampling Techniques, 6.3)
+with the sample as unit and not the pair, because neighbouring pairs differ together.
 """
 
 from collections.abc import Mapping
@@ -48,8 +48,9 @@ class Border:
     """What was found on one kind of borders.
 
     Attributes:
-        rate: share of differing pairs across the borders; ``beside`` that beside them.
-        interval: 95 % interval of ``rate`` - ``beside``; ``None`` with too few stretches.
+        rate: share of differing pairs across the borders.
+        beside: share of differing pairs across their reference lines.
+        interval: 95 % interval of ``rate`` - ``beside``; ``None``: there are too few samples.
     """
 
     kind: str
@@ -67,13 +68,13 @@ class Border:
 
     @property
     def is_seen(self) -> bool:
-        """Whether there is a seam, as far as the interval knows."""
+        """Whether the interval shows a seam."""
         return self.interval is not None and self.interval[0] > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worst:
-    """The stretch with the most differing pairs beyond what lies beside it.
+    """The sample with the most differing pairs in excess of its reference lines.
 
     Attributes:
         crop: the square around it, inside the raster.
@@ -85,7 +86,7 @@ class Worst:
 
     @property
     def place(self) -> float:
-        """Where in the crop the border lies, 0 … 1 from its top or left."""
+        """Where the border lies in the crop, 0..1 from its top or left."""
         first, side = (self.crop.row, self.crop.height)
         if self.counts.stretch.axis == 1:
             first, side = (self.crop.col, self.crop.width)
@@ -94,14 +95,21 @@ class Worst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """Every kind of borders that the raster has, and the worst stretch, if one is bad at all."""
+    """Every kind of borders of the raster, and the worst sample, if there is a seam."""
 
     borders: tuple[Border, ...]
     worst: Worst | None
 
 
 def check_seams(raster: Window, steps: Steps, phase_px: int, read: ReadMask) -> Seams:
-    """Sample the borders of a mask: ``steps`` by kind, all of them multiples of ``phase_px``."""
+    """Sample the borders of a mask and compare them with their reference lines.
+
+    Args:
+        raster: the window of the raster.
+        steps: distance of the borders by kind; all are multiples of ``phase_px``.
+        phase_px: total stride of the network.
+        read: reads a window of the mask.
+    """
     beside = ReferenceLines(phase_px=phase_px, strides=tuple({*steps.values()}))
     found = {
         kind: count_differences(raster, step_px, beside, read) for kind, step_px in steps.items()
@@ -119,7 +127,7 @@ def _worst(raster: Window, found: Mapping[str, list[Counts]]) -> Worst | None:
 
 
 def _crop(stretch: BorderSample, raster: Window) -> Window:
-    """The square around a stretch, moved inside the raster."""
+    """Return the square around a sample, moved inside the raster."""
     middle = stretch.start + stretch.length // 2
     row, col = (stretch.at, middle) if stretch.axis == 0 else (middle, stretch.at)
     height, width = min(CROP_PX, raster.height), min(CROP_PX, raster.width)

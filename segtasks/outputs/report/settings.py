@@ -1,4 +1,4 @@
-"""What went into a run: its settings and what auto came to, model, source, software; no secrets."""
+"""The settings of a run and what auto stood for, model, source and software; no secrets."""
 
 import platform
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ Rows = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting: as the job has it, and what was used where that was left open."""
+    """One setting: as the job has it, and what was used where the job leaves it open."""
 
     name: str
     asked: str
@@ -38,7 +38,7 @@ class Setting:
 
 
 def settings(plan: Plan) -> tuple[Setting, ...]:
-    """Every setting of the job by its dotted name, but where workers are reached."""
+    """Return every setting of the job by its dotted name, except the address of workers."""
     used = _used(plan)
     dumped = plan.job.model_dump(mode="json", exclude=LEFT_OUT)
     return tuple(
@@ -56,20 +56,20 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _used(plan: Plan) -> dict[str, str]:
-    """What auto, or nothing, stood for."""
-    lattice, windows = plan.lattice, plan.windows
+    """Return what was used for settings that are auto or left out."""
+    patches, crf = plan.patches, plan.crf
     known: dict[str, Any] = {
         "bands": plan.bands,
         "stretch": plan.stretch,
-        "tiling.patch_px": lattice.patch_px,
-        "tiling.overlap_px": 2 * lattice.margin_px,
-        "tiling.stitch": lattice.stitch,
-        "inference.scales": [float(scale) for scale in plan.modes.scales],
+        "tiling.patch_px": patches.patch_px,
+        "tiling.overlap_px": 2 * patches.margin_px,
+        "tiling.stitch": patches.stitch,
+        "inference.scales": [float(scale) for scale in plan.tta.scales],
         "inference.precision": plan.tuned.precision,
         "inference.form": plan.tuned.form,
-        "crf.backend": plan.crf_backend,
-        "crf.window_px": windows and windows.core_px,
-        "crf.halo_px": plan.crf_halo_px,
+        "crf.backend": crf and crf.backend,
+        "crf.window_px": crf and crf.windows.core_px,
+        "crf.halo_px": crf and crf.halo_px,
     }
     return {name: _text(value) for name, value in known.items() if value is not None}
 
@@ -87,14 +87,14 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any setting
 
 
 def spoken(plan: Plan) -> Rows:
-    """The plan in words, as `segtasks plan` says it."""
+    """Return the plan as text by name, as `segtasks plan` prints it."""
     rows = summary.rows(plan)
     settled = (("network run", plan.tuned.line),) if plan.tuned.samples else ()
     return (*((name, rows[name]) for name in SPOKEN), *settled)
 
 
 def model(plan: Plan) -> Rows:
-    """The model's card."""
+    """Return the rows on the model."""
     card = plan.card
     resolution, parameters = card.ground_resolution_m, card.parameters
     rows = {
@@ -113,13 +113,13 @@ def model(plan: Plan) -> Rows:
 
 
 def training(plan: Plan) -> Rows:
-    """How the model was made, as its card says."""
+    """Return the rows on how the model was trained, from its card."""
     made = plan.card.provenance
     return tuple((name.replace("_", " "), redact_url(_text(value))) for name, value in made.items())
 
 
 def source(plan: Plan) -> Rows:
-    """The source raster."""
+    """Return the rows on the source raster."""
     raster, side = plan.raster, pixel_side_m(plan.raster)
     return (
         ("url", redact_url(plan.job.source)),
@@ -142,7 +142,7 @@ def _crs_name(wkt: str | None) -> str:
 
 
 def versions() -> str:
-    """Of this machine's software, as far as it is installed."""
+    """Return the versions of the software on this machine."""
     found = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:

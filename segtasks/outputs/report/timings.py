@@ -1,14 +1,14 @@
-"""Where the time of a run went, from its receipts: per stage, and what held it up."""
+"""Where the time of a run went, from its receipts: per stage, and what limited the speed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from segtasks.planning.stages import STAGES
 from segtasks.storage.receipts import Receipt
 
 PARTS = ("read", "wait", "compute", "write")
 PAUSE_SECONDS = 60.0
 """A longer time without any tile at work separates two runs: one was killed, another resumed."""
-NETWORK, CRF = ("pool", "predict"), ("refine",)
 BOUNDS = ("read", "network", "CRF", "write")
 
 Reports = Mapping[str, Sequence[Receipt]]
@@ -16,7 +16,7 @@ Reports = Mapping[str, Sequence[Receipt]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
-    """One stage: its tiles, and seconds of all its workers together per part of the work."""
+    """One stage: its tiles, and the seconds of all its workers per part of the work."""
 
     stage: str
     tiles: int
@@ -26,14 +26,13 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """A run in seconds.
+    """The time of a run in seconds.
 
     Attributes:
-        elapsed: wall time with a tile at work, without the pauses between runs.
-        runs: in how many runs it was done; 1 when nothing interrupted it.
-        publishing: wall time of making the results, after the last tile.
-        held: wall time for which reading, network, CRF and writing were each the one thing to wait
-            for, had nothing run beside it.
+        elapsed: wall time with a tile at work, without pauses between runs.
+        runs: number of runs; 1 when nothing interrupted it.
+        publishing: wall time of publishing, after the last tile.
+        held: wall time that reading, network, CRF and writing would each have taken alone.
     """
 
     stages: tuple[StageTime, ...]
@@ -45,17 +44,17 @@ class Timings:
 
     @property
     def total(self) -> float:
-        """Wall time of tiles and results."""
+        """Wall time of tiles and publishing."""
         return self.elapsed + self.publishing
 
     @property
     def bound(self) -> str:
-        """What held the run up most."""
+        """What limited the speed most."""
         return max(self.held, key=lambda name: self.held[name])
 
 
 def measure_timings(reports: Reports, publishing_seconds: float) -> Timings:
-    """Of all receipts by stage, in the order of the route."""
+    """Return the timings of all receipts by stage, in order of the stages."""
     stages = tuple(_stage(name, receipts) for name, receipts in reports.items())
     everything = [receipt for receipts in reports.values() for receipt in receipts]
     elapsed, runs = _elapsed([_span(receipt) for receipt in everything])
@@ -79,14 +78,14 @@ def _stage(name: str, receipts: Sequence[Receipt]) -> StageTime:
 
 
 def _span(receipt: Receipt) -> tuple[float, float]:
-    """When a tile was at work, epoch; a stage that computes began computing at ``began``."""
+    """Return when a tile was at work (epoch); ``began`` is when its computing started."""
     taken = {part: receipt.seconds.get(part, 0.0) for part in PARTS}
     before = taken["read"] + taken["wait"] if "compute" in receipt.seconds else 0.0
     return receipt.began - before, receipt.began - before + sum(taken.values())
 
 
 def _elapsed(spans: Iterable[tuple[float, float]]) -> tuple[float, int]:
-    """Seconds of the union of spans, short gaps filled, and into how many it falls."""
+    """Return the seconds of the union of spans with short gaps filled, and the number of runs."""
     joined: list[tuple[float, float]] = []
     for start, stop in sorted(spans):
         if joined and start <= joined[-1][1] + PAUSE_SECONDS:
@@ -96,15 +95,19 @@ def _elapsed(spans: Iterable[tuple[float, float]]) -> tuple[float, int]:
     return sum(stop - start for start, stop in joined), len(joined)
 
 
+def _is(stage: StageTime, kind: str) -> bool:
+    return STAGES[stage.stage].computes == kind
+
+
 def _held(stages: Sequence[StageTime], publishing: float) -> dict[str, float]:
-    """Seconds per worker, since workers share a stage's tiles; results are made by one process."""
+    """Return seconds per worker, since workers share the tiles of a stage."""
 
     def each(stage: StageTime, part: str) -> float:
         return stage.seconds[part] / max(stage.workers, 1)
 
     return {
         "read": sum(each(stage, "read") for stage in stages),
-        "network": sum(each(stage, "compute") for stage in stages if stage.stage in NETWORK),
-        "CRF": sum(each(stage, "compute") for stage in stages if stage.stage in CRF),
+        "network": sum(each(stage, "compute") for stage in stages if _is(stage, "network")),
+        "CRF": sum(each(stage, "compute") for stage in stages if _is(stage, "CRF")),
         "write": sum(each(stage, "write") for stage in stages) + publishing,
     }

@@ -1,37 +1,34 @@
-"""Components: a core of ``mask`` -> what other tiles must know of its components, to be sieved."""
-
-import time
+"""Components: a core of the mask -> what other tiles must know of its components to sieve them."""
 
 import numpy as np
 
-from segtasks.pipeline import compute_slot
+from segtasks.pipeline.tile_stage import TileStage, Written
 from segtasks.planning.plan import Plan
 from segtasks.raster.grid import Tile
 from segtasks.raster.labels import NODATA
-from segtasks.raster.regions.connected_components import components
-from segtasks.raster.regions.small_regions import border_components_of
+from segtasks.raster.regions.connected_components import Bytes, components
+from segtasks.raster.regions.small_regions import BorderComponents, border_components_of
 from segtasks.storage import tile_tables, workspace
-from segtasks.storage.receipts import Receipt, worker_name
 
 
-def run(plan: Plan, tile: Tile) -> Receipt:
-    """Do one core: label its components, keep those that others may meet."""
-    started, core = time.perf_counter(), plan.tiles.core(tile)
-    mask = workspace.read(plan.job.workspace_url, "mask", core)
-    read_seconds = time.perf_counter() - started
-    width, how = plan.tiles.width, plan.connectedness
-    done = compute_slot.compute(
-        lambda: border_components_of(components(mask, core, width, how), plan.sieve_px)
-    )
-    writing = time.perf_counter()
-    table = done.result.table()
-    tile_tables.write(plan.job.workspace_url, plan.fingerprints["components"], tile, table)
-    return Receipt(
-        stage="components",
-        row=tile.row,
-        col=tile.col,
-        valid_px=int(np.count_nonzero(mask != NODATA)),
-        worker=worker_name(),
-        began=done.began,
-        seconds=done.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
-    )
+def read(plan: Plan, tile: Tile) -> Bytes:
+    """Read the mask (h, w) of the core."""
+    array = plan.mask_before("components")
+    return workspace.read(plan.job.workspace_url, array, plan.tiles.core(tile))
+
+
+def compute(plan: Plan, tile: Tile, mask: Bytes) -> BorderComponents:
+    """Label the components of the core and keep those that others may meet."""
+    core, width = plan.tiles.core(tile), plan.tiles.width
+    found = components(mask, core, width, plan.connectedness)
+    return border_components_of(found, plan.sieve_px)
+
+
+def write(plan: Plan, tile: Tile, mask: Bytes, found: BorderComponents) -> Written:
+    """Write the table of the core."""
+    url, fingerprint = plan.job.workspace_url, plan.fingerprints["components"]
+    tile_tables.write(url, fingerprint, tile, found.table())
+    return Written(valid_px=int(np.count_nonzero(mask != NODATA)))
+
+
+STAGE = TileStage(read=read, compute=compute, write=write)

@@ -1,15 +1,14 @@
-"""Sieve: a core of ``mask`` and the components of all tiles -> ``sieved``.
+"""Sieve: a core of the mask and the components of all tiles -> ``sieved``.
 
-What becomes of components across borders is settled once, by the first tile that needs it, and kept
-in the workspace; another worker that comes at the same time makes the same bytes.
+What becomes of components across borders is decided once, by the first tile that needs it, and kept
+in the workspace. A second worker that decides at the same time writes the same bytes.
 """
 
-import time
 from threading import Lock
 
 import numpy as np
 
-from segtasks.pipeline import compute_slot
+from segtasks.pipeline.tile_stage import TileStage, Written
 from segtasks.planning.plan import Plan
 from segtasks.raster import labels
 from segtasks.raster.grid import Tile
@@ -21,53 +20,43 @@ from segtasks.raster.regions.small_regions import (
     resolve_small_regions,
 )
 from segtasks.storage import tile_tables, workspace
-from segtasks.storage.receipts import Receipt, worker_name
 
-_settling = Lock()
-
-
-def run(plan: Plan, tile: Tile) -> Receipt:
-    """Do one core."""
-    started, core = time.perf_counter(), plan.tiles.core(tile)
-    rim = _rim(plan, tile)
-    mask = workspace.read(plan.job.workspace_url, "mask", core)
-    read_seconds = time.perf_counter() - started
-    done = compute_slot.compute(lambda: _sieved(plan, tile, mask, rim))
-    writing = time.perf_counter()
-    workspace.write(plan.job.workspace_url, "sieved", core, done.result)
-    return Receipt(
-        stage="sieve",
-        row=tile.row,
-        col=tile.col,
-        valid_px=int(np.count_nonzero(mask != labels.NODATA)),
-        worker=worker_name(),
-        began=done.began,
-        histogram=labels.histogram(done.result),
-        seconds=done.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
-    )
+_deciding = Lock()
 
 
-def _sieved(plan: Plan, tile: Tile, mask: Bytes, rim: ResolvedBorder) -> Bytes:
+def read(plan: Plan, tile: Tile) -> tuple[Bytes, ResolvedBorder]:
+    """Read the mask (h, w) of the core, and what becomes of the components on its rim."""
+    url, fingerprint = plan.job.workspace_url, plan.fingerprints["sieve"]
+    with _deciding:
+        if not tile_tables.exists(url, fingerprint, tile):
+            _decide_all(plan)
+    rim = ResolvedBorder(**tile_tables.read(url, fingerprint, tile))
+    return workspace.read(url, plan.mask_before("sieve"), plan.tiles.core(tile)), rim
+
+
+def compute(plan: Plan, tile: Tile, inputs: tuple[Bytes, ResolvedBorder]) -> Bytes:
+    """Return the core without its small regions."""
+    mask, rim = inputs
     found = components(mask, plan.tiles.core(tile), plan.tiles.width, plan.connectedness)
     return merge_small_regions(found, rim, plan.sieve_px)
 
 
-def _rim(plan: Plan, tile: Tile) -> ResolvedBorder:
-    """What becomes of the components on a tile's rim."""
-    url, fingerprint = plan.job.workspace_url, plan.fingerprints["sieve"]
-    with _settling:
-        if not tile_tables.exists(url, fingerprint, tile):
-            _settle_all(plan)
-    return ResolvedBorder(**tile_tables.read(url, fingerprint, tile))
+def write(plan: Plan, tile: Tile, inputs: tuple[Bytes, ResolvedBorder], sieved: Bytes) -> Written:
+    """Write the core."""
+    workspace.write(plan.job.workspace_url, "sieved", plan.tiles.core(tile), sieved)
+    valid_px = int(np.count_nonzero(inputs[0] != labels.NODATA))
+    return Written(valid_px=valid_px, histogram=labels.histogram(sieved))
 
 
-def _settle_all(plan: Plan) -> None:
+def _decide_all(plan: Plan) -> None:
     url, prints = plan.job.workspace_url, plan.fingerprints
-    made = plan.selected("components")
-    parts = {
-        each: BorderComponents.of(tile_tables.read(url, prints["components"], each))
-        for each in made
+    tables = {
+        tile: BorderComponents.of(tile_tables.read(url, prints["components"], tile))
+        for tile in plan.selected("components")
     }
-    rims = resolve_small_regions(parts, plan.tiles, plan.connectedness, plan.sieve_px)
-    for each, rim in zip(parts, rims, strict=True):
-        tile_tables.write(url, prints["sieve"], each, {"sizes": rim.sizes, "fates": rim.fates})
+    rims = resolve_small_regions(tables, plan.tiles, plan.connectedness, plan.sieve_px)
+    for tile, rim in zip(tables, rims, strict=True):
+        tile_tables.write(url, prints["sieve"], tile, {"sizes": rim.sizes, "fates": rim.fates})
+
+
+STAGE = TileStage(read=read, compute=compute, write=write)

@@ -1,13 +1,12 @@
-"""Vectorise: a core of the finished mask and a pixel around it -> polygons, and pieces of them."""
+"""Vectorise: a core of the finished mask and a pixel around it -> polygons and their fragments."""
 
-import time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from segtasks.outputs import polygon_layer
-from segtasks.pipeline import compute_slot
+from segtasks.pipeline.tile_stage import TileStage, Written
 from segtasks.planning.plan import Plan
 from segtasks.raster import labels
 from segtasks.raster.grid import Tile, Window
@@ -16,36 +15,20 @@ from segtasks.raster.regions.connected_components import Bytes, Components, Ints
 from segtasks.raster.regions.outlines import Paths, outline_vertices, trace
 from segtasks.raster.regions.stitch import Fragments, split_regions
 from segtasks.storage import tile_tables
-from segtasks.storage.receipts import Receipt, worker_name
 from segtasks.storage.vector_writer import Columns
 
 Floats = npt.NDArray[np.float64]
 
 
-def run(plan: Plan, tile: Tile) -> Receipt:
-    """Do one core: polygons of what lies inside, outlines of what other tiles go on with."""
-    started, core = time.perf_counter(), plan.tiles.core(tile)
-    mask, confidence = (
-        polygon_layer.padded_mask(plan, core),
-        polygon_layer.confidence_of(plan, core),
-    )
-    read_seconds = time.perf_counter() - started
-    done = compute_slot.compute(lambda: _table(plan, core, mask, confidence))
-    writing, inner = time.perf_counter(), mask[1:-1, 1:-1]
-    tile_tables.write(plan.job.workspace_url, plan.fingerprints["vectorise"], tile, done.result)
-    return Receipt(
-        stage="vectorise",
-        row=tile.row,
-        col=tile.col,
-        valid_px=int(np.count_nonzero(inner != labels.NODATA)),
-        worker=worker_name(),
-        began=done.began,
-        histogram=labels.histogram(inner),
-        seconds=done.seconds | {"read": read_seconds, "write": time.perf_counter() - writing},
-    )
+def read(plan: Plan, tile: Tile) -> tuple[Bytes, Bytes | None]:
+    """Read the finished mask (h+2, w+2) of a core and a pixel around it, and its confidence."""
+    core = plan.tiles.core(tile)
+    return polygon_layer.padded_mask(plan, core), polygon_layer.confidence_of(plan, core)
 
 
-def _table(plan: Plan, core: Window, mask: Bytes, confidence: Bytes | None) -> Columns:
+def compute(plan: Plan, tile: Tile, inputs: tuple[Bytes, Bytes | None]) -> Columns:
+    """Return the polygons inside the core, and the outlines that continue in other tiles."""
+    (mask, confidence), core = inputs, plan.tiles.core(tile)
     found = components(mask[1:-1, 1:-1], core, plan.tiles.width)
     drawn = np.zeros(256, np.bool_)
     drawn[list(plan.drawn)] = True
@@ -59,6 +42,14 @@ def _table(plan: Plan, core: Window, mask: Bytes, confidence: Bytes | None) -> C
         plan, split_regions(inside), lambda row, col: bool(turning[row - core.row, col - core.col])
     )
     return {**own, **across.table()}
+
+
+def write(plan: Plan, tile: Tile, inputs: tuple[Bytes, Bytes | None], table: Columns) -> Written:
+    """Write the table of the core."""
+    url, inner = plan.job.workspace_url, inputs[0][1:-1, 1:-1]
+    tile_tables.write(url, plan.fingerprints["vectorise"], tile, table)
+    valid_px = int(np.count_nonzero(inner != labels.NODATA))
+    return Written(valid_px=valid_px, histogram=labels.histogram(inner))
 
 
 def _amounts(plan: Plan, core: Window, found: Components, confidence: Bytes | None) -> Floats:
@@ -87,3 +78,6 @@ def _pieces(found: Components, paths: Paths, amounts: Floats, chosen: Ints) -> F
         paths.take(own),
         (top, bottom, left, right),
     )
+
+
+STAGE = TileStage(read=read, compute=compute, write=write)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from segtasks.config.job import make_job
 from segtasks.errors import DestinationError
-from segtasks.outputs.publish import legend
+from segtasks.outputs.publication import class_band
 from segtasks.outputs.report.page import page
 from segtasks.outputs.report.rendering import area, area_unit, options, percent, scale_bar, seconds
 from segtasks.pipeline.run import segment
@@ -38,7 +38,7 @@ def text(html: str) -> str:
 
 def made(run: Run, plan: Plan, **files: Path) -> str:
     files = {"mask": run.page.parent / "mask.tif", **files}
-    return page(plan, files, result_urls(plan), legend(plan).colormap, 0).decode()
+    return page(plan, files, result_urls(plan), class_band(plan).colormap, 0).decode()
 
 
 def pictures(html: str) -> list[Image.Image]:
