@@ -6,9 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from segtasks.config.evaluation_job import EvaluationJob
-from segtasks.evaluation.figures import figures
-from segtasks.evaluation.publish_scores import publish, require_free
-from segtasks.evaluation.scoring import evaluate as count
+from segtasks.evaluation.evaluate import evaluate as evaluate_masks
 from segtasks.orchestration.artifacts import ProgressArtifacts, show_evaluation
 from segtasks.orchestration.run_states import as_failed_state, parse_job
 
@@ -28,9 +26,6 @@ def evaluate(job: EvaluationJob) -> dict[str, Any] | State[Any]:
 
 
 def _evaluate(job: EvaluationJob) -> dict[str, Any]:
-    require_free(job)
-    made = count(job, ProgressArtifacts().tell)
-    found = figures(made)
-    urls = publish(made, found)
+    found = evaluate_masks(job, on_progress=ProgressArtifacts().tell)
     show_evaluation(found, job.pairs[0].mask)
-    return found | {"urls": urls}
+    return found

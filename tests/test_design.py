@@ -5,12 +5,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import rasterio
 from rasterio.transform import from_origin
 
-from segtasks.config.job import make_job
-from segtasks.planning.planner import make_plan
-from segtasks.planning.products import result_urls
 from segtasks.planning.stages import STAGES
 from tests.helpers.paths import ROOT
 
@@ -51,20 +47,6 @@ def test_both_pages_have_the_rooms_in_the_order_of_their_layers() -> None:
 
 def test_the_page_has_the_stages_in_their_order() -> None:
     assert [cells[0].strip("`") for cells in rows(DESIGN, "The table of stages")] == list(STAGES)
-
-
-def test_the_page_has_the_products_and_their_files(tmp_path: Path) -> None:
-    shape = {"driver": "GTiff", "width": 64, "height": 64, "count": 3, "dtype": "uint8"}
-    with rasterio.open(tmp_path / "a.tif", "w", crs="EPSG:32633", transform=GRID, **shape):
-        pass  # a plan reads its header only
-    asked = {"outputs": {"probabilities": True}, "vectors": {"format": "parquet"}}
-    job = make_job({"source": str(tmp_path / "a.tif"), "to": str(tmp_path / "out")} | asked)
-    urls = result_urls(make_plan(job))
-    found = {
-        cells[0].strip("`"): cells[1].split("`")[1]
-        for cells in rows(DESIGN, "The table of products")
-    }
-    assert found == {name: Path(url).name for name, url in urls.items()}
 
 
 CODE = "".join(cells[2] for cells in rows(DESIGN, "Words"))

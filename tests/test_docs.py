@@ -22,13 +22,15 @@ from tests.helpers.paths import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```sh\n(?P<lines>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^(?:\S*/|.* exec worker )?segtasks (?P<words>[a-z].*)$")
 INLINE = re.compile(r"`segtasks (?P<words>[a-z][^`]*)`")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 # A name in angle brackets or a star stands for many files.
 SOURCE = re.compile(
-    r"`(?P<path>(?:benchmarks|docs|flows|infra|segtasks|tests)/[^`<*\s:]*)(?:::\w+)?`"
+    r"`(?P<path>(?:benchmarks|docs|examples|flows|infra|segtasks|tests)/[^`<*\s:]*)(?:::\w+)?`"
 )
+IN_WHEEL = {"segtasks/deployments"}  # copied there when a wheel is built
 WORRIES = ("first-run", "my-own-model", "my-cluster", "memory", "restart", "limits")
 
 
@@ -94,7 +96,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_named_in_the_text_exist(page: Path) -> None:
-    named = [match["path"] for match in SOURCE.finditer(page.read_text())]
+    named = {match["path"] for match in SOURCE.finditer(page.read_text())} - IN_WHEEL
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
@@ -152,8 +154,22 @@ def test_the_page_s_commands_run_as_written(worry: str, tmp_path: Path) -> None:
         segtasks(tmp_path, *words)
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/api.md"])
+def test_the_first_python_example_runs_as_written(name: str, tmp_path: Path) -> None:
+    segtasks(tmp_path, "scene", "--to", "ortho.tif", "--size", "300", "--seed", "62")
+    found = PYTHON.search((ROOT / name).read_text())
+    assert found is not None
+    (tmp_path / "example.py").write_text(found["code"])
+    run_python(tmp_path, "example.py")
+    assert (tmp_path / "out" / "mask.tif").exists()
+
+
 def segtasks(folder: Path, *words: str) -> None:
-    command = [sys.executable, "-m", "segtasks", *words]
+    run_python(folder, "-m", "segtasks", *words)
+
+
+def run_python(folder: Path, *words: str) -> None:
+    command = [sys.executable, *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False

@@ -10,9 +10,8 @@ import click
 from segtasks.cli.progress import shown_progress
 from segtasks.config.evaluation_job import EvaluationJob, MaskPair
 from segtasks.config.job import Job, make_job
-from segtasks.evaluation.figures import Figures, figures
-from segtasks.evaluation.publish_scores import publish
-from segtasks.evaluation.scoring import evaluate
+from segtasks.evaluation.evaluate import evaluate
+from segtasks.evaluation.figures import Figures
 from segtasks.outputs import quicklook
 from segtasks.outputs.publication import class_band
 from segtasks.pipeline.run import Result, segment
@@ -50,10 +49,7 @@ def _judged(job: Job, truth: Path, to: Path) -> Figures:
     """Evaluate the mask and the labels before the CRF, and write the page of the evaluation."""
     kept = {"labels": str(truth), "probabilities": job.workspace_url}
     pair = MaskPair(mask=f"{job.to}/mask.tif", **kept)
-    made = evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
-    found = figures(made)
-    publish(made, found)
-    return found
+    return evaluate(EvaluationJob(pairs=(pair,), to=str(to), overwrite=True))
 
 
 def _picture(plan: Plan, truth_url: str) -> bytes:

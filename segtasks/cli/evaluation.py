@@ -45,21 +45,17 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "MASK LABELS"}
 @model_options.options(EvaluationJob, without=frozenset({"pairs", "legend"}))
 def evaluate(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
     """Compare MASK with LABELS: IoU, F1, boundaries, areas, calibration; --to writes a page."""
-    from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - the same
-    from segtasks.evaluation.figures import figures  # noqa: PLC0415 - the same
-    from segtasks.evaluation.publish_scores import publish, require_free  # noqa: PLC0415 - the same
-    from segtasks.evaluation.scoring import evaluate as count  # noqa: PLC0415 - --help needs no rasters
+    from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - --help needs no rasters
+    from segtasks.evaluation.evaluate import evaluate as start  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
     over = model_options.merged(
         EvaluationJob, _lists(given), model_options.nested(EvaluationJob, given)
     )
     job = validated(EvaluationJob, model_options.merged(EvaluationJob, values, over))
-    require_free(job)
     with shown_progress() as on_progress:
-        made = count(job, on_progress)
-    found = figures(made)
-    urls = publish(made, found)
+        found = start(job, on_progress=on_progress)
+    urls = found.pop("urls")
     click.echo(json.dumps(found) if as_json else "\n".join([*lines(found), *_places(urls)]))
 
 

@@ -13,7 +13,6 @@ from segtasks.networks import pretrained
 from segtasks.networks.card import Card
 from segtasks.networks.card_file import card_of_model, read_card
 from segtasks.planning.planner import local_model
-from segtasks.storage import local_copy
 
 
 @click.group()
@@ -66,12 +65,12 @@ def import_(weights: str, *, as_json: bool, **given: object) -> None:
 
     The converted model takes the bands red, green, blue, for weights trained on BGR too.
     """
-    from segtasks.networks.importers.import_model import import_model  # noqa: PLC0415 - torch, slow
+    from segtasks.training.import_weights import import_weights  # noqa: PLC0415 - torch, slow
 
     legend = {key: value for key, value in legend_of(given).items() if key == "legend"}
     values = model_options.nested(ImportJob, given) | legend | {"weights": weights}
     job = validated(ImportJob, values)
-    card = import_model(job, local_copy.local_copy(weights))
+    card = import_weights(job)
     lines = [f"model      {job.to}", *_card_lines(card)]
     click.echo(card.model_dump_json(indent=1) if as_json else "\n".join(lines))
 

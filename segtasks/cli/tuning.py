@@ -30,18 +30,15 @@ PAIR: dict[str, Any] = {"nargs": 2, "multiple": True, "metavar": "WORKSPACE LABE
 def crf_tune(job_file: str | None, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - click's
     """Search for CRF settings on a kept WORKSPACE with LABELS; recommend the best, or no CRF."""
     from segtasks.cli.progress import shown_progress  # noqa: PLC0415 - --help needs no rasters
-    from segtasks.evaluation.crf_tuning.publish_settings import publish, require_free  # noqa: PLC0415 - the same
-    from segtasks.evaluation.crf_tuning.scores import figures, lines  # noqa: PLC0415 - the same
-    from segtasks.evaluation.crf_tuning.tune import tune  # noqa: PLC0415 - the same
+    from segtasks.evaluation.crf_tuning.scores import lines  # noqa: PLC0415 - the same
+    from segtasks.evaluation.crf_tuning.tune_crf import tune_crf  # noqa: PLC0415 - the same
 
     values = read_job_file(job_file) if job_file else {}
     over = model_options.merged(TuneJob, _lists(given), model_options.nested(TuneJob, given))
     job = validated(TuneJob, model_options.merged(TuneJob, values, over))
-    require_free(job)
     with shown_progress() as on_progress:
-        made = tune(job, on_progress)
-    found = figures(made)
-    urls = publish(job, found)
+        found = tune_crf(job, on_progress=on_progress)
+    urls = found.pop("urls")
     places = ["", *(f"{name:<16} {url}" for name, url in urls.items())] if urls else []
     click.echo(json.dumps(found) if as_json else "\n".join([*lines(found), *places]))
 

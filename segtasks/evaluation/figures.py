@@ -158,7 +158,7 @@ def _columns(table: Columns) -> list[Figures]:
 
 
 def rounded(value: float) -> float | None:
-    """Return the figure as it is published, ``None`` for NaN."""
+    """Round a number, and turn NaN into ``None``."""
     return None if np.isnan(value) else round(value, DIGITS)
 
 

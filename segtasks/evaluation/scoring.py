@@ -62,7 +62,7 @@ class Evaluation:
         return total(image.tally for image in self.images)
 
 
-def evaluate(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -> Evaluation:
+def count_pairs(job: EvaluationJob, on_progress: OnProgress = lambda *_: None) -> Evaluation:
     """Count the pixels of all pairs of a job.
 
     Raises:
@@ -107,7 +107,7 @@ def _add(
 
 
 def tag_legend(pairs: Sequence[MaskPair]) -> Sequence[ClassEntry]:
-    """Return the classes named in the masks' tags.
+    """Return the classes named in the tags of the masks.
 
     Raises:
         SourceError: the first mask's tags name none, or another mask's tags name other classes.

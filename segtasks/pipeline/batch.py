@@ -21,7 +21,8 @@ from segtasks.errors import (
     redact_url,
 )
 from segtasks.outputs.publish import is_outdated, is_published
-from segtasks.pipeline.run import Result
+from segtasks.pipeline.progress_rate import OnProgress
+from segtasks.pipeline.run import Result, segment
 from segtasks.planning.planner import make_plan
 from segtasks.storage import object_store
 
@@ -48,18 +49,48 @@ def counts(rows: Sequence[Row]) -> str:
     return f"{found.total()} done, {skipped} skipped (unchanged), {failed} failed"
 
 
-def segment_each(batch: BatchJob, segment: Callable[[Job], Row]) -> Iterator[Row]:
+def segment_batch(job: BatchJob, *, on_progress: OnProgress = lambda *_: None) -> list[Row]:
+    """Segment every raster of a folder, glob or list whose mask is missing or out of date.
+
+    The masks are ``TO/NAME/mask.tif``. A raster that fails raises nothing and does not stop the
+    others: look at ``status``.
+
+    Args:
+        job: the rasters and the settings for all of them, e.g.
+            ``BatchJob(source="incoming/", to="masks", model="demo")``.
+        on_progress: called as ``on_progress(stage, done, total, px)`` when tiles of the current
+            raster are done, from the threads of the stages.
+
+    Returns:
+        One row per raster, in the order of their names: ``source``, ``mask`` and ``status``
+        (``done``, ``was done already`` or ``failed``); ``seconds`` and ``mpx`` of those that were
+        done; ``error``, one line, of those that failed.
+
+    Raises:
+        SourceError: no raster is found.
+        JobError: two rasters would share a destination.
+
+    Example:
+        ```python
+        rows = segtasks.segment_batch(segtasks.BatchJob(source="incoming/", to="masks"))
+        failed = [row["source"] for row in rows if row["status"] == "failed"]
+        ```
+    """
+    return list(segment_each(job, lambda each: outcome(segment(each, on_progress))))
+
+
+def segment_each(batch: BatchJob, one: Callable[[Job], Row]) -> Iterator[Row]:
     """Segment each raster of a batch in turn; yield a row of the table for each.
 
     Args:
         batch: the job; its rasters are listed before the first one is segmented.
-        segment: segments one raster and returns its `outcome`.
+        one: segments one raster and returns its `outcome`.
 
     Raises:
         SourceError: no raster is found.
         JobError: two rasters would share a destination.
     """
-    return (_one(job, segment) for job in find_jobs(batch))
+    return (_row(job, one) for job in find_jobs(batch))
 
 
 def require_all(rows: Sequence[Row]) -> None:
@@ -74,12 +105,12 @@ def require_all(rows: Sequence[Row]) -> None:
         raise StageError(f"{len(failed)} of {len(rows)} images failed: {names}; see the table")
 
 
-def _one(job: Job, segment: Callable[[Job], Row]) -> Row:
+def _row(job: Job, one: Callable[[Job], Row]) -> Row:
     """Segment one raster; an error becomes the row of a failed image."""
     row = {"source": redact_url(job.source), "mask": redact_url(f"{job.to}/mask.tif")}
     try:
         todo = _due(job)
-        return row | ({"status": SKIPPED} if todo is None else segment(todo))
+        return row | ({"status": SKIPPED} if todo is None else one(todo))
     except SegtasksError as error:
         return row | {"status": FAILED, "error": str(error)}
     except Exception as error:  # the other images are segmented first

@@ -16,7 +16,7 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.system import MEMORY_LIMIT
 
 from segtasks.errors import JobError, ResourceError
-from segtasks.pipeline.forkserver import ENVIRONMENT
+from segtasks.pipeline.forkserver import METHOD
 from segtasks.planning.plan import Plan
 from segtasks.planning.worker import TILES_IN_FLIGHT
 from segtasks.raster.units import GIB
@@ -72,12 +72,13 @@ def client(plan: Plan, kind: str) -> Iterator[Client]:
         JobError: the cluster class cannot be made.
     """
     settings = {
-        "distributed.nanny.pre-spawn-environ": dict(ENVIRONMENT),
+        # Nannies would set these in this process, for good; the fork server has its own.
+        "distributed.nanny.pre-spawn-environ": {},
         # A worker that takes long to come back must not be closed for good.
         "distributed.deploy.lost-worker-timeout": "600s",
         "distributed.scheduler.allowed-failures": plan.job.limits.attempts - 1,
         "temporary-directory": tempfile.gettempdir(),
-        "distributed.worker.multiprocessing-method": "forkserver",
+        "distributed.worker.multiprocessing-method": METHOD,
         # Its samples every 10 ms take the GIL from the network.
         "distributed.worker.profile.enabled": False,
     }

@@ -17,7 +17,7 @@ from segtasks.planning.runtime_estimate import Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun:
-    """A plan that fits.
+    """What a run would do: a plan that fits this machine. Its text is `lines`.
 
     Attributes:
         plan: what would be done.
@@ -44,7 +44,7 @@ class DryRun:
 
     @property
     def lines(self) -> list[str]:
-        """The dry run as lines of text."""
+        """The plan as lines of text."""
         by = "as the cluster has" if self.processes is None else f"{self.processes}"
         timed = (
             summary.time_lines(self.estimate, self.price_per_hour)
@@ -54,6 +54,13 @@ class DryRun:
         state = "done already" if self.published else "to do"
         return [*summary.lines(self.plan), f"processes  {by}", *timed, f"state      {state}"]
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ANN401, ARG002, FBT001 - IPython's
+        """Show the lines in a notebook or IPython."""
+        printer.text(str(self))
+
 
 def dry_run(
     job: Job,
@@ -62,17 +69,28 @@ def dry_run(
     price_per_hour: float | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> DryRun:
-    """Plan ``job`` without running it, and time some of its tiles if asked.
+    """Say what `segtasks.segment` would do with the same job, and refuse what cannot fit.
+
+    Nothing is written; with ``measure`` a few tiles are computed in a folder next to the workspace,
+    which is removed.
 
     Args:
-        job: the job.
+        job: the job to plan, e.g. ``Job(source="ortho.tif", to="result", model="demo")``.
         measure: time a few tiles and estimate the run time.
-        price_per_hour: price of everything that computes, in any currency.
-        on_progress: is called with the progress of timing.
+        price_per_hour: price of all machines together, in any currency, for the estimate's cost.
+        on_progress: called as ``on_progress(stage, done, total, px)`` while tiles are timed.
+
+    Returns:
+        The plan, with `figures` for programs and `lines` for people.
 
     Raises:
-        ResourceError: memory or disk do not suffice; the message says what would.
-        SegtasksError: the job is refused, as a run would refuse it.
+        ResourceError: memory or disk do not suffice; the text says what would.
+        SegtasksError: anything else that a run would refuse.
+
+    Example:
+        ```python
+        print(segtasks.plan(segtasks.Job(source="ortho.tif", to="result")))
+        ```
     """
     plan = make_plan(job)
     published = is_published(plan)

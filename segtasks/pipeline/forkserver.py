@@ -7,7 +7,10 @@ thread, no open file, no CUDA, so a fork is safe.
 
 import os
 from collections.abc import Mapping
-from multiprocessing import forkserver
+from multiprocessing.forkserver import ForkServer
+from typing import ClassVar
+
+from segtasks.pipeline.worker_processes import WorkerContext, WorkerProcess, register
 
 PRELOADED = [
     "distributed",
@@ -26,13 +29,34 @@ ENVIRONMENT: Mapping[str, str] = {
 """Of worker processes, in place of Dask's own (``malloc`` says what else is set, and why)."""
 
 
+METHOD = "segtasks-tiles"
+"""Name of `TileContext`, for Dask's setting."""
+
+
+class TileProcess(WorkerProcess):
+    """A process that does tiles, forked from one that has imported what it needs."""
+
+    server: ClassVar[ForkServer] = ForkServer()
+    environment = ENVIRONMENT
+
+
+class TileContext(WorkerContext):
+    """The multiprocessing context of such processes."""
+
+    _name = METHOD
+    Process = TileProcess
+
+
+register(TileContext())
+
+
 def open_forkserver() -> None:
     """Start it; returns at once, the imports go on by themselves."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:
-        forkserver.set_forkserver_preload(PRELOADED)
-        forkserver.ensure_running()
+        TileProcess.server.set_forkserver_preload(PRELOADED)
+        TileProcess.server.ensure_running()
     finally:
         # The environment is for the workers; glibc and OpenMP read it when a process starts.
         for name, value in before.items():

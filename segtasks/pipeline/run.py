@@ -47,26 +47,30 @@ class Running(Protocol):
 
 
 Start = Callable[[str, Work], Running]
+PROCESS_START_SECONDS = 30.0
+"""A process that is older when a run starts did other things before, as in a notebook."""
 
 
 class Result(BaseModel):
-    """The result of a run. Secrets in its URLs are redacted when it is dumped or printed.
+    """What a run did. Its text is `lines`; in its dump and its text URLs have no secrets.
 
     Attributes:
-        status: "done", or "was done already".
-        source: URL of the raster.
-        urls: URLs of the results by product name, such as "mask".
-        height: rows of the raster.
-        width: columns of the raster.
-        tiles: number of tiles per stage.
-        tiles_done: number of tiles done in this run per stage; the others were done before.
-        class_px: number of pixels per class name.
-        pixel_m2: ground area of the middle pixel of the raster, m²; ``None``: not georeferenced.
+        status: ``done`` or ``was done already``.
+        source: the raster that was segmented.
+        urls: what was written, by name: ``mask``, ``confidence``, ``report``, ...
+        height: rows of the raster and of the mask.
+        width: columns of the raster and of the mask.
+        tiles: tiles of each stage.
+        tiles_done: tiles done in this run per stage; the others had their receipt.
+        class_px: pixels per class name; empty if this run wrote no tile.
         seconds: wall time of this run.
-        startup_seconds: time from the start of the process to the first forward of this run.
-        mpx_per_second: megapixels of the raster per second of this run.
-        network: precision and kernels of the network, if they were measured.
-        warnings: what the plan warned of.
+        mpx_per_second: labelled megapixels per second of this run.
+        network: how the network was run, where that was measured.
+        pixel_m2: area of the raster's middle pixel on the ground in square metres, where it is
+            known.
+        startup_seconds: from the start of the process to the first forward of this run; from the
+            start of the run if the process is older than half a minute, as in a notebook.
+        warnings: what the plan warns of, one line each.
     """
 
     status: str
@@ -85,7 +89,7 @@ class Result(BaseModel):
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return the result as lines of text."""
+        """Return the result as lines of text: files, shares of the classes, tiles and time."""
         total = max(sum(self.class_px.values()), 1)
         shares = [f"{name} {100 * px / total:.1f} %" for name, px in self.class_px.items()]
         tiles = [f"{stage} {n} of {self.tiles[stage]}" for stage, n in self.tiles_done.items()]
@@ -99,6 +103,13 @@ class Result(BaseModel):
             "" if self.startup_seconds is None else f" (start-up {self.startup_seconds:.1f} s)"
         )
         return [*rows, f"time       {self.seconds:.1f} s{started}, {speed}"]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ANN401, ARG002, FBT001 - IPython's
+        """Show the lines in a notebook or IPython."""
+        printer.text(str(self))
 
 
 def run_job(job: Job, start: Start, on_progress: OnProgress) -> Result:
@@ -136,7 +147,32 @@ def _clean_up(job: Job) -> None:
 
 
 def segment(job: Job, on_progress: OnProgress = lambda *_: None) -> Result:
-    """Run ``job`` without Prefect: its stages are threads of this process."""
+    """Segment one raster, without Prefect. Call it again after a kill: it resumes.
+
+    With worker processes (``compute.kind`` ``auto``, ``local``, ``gpu``) it starts a Dask cluster
+    on this machine and ends it before it returns.
+
+    Args:
+        job: what to segment and how, e.g. ``Job(source="ortho.tif", to="result", model="demo")``.
+        on_progress: called as ``on_progress(stage, done, total, px)`` when tiles of a stage are
+            done, from the threads of the stages; ``px`` is the number of pixels of all its tiles,
+            0 where that is not known.
+
+    Returns:
+        What was written and how fast; the mask is ``result.urls["mask"]``.
+
+    Raises:
+        SegtasksError: bad input (`JobError`, `SourceError`, `ModelError`, `DestinationError`,
+            `WorkspaceError`), before any work; too little memory or disk (`ResourceError`); tiles
+            that could not be done (`StageError`), where what is done is kept.
+
+    Example:
+        ```python
+        result = segtasks.segment(segtasks.Job(source="ortho.tif", to="result", crf=None))
+        with rasterio.open(result.urls["mask"]) as mask:
+            labels = mask.read(1)  # (H, W), uint8; 255 is nodata
+        ```
+    """
     with ThreadPoolExecutor(thread_name_prefix="stage") as pool:
         return run_job(job, lambda _, work: pool.submit(work), on_progress)
 
@@ -228,11 +264,14 @@ def _result(
 
 
 def _startup_seconds(forwarded: list[Receipt], seconds: float) -> float | None:
-    """Return the seconds from the start of this process to the first forward of this run."""
+    """Return the time to the first forward of this run; ``None`` when it made none."""
     since = time.time() - seconds
     of_this_run = [receipt.began for receipt in forwarded if receipt.began > since]
-    started = psutil.Process().create_time()
-    return round(min(of_this_run) - started, 2) if of_this_run else None
+    if not of_this_run:
+        return None
+    created = psutil.Process().create_time()
+    started = created if since - created < PROCESS_START_SECONDS else since
+    return round(min(of_this_run) - started, 2)
 
 
 def _class_px(plan: Plan, written: list[Receipt]) -> dict[str, int]:

@@ -41,7 +41,7 @@ class ClassBand:
     """The description of a band of class ids.
 
     Attributes:
-        classes: the classes by id.
+        classes: the classes, by id.
         creation: options of GDAL's COG driver.
     """
 

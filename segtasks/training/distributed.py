@@ -23,6 +23,7 @@ from torch.multiprocessing.spawn import (
 from torch.nn.parallel import DistributedDataParallel
 
 from segtasks.errors import JobError
+from segtasks.pipeline import worker_processes
 
 _PATIENCE = timedelta(hours=6)
 """How long a process waits for the others, which may validate on large images."""
@@ -84,7 +85,7 @@ def process_group(processes: int, device: str, work: Work, *args: Any) -> Iterat
         init_url = f"file://{Path(folder).absolute()}/meeting"
         rest = (processes, device, init_url, torch.get_num_threads(), work, args)
         others: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
-            _run_other, rest, processes - 1, join=False, start_method="spawn"
+            _run_other, rest, processes - 1, join=False, start_method=worker_processes.METHOD
         )
         try:
             _init_process_group(0, processes, device, init_url)

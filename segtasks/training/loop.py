@@ -56,20 +56,29 @@ def _nothing(_: object) -> None:
 
 
 def train(job: TrainJob, on_progress: OnProgress = _nothing, on_line: OnLine = _nothing) -> Result:
-    """Train a network, and write its model file and curves.
+    """Train a network on pairs of images and labels; write its model file and its curves.
 
-    The weights depend only on the job, the data, the type of CPU and the version of torch, not on
-    interruptions. The caller's random state and number of threads are restored.
+    Call it again after a kill: it resumes from its last checkpoint. The weights depend on the job,
+    the data, the kind of CPU and torch's version alone, not on where training was killed and
+    resumed; the caller's random state and threads are left as they were.
 
     Args:
-        job: the settings.
-        on_progress: called after each iteration.
-        on_line: called with lines of text about the settings before training starts.
+        job: the pairs, the classes and how to train, e.g.
+            ``TrainJob(sources=[pair], validation=[other], legend=classes, to="own.safetensors")``
+            with ``pair = {"image": "a.tif", "labels": "a_label.tif"}`` and ``classes =
+            [{"id": 0, "name": "ground", "color": "#808080"}, ...]``.
+        on_progress: called after each iteration with its number, its loss and, at validations,
+            its scores.
+        on_line: called with a line of text for each thing that is about to be done.
+
+    Returns:
+        The path of the model file, its card, the scores of the best validation
+        (``scores.mean_iou``), whose weights were written, and the paths of the curves.
 
     Raises:
         JobError: the settings contradict each other, the device or a package is missing, or the
-            checkpoint is that of another job.
-        SourceError: a pair is missing or unsuitable; nothing has been written then.
+            checkpoint is another job's.
+        SourceError: a pair is missing or unfit; nothing has been written then.
         ModelError: the network is unknown, or training diverged.
         StorageError: a checkpoint cannot be written.
     """

@@ -19,7 +19,7 @@ from segtasks.evaluation.calibration import BINS
 from segtasks.evaluation.error_map import CORRECTED, DEGRADED, NOT_COMPARED, OUTCOMES, RIGHT, WRONG
 from segtasks.evaluation.figures import figures
 from segtasks.evaluation.metrics import confusion
-from segtasks.evaluation.scoring import Evaluation, evaluate
+from segtasks.evaluation.scoring import Evaluation, count_pairs
 from segtasks.storage.manifests import read_manifest
 from tests.helpers.masks import LEGEND, PLACE, Ids, Write, keep_probabilities, scene
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreference
 
 
 def judged(*pairs: dict[str, str], **settings: Any) -> Evaluation:  # noqa: ANN401
-    return evaluate(validated(EvaluationJob, {"pairs": pairs, "block_px": 64} | settings))
+    return count_pairs(validated(EvaluationJob, {"pairs": pairs, "block_px": 64} | settings))
 
 
 def unvoided(*maps: Ids) -> list[Ids]:

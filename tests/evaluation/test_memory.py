@@ -14,14 +14,14 @@ from tests.helpers.masks import PLACE
 PROGRAM = """
 import sys
 from pathlib import Path
-from segtasks.evaluation.scoring import evaluate
+from segtasks.evaluation.scoring import count_pairs
 from segtasks.evaluation.figures import figures
 from segtasks.config.evaluation_job import EvaluationJob
 from segtasks.evaluation.publish_scores import publish
 mask, labels, to = sys.argv[1:]
 legend = [{"id": i, "name": str(i), "color": "#123456"} for i in range(6)]
 pair = {"mask": mask, "labels": labels, "before": labels}
-made = evaluate(EvaluationJob.model_validate({"pairs": [pair], "legend": legend, "to": to}))
+made = count_pairs(EvaluationJob.model_validate({"pairs": [pair], "legend": legend, "to": to}))
 publish(made, figures(made))
 # Of this program alone; its ru_maxrss would start at what pytest had.
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

@@ -1,7 +1,7 @@
-"""Keys and shapes of other people's checkpoints, written down from facts/networks.md A.2.
+"""Keys and shapes of foreign checkpoints, written down from facts/networks.md A.2.
 
-Nothing here knows our names. All layouts list a network's tensors in one order, so two of them,
-zipped, say the same thing twice. ``width`` narrows them as `build` narrows ours.
+They do not depend on the names of segtasks. All layouts list the tensors of a network in the same
+order, so that two of them can be zipped. ``width`` multiplies channels as in `build`.
 """
 
 import re
@@ -22,7 +22,7 @@ LEAVES = ("weight", "bias", "running_mean", "running_var")
 
 
 def random_state(shapes: Shapes) -> Weights:
-    """Values of 0.5 ... 1.5, the same every time."""
+    """Return fixed random values of 0.5 ... 1.5."""
     generator = torch.Generator().manual_seed(0)
     return {key: torch.rand(shape, generator=generator) + 0.5 for key, shape in shapes.items()}
 
@@ -43,7 +43,7 @@ def conv_bn(names: tuple[str, str], out: int, into: int, kernel: int) -> Shapes:
 
 
 def vgg16(width: float = 1.0) -> Iterator[tuple[str, int, int]]:
-    """Names, outputs and inputs of the thirteen convolutions."""
+    """Yield names, outputs and inputs of the thirteen convolutions."""
     into = 3
     for block, outs in VGG16.items():
         for i, out in enumerate(outs, start=1):

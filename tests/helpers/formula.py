@@ -1,6 +1,6 @@
-"""Weights from a formula, so that golden vectors need no file: facts/networks.md A.1.
+"""Compute weights by a formula, so that golden vectors need no file: facts/networks.md A.1.
 
-The keys enter the formula, so the names are tested too.
+The formula depends on the keys, so that the names are tested too.
 """
 
 import math
@@ -20,7 +20,7 @@ def uniform(key: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def formula_weight(key: str, shape: tuple[int, ...], gain: float = 24) -> Tensor:
-    """The tensor of ``key`` in the named repository's own layout, float32."""
+    """Return the tensor of ``key`` in the layout of the named repository, float32."""
     r = uniform(key, shape).sub_(0.5)
     if len(shape) == 4:
         r.mul_(math.sqrt(gain / (shape[1] * shape[2] * shape[3])))
@@ -36,17 +36,17 @@ def formula_weight(key: str, shape: tuple[int, ...], gain: float = 24) -> Tensor
 def formula_state(
     shapes: dict[str, tuple[int, ...]], gain: Callable[[str], float] = lambda _: 24
 ) -> dict[str, Tensor]:
-    """A whole state dict, by the keys and shapes of the named repository."""
+    """Return a whole state dict by the keys and shapes of the named repository."""
     return {key: formula_weight(key, shape, gain(key)) for key, shape in shapes.items()}
 
 
 def formula_input(height: int, width: int) -> Tensor:
-    """(1, 3, H, W) in -1...1, float64."""
+    """Return an input (1, 3, H, W) in -1...1, float64."""
     return 2 * uniform("input", (1, 3, height, width)) - 1
 
 
 def check_golden(y: Tensor, figures: list[float], histogram: dict[int, int]) -> None:
-    """Mean, std, first, middle and last element to 1e-6 relative; the argmax histogram exactly."""
+    """Check mean, std, first, middle and last element to 1e-6, the argmax histogram exactly."""
     flat = y.flatten()
     found = [y.mean(), y.std(), flat[0], flat[flat.numel() // 2], flat[-1]]
     assert [value.item() for value in found] == pytest.approx(figures, rel=1e-6)

@@ -1,4 +1,4 @@
-"""Small foreign graphs, written by the libraries whose formats they are."""
+"""Write small foreign graphs with the libraries that define their formats."""
 
 import json
 import warnings
@@ -19,12 +19,12 @@ STATED: dict[str, Any] = {
     "bands": ["band 1"],
     "normalisation": {"mean": [0], "std": [1], "dtype": "uint8"},
 }
-"""What has to be said about a graph that gives `identity` its weights."""
+"""The required card fields of a graph with the weights of `identity`."""
 Floats = npt.NDArray[np.float32]
 
 
 def identity(classes: int = CLASSES, bands: int = 1) -> tuple[Floats, Floats]:
-    """Weight and bias of a 1x1 convolution: logit k of value x is 2kx - k², largest at k = x."""
+    """Return a 1x1 convolution's weight and bias: logit k of x is 2kx - k², largest at k = x."""
     ids = np.arange(classes, dtype=np.float32)
     weight = np.zeros((classes, bands, 1, 1), np.float32)
     weight[:, -1, 0, 0] = 2 * ids
@@ -32,7 +32,7 @@ def identity(classes: int = CLASSES, bands: int = 1) -> tuple[Floats, Floats]:
 
 
 def state(path: Path, **fields: object) -> Path:
-    """Write the sidecar of ``path``; None leaves a field out."""
+    """Write the sidecar of ``path``; a field of None is left out."""
     chosen = {key: value for key, value in (STATED | fields).items() if value is not None}
     Path(f"{path}.card.json").write_text(json.dumps(chosen))
     return path
@@ -48,16 +48,16 @@ def write_onnx(
     then: Sequence[str] = (),
     metadata: dict[str, Any] | None = None,
 ) -> Path:
-    """An ONNX file of one convolution, zero-padded, and more operators behind it.
+    """Write an ONNX file of a zero-padded convolution and more operators behind it.
 
     Args:
-        path: where.
+        path: path of the file.
         weight: [K, C, k, k].
         bias: [K].
-        size: N, H, W; a name is any size.
-        stride: of the convolution.
+        size: N, H, W; a name means any size.
+        stride: stride of the convolution.
         then: names of operators without attributes, over the classes where they have an axis.
-        metadata: values that become JSON.
+        metadata: metadata, stored as JSON.
     """
     pad, bands = weight.shape[2] // 2, weight.shape[1]
     conv = helper.make_node("Conv", ["x", "w", "b"], ["y0"], strides=[stride] * 2, pads=[pad] * 4)
@@ -81,7 +81,7 @@ def write_onnx(
 
 
 class Conv(nn.Module):
-    """The same in torch."""
+    """A convolution in torch with the same weights."""
 
     def __init__(self, weight: Floats, bias: Floats, *, stride: int = 1) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Conv(nn.Module):
 
 
 def write_torchscript(path: Path, module: nn.Module) -> Path:
-    """A TorchScript file of a module's own code."""
+    """Write a TorchScript file of a module."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(torch.jit.script(module.eval()), path)
@@ -108,7 +108,7 @@ def write_torchscript(path: Path, module: nn.Module) -> Path:
 def write_exported(
     path: Path, module: nn.Module, *, bands: int = 1, side: int | None = None
 ) -> Path:
-    """A torch.export program for any size, or for one."""
+    """Write a torch.export program for any size, or for one size."""
     free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     example = torch.rand(2, bands, 40, 72) if side is None else torch.rand(1, bands, side, side)
     program = torch.export.export(
@@ -122,7 +122,7 @@ WRITERS = {".pt": write_torchscript, ".pt2": write_exported}
 
 
 def write_identity(path: Path) -> Path:
-    """The identity as the graph that ``path`` ends in, with its sidecar."""
+    """Write the identity in the format of the suffix of ``path``, with its sidecar."""
     if path.suffix == ".onnx":
         write_onnx(path, *identity())
     else:

@@ -1,7 +1,4 @@
-"""The identity network: the label of a pixel is its value, so a mask must equal its image.
-
-And a way to try foreign graphs that does not start a process for each.
-"""
+"""Make the identity network, whose mask equals its image, and probe graphs in this process."""
 
 import json
 from collections.abc import Iterator
@@ -20,18 +17,18 @@ COLORS = ("#000000", "#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff")
 
 @pytest.fixture(scope="session")
 def identity_model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model file for one band of values 0..5."""
+    """Return a model file for one band of values 0..5."""
     return make_identity(str(tmp_path_factory.mktemp("models") / "identity.safetensors"), bands=1)
 
 
 @pytest.fixture(scope="session")
 def identity_model_of_3(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same for three bands, of which the last alone counts."""
+    """Return the same for three bands, of which only the last one counts."""
     return make_identity(str(tmp_path_factory.mktemp("models") / "last.safetensors"), bands=3)
 
 
 def make_identity(path: str, *, bands: int, dtype: str = "uint8") -> str:
-    """Logit k of value x is 2kx - k², that is x² - (x - k)²: largest where k is nearest to x."""
+    """Write a model: logit k of value x is 2kx - k² = x² - (x - k)², largest for k nearest to x."""
     import torch  # noqa: PLC0415 - every test run loads this file, few need torch
 
     from segtasks.networks.model_file import make_card, save  # noqa: PLC0415 - the same
@@ -65,7 +62,7 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def probed_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try graphs in this process, where torch is already."""
+    """Probe graphs in this process, which has imported torch already."""
 
     @cache
     def found(path: str, form: Form, fields: str) -> Any:  # noqa: ANN401 JSON

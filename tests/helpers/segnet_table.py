@@ -1,4 +1,4 @@
-"""SegNet as its layer tables say, one layer after the other and loops over windows: slow, obvious.
+"""Run SegNet by its layer tables, layer by layer and with loops over windows: simple and slow.
 
 facts/networks.md section 2.
 """
@@ -19,7 +19,7 @@ BASIC_DECODER = [[f"conv_decode{level}"] for level in (4, 3, 2, 1)]
 
 
 def maxima(x: Tensor) -> tuple[Tensor, Places]:
-    """Largest value of each 2x2 window, what there is of it, and where it was; first of equals."""
+    """Return the maximum of each 2x2 window, cropped at the border, and its first position."""
     N, C, H, W = x.shape
     pooled = x.new_zeros(N, C, -(-H // 2), -(-W // 2))
     places: Places = []
@@ -32,7 +32,7 @@ def maxima(x: Tensor) -> tuple[Tensor, Places]:
 
 
 def put_back(x: Tensor, places: Places, size: torch.Size) -> Tensor:
-    """Each value where the maximum was, in a map of zeros of the size before pooling."""
+    """Put each value where the maximum was, in a map of zeros of the size before pooling."""
     y = x.new_zeros(*x.shape[:2], *size)
     for place, value in zip(places, x.flatten(), strict=True):
         y[place] = value
@@ -40,7 +40,7 @@ def put_back(x: Tensor, places: Places, size: torch.Size) -> Tensor:
 
 
 def convolved(state: State, key: str, x: Tensor, *, relu: bool) -> Tensor:
-    """Convolution with bias that keeps the size, BatchNorm with eps 1e-9, ReLU where asked."""
+    """Run a same-size convolution with bias, BatchNorm with eps 1e-9, and optionally ReLU."""
     x = plain(state, key, x)
     mean, var, scale, shift = (
         state[f"{key}.bn.{part}"][:, None, None]
@@ -58,7 +58,7 @@ def plain(state: State, key: str, x: Tensor) -> Tensor:
 def table(
     state: State, x: Tensor, encoder: list[list[str]], decoder: list[list[str]], last: str
 ) -> Tensor:
-    """The layers of a table, one after the other; ``last`` has neither BatchNorm nor ReLU."""
+    """Run the layers of a table; ``last`` has neither BatchNorm nor ReLU."""
     pile = []
     for keys in encoder:
         for key in keys:

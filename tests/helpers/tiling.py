@@ -1,4 +1,4 @@
-"""Forward by tiles and in one piece: the obvious slow version the tests compare with."""
+"""Run networks by tiles and as a whole: the simple, slow reference of the tests."""
 
 from itertools import pairwise
 from typing import Any
@@ -21,13 +21,13 @@ def image(height: int, width: int) -> Tensor:
 
 
 def spans(size: int, core: int, shift: int) -> list[tuple[int, int]]:
-    """Cores along one axis, half-open, cut at ``shift`` + multiples of ``core``."""
+    """Return cores along one axis, half-open, cut at ``shift`` + multiples of ``core``."""
     cuts = sorted({0, size, *range(shift or core, size, core)})
     return list(pairwise(cuts))
 
 
 def tiled(net: nn.Module, x: Tensor, *, core: int, halo: int, shift: int = 0) -> Tensor:
-    """Cores from windows of core + halo, clipped at the image's border."""
+    """Return an image joined from cores; windows are core + halo, clipped at the image's border."""
     rows, cols = (spans(size, core, shift) for size in x.shape[2:])
     bands = [torch.cat([piece(net, x, row, col, halo) for col in cols], dim=3) for row in rows]
     return torch.cat(bands, dim=2)
@@ -43,5 +43,5 @@ def piece(
 
 
 def worst(found: Tensor, expected: Tensor) -> float:
-    """Largest difference in standard deviations of the expected logits."""
+    """Return the largest difference in standard deviations of the expected logits."""
     return float((found - expected).abs().max() / expected.std())

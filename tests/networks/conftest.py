@@ -15,7 +15,7 @@ CLASSES = (
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """The machine is shared, and sums must not depend on the number of threads."""
+    """Use one thread, so that sums do not depend on the number of threads."""
     torch.set_num_threads(1)
 
 
@@ -26,13 +26,13 @@ def narrow_largefov() -> nn.Module:
 
 @pytest.fixture
 def network() -> nn.Module:
-    """A fresh narrow LargeFOV with BatchNorm, always of the same weights."""
+    """Return a new narrow LargeFOV with BatchNorm and fixed weights."""
     return narrow_largefov()
 
 
 @pytest.fixture(scope="session")
 def card() -> Card:
-    """The card of ``network``."""
+    """Return the card of ``network``."""
     return make_card(
         narrow_largefov(),
         network="largefov",

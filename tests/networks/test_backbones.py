@@ -1,4 +1,4 @@
-"""ImageNet classifiers as backbones: what is taken, what is left over, what it computes."""
+"""Test ImageNet classifiers as backbones: used keys, left-over keys, computed features."""
 
 import re
 
@@ -18,7 +18,7 @@ FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
 
 def vgg16() -> Weights:
-    """torchvision's, at a sixteenth of its channels."""
+    """Return the vgg16 of torchvision with a sixteenth of its channels."""
     shapes: foreign.Shapes = {}
     for index, (_, out, into) in zip(FEATURES, foreign.vgg16(WIDTH), strict=True):
         shapes |= foreign.conv(f"features.{index}", out, into, 3, bias=True)

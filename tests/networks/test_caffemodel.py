@@ -1,4 +1,4 @@
-"""Caffe's models: what numbered blobs mean, and the file they come in."""
+"""Test Caffe's models: the meaning of numbered blobs, and the .caffemodel file."""
 
 import re
 import struct
@@ -21,7 +21,7 @@ NUMBERS = {"weight": 0, "bias": 1}
 
 
 def numbered(state: Mapping[str, Tensor]) -> Weights:
-    """Kernels and biases as Caffe saves them."""
+    """Return kernels and biases as Caffe saves them."""
     return {
         re.sub(r"\.(weight|bias)$", lambda found: f".{NUMBERS[found[1]]}", key): value
         for key, value in state.items()
@@ -60,7 +60,7 @@ def test_the_scales_of_fcn8s_at_once_go_into_the_convolutions_behind_them() -> N
 
 
 def with_factor(state: Weights, factor: float) -> Weights:
-    """Statistics as BatchNorm's three blobs: sums, and the factor they are divided by."""
+    """Return statistics as the three blobs of BatchNorm: sums, and the factor that divides them."""
     blobs: Weights = {}
     for key, value in state.items():
         layer, leaf = key.rsplit(".", 1)
@@ -106,7 +106,7 @@ def test_sums_without_a_factor_are_zero_as_in_caffe() -> None:
 
 
 def caffe_pspnet(key: str) -> str:
-    """Semseg's names -> the prototxt's, e.g. layer3.0.downsample.1 -> conv4_1_1x1_proj/bn."""
+    """Rename semseg keys to the prototxt's, e.g. layer3.0.downsample.1 -> conv4_1_1x1_proj/bn."""
     stem = {"0": "conv1_1_3x3_s2", "3": "conv1_2_3x3", "6": "conv1_3_3x3"}
     heads = {"cls.0": "conv5_4", "cls.1": "conv5_4/bn", "cls.4": "conv6"}
     home, leaf = key.rsplit(".", 1)
@@ -149,7 +149,7 @@ def test_pspnet_is_the_one_of_semseg_but_for_bands_and_the_order_of_grids(
 
 
 def test_the_pspnet_of_50_layers_halves_its_map_in_a_1x1() -> None:
-    """The prototxts: conv3_1_1x1_reduce in pspnet50_ADE20K_473, conv3_1_3x3 in pspnet101_*."""
+    """Prototxts: conv3_1_1x1_reduce in pspnet50_ADE20K_473, conv3_1_3x3 in pspnet101_*."""
     strides = {}
     for name in ("caffe_pspnet50", "pspnet50", "pspnet101"):
         first = build(name, classes=2, width=1 / 64).get_submodule("layer2.0")
@@ -278,7 +278,7 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field: message, string or packed numbers."""
+    """Encode a length-delimited field: message, string or packed numbers."""
     return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 

@@ -1,4 +1,4 @@
-"""DeepLab v1 and v2 on VGG16: lattice, halos, heads and zooms against slow and obvious versions."""
+"""Test DeepLab v1 and v2 on VGG16: lattice, halos, heads, upsampling against slow code."""
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def test_a_core_at_two_borders_is_padded_as_the_whole_image_is(
 
 
 def pooled(net: AtrousVGG16, side: int) -> list[int]:
-    """Sides of the maps behind pool1 ... pool4."""
+    """Return the sides of the maps behind pool1 ... pool4."""
     with torch.device("meta"):
         x, sides = torch.empty(1, 3, side, side), []
         for block, pool in [
@@ -126,7 +126,7 @@ def test_pools_give_the_published_sizes(name: str, side: int, sides: list[int]) 
 
 
 def slow_zoom(units: np.ndarray, factor: int) -> np.ndarray:
-    """Unit i on pixel factor * i, linear between."""
+    """Interpolate linearly, with unit i on pixel factor * i."""
     height, width = (factor * (side - 1) + 1 for side in units.shape[1:])
     out = np.empty((len(units), height, width))
     for h in range(height):

@@ -1,4 +1,4 @@
-"""Dilation: mirrors, units, context and upsampling against slow and obvious versions."""
+"""Test Dilation: padding, units, context and upsampling against slow implementations."""
 
 from itertools import pairwise
 
@@ -46,7 +46,7 @@ HALOS = [
 
 
 def fresh(name: str) -> nn.Module:
-    """A narrow network in float64, its context the identity: the first logits are positive."""
+    """Return a narrow float64 network with an identity context and positive front-end logits."""
     net = network(name).double()
     nn.init.normal_(net.get_parameter("final.weight"), std=0.1)
     nn.init.ones_(net.get_parameter("final.bias"))
@@ -54,7 +54,7 @@ def fresh(name: str) -> nn.Module:
 
 
 def awake(name: str) -> nn.Module:
-    """The same with a context that looks around; no ReLU cuts off what lies before it."""
+    """Return the same with a random context; no ReLU cuts off its input."""
     net = fresh(name)
     for key, parameter in net.named_parameters():
         if key.startswith("ctx_") and parameter.ndim > 1:
@@ -145,7 +145,7 @@ def test_mirrors_are_those_of_numpy(size: tuple[int, int]) -> None:
 
 
 def slow_interpolation(units: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Source coordinate h / 8, top left on top left; the last unit again beyond the last."""
+    """Interpolate at h / 8, with unit 0 on pixel 0 and the last unit repeated."""
     out = np.empty((len(units), height, width))
     for h in range(height):
         for w in range(width):
@@ -274,7 +274,7 @@ def test_the_weights_of_a_front_end_fit_the_other_networks() -> None:
 
 
 def large_context_gmac(C: int, units: int) -> float:
-    """A frame of 33 once, so the first layers compute more than ``units`` squared."""
+    """Count multiply-adds with one padding of 33, so that the first layers have more units."""
     total, side = 0, units + 66
     channels = [C * m for m in (1, 2, 2, 4, 8, 16, 32, 32)]
     for (a, b), d in zip(pairwise(channels), [1, 1, 2, 4, 8, 16, 1], strict=True):

@@ -1,4 +1,4 @@
-"""Export: a failed conversion is one line, and a graph with another output is not written."""
+"""Test the export: failed conversions are one line; graphs with another output are not written."""
 
 import sys
 from pathlib import Path
@@ -47,16 +47,16 @@ class Growing(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("name", "says", "mend"),
+    ("name", "says", "remedy"),
     [
         ("n.pt", "as TorchScript", "export it to .pt2 or .onnx"),
         ("n.pt2", "as torch.export", "give --patch-px, or export it to .pt"),
     ],
 )
 def test_what_cannot_be_written_is_said_in_one_line(
-    name: str, says: str, mend: str, card: Card, tmp_path: Path
+    name: str, says: str, remedy: str, card: Card, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match=f"largefov cannot be written {says} .*; {mend}"):
+    with pytest.raises(ModelError, match=f"largefov cannot be written {says} .*; {remedy}"):
         export(Growing(), card, str(tmp_path / name))
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""FCN-32s, 16s and 8s: why they pad 100, where their units lie, what tiling does to them."""
+"""Test FCN-32s, 16s and 8s: the padding of 100, the positions of units, and tiling."""
 
 import math
 
@@ -59,7 +59,7 @@ def test_tiled_equals_whole_at_borders_of_any_size(name: str) -> None:
 
 
 def units(height: int, padding: int) -> int:
-    """Units of fc6 along one axis: two 3x3 convolutions, five ceil pools, a valid 7x7."""
+    """Count the units of fc6 along one axis: two 3x3 convolutions, five ceil pools, a valid 7x7."""
     rows = height + 2 * padding - 2
     for _ in range(5):
         rows = math.ceil(rows / 2)
@@ -113,7 +113,7 @@ def centres(stream: str, count: int) -> Tensor:
 
 
 def positive_network() -> FCN8s:
-    """Nothing cancels: an impulse reaches exactly the units that see its pixel."""
+    """Return a network in which no terms cancel, so that an impulse reaches all its units."""
     net = FCN8s(classes=3, width=1 / 64).double().eval()
     with torch.no_grad():
         for key, value in net.named_parameters():
@@ -140,7 +140,7 @@ INNER = slice(32, -8)
 
 
 def positions(net: nn.Module, monkeypatch: pytest.MonkeyPatch, height: int) -> Tensor:
-    """The rows of a square image when every unit of every stream says where it is centred."""
+    """Return the row of each pixel when every unit of every stream holds its own position."""
 
     def coded(stream: str, count: int) -> Tensor:
         return centres(stream, count)[:, None].expand(1, 3, count, count)

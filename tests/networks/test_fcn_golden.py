@@ -1,4 +1,4 @@
-"""FCN-32s and 8s against an independent implementation's numbers (wkentaro/pytorch-fcn, MIT)."""
+"""Test FCN-32s and 8s against an independent implementation (wkentaro/pytorch-fcn, MIT)."""
 
 import pytest
 import torch

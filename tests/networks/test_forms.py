@@ -1,4 +1,4 @@
-"""The forms of a network: one function, whichever is taken."""
+"""Test that all forms of a network compute the same function."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Modes of a network: resizing and turning undone, fusion as defined, tiled = whole, symmetry."""
+"""Test networks with TTA: resizing, symmetries, fusion by its definition, tiled = whole."""
 
 from fractions import Fraction
 from math import ceil
@@ -34,7 +34,7 @@ def with_modes(name: str, modes: TestTimeAugmentation, net: nn.Module | None = N
 
 
 def slow_resize(x: Tensor, scale: Fraction, size: tuple[int, int]) -> Tensor:
-    """Pixel by pixel, positions in whole fractions."""
+    """Resize pixel by pixel, with positions as exact fractions."""
     out = torch.empty(*x.shape[:2], *size, dtype=x.dtype)
     for row in range(size[0]):
         for col in range(size[1]):
@@ -102,7 +102,7 @@ def of_each(f: TtaNetwork, x: Tensor) -> Tensor:
 
 
 def fused_slowly(fusion: Fusion, logits: Tensor) -> Tensor:
-    """Probabilities (K, H, W) by the definitions."""
+    """Return fused probabilities (K, H, W) by the definitions."""
     if fusion == "mean_probabilities":
         return logits.softmax(dim=1).mean(dim=0)
     joined = logits.max(dim=0).values if fusion == "max_logits" else logits.mean(dim=0)
@@ -207,7 +207,7 @@ def test_off_the_common_lattice_no_halo_helps() -> None:
 
 
 def symmetric(net: nn.Module) -> nn.Module:
-    """Every kernel replaced by the mean of its eight images."""
+    """Replace every kernel by the mean of its eight symmetric images."""
     with torch.no_grad():
         for weight in (p for p in net.parameters() if p.ndim == 4):
             weight.copy_(
@@ -217,7 +217,7 @@ def symmetric(net: nn.Module) -> nn.Module:
 
 
 def without_ties(net: nn.Module) -> nn.Module:
-    """Positive throughout: a SegNet puts back the first of equal maxima, zeros for example."""
+    """Make all values positive: SegNet depends on the order of equal maxima, such as zeros."""
     with torch.no_grad():
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""Foreign graphs: what is asked for, what is found, and that they answer as they should."""
+"""Test foreign graphs: required statements, measured fields, outputs, and refusals."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("probed_here")
 
 
 def refused(path: Path) -> str:
-    """The one line of a graph that cannot be used."""
+    """Return the one-line error of a graph that cannot be used."""
     with pytest.raises(ModelError) as caught:
         card_of_model(path)
     assert "\n" not in str(caught.value)
@@ -46,7 +46,7 @@ def opened(path: Path, batch: int = 1) -> tuple[Net, Card]:
 
 @pytest.fixture
 def random_conv() -> tuple[graphs.Floats, graphs.Floats]:
-    """Six classes, one band, 5x5."""
+    """Return a random 5x5 convolution of one band to six classes."""
     rng = np.random.default_rng(1)
     weight = (rng.standard_normal((6, 1, 5, 5)) / 100).astype(np.float32)
     return weight, rng.standard_normal(6).astype(np.float32)
@@ -136,7 +136,7 @@ class Baked(nn.Module):
         self.conv = graphs.Conv(*graphs.identity())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Always 512 px."""
+        """Return maps of 512 px for any input."""
         y: Tensor = nn.functional.interpolate(self.conv(x), size=(512, 512))
         return y
 
@@ -192,7 +192,7 @@ def test_the_lattice_is_found_by_shifting(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt"])
 def test_the_effective_halo_of_a_mean_is_known(suffix: str, tmp_path: Path) -> None:
-    """By gradient, and where there is none, by change: 17x17 equal weights reach 8 px."""
+    """Measure by gradients and by changes: 17x17 equal weights reach 8 px."""
     weight = np.full((2, 1, 17, 17), 1 / 289, np.float32)
     weight[1] *= -1
     path, bias = tmp_path / f"n{suffix}", np.zeros(2, np.float32)
@@ -300,7 +300,7 @@ def test_an_archive_with_a_damaged_inside_is_refused(suffix: str, tmp_path: Path
 
 
 def rewrite(path: Path, change: Any) -> None:  # noqa: ANN401 any function of name and bytes
-    """The archive again, with ``change(name, data)`` in place of each file."""
+    """Rewrite the archive with ``change(name, data)`` instead of each file."""
     with ZipFile(path) as archive:
         files = {info.filename: archive.read(info) for info in archive.infolist()}
     with ZipFile(path, "w") as archive:
@@ -416,7 +416,7 @@ def test_an_incomplete_card_is_refused_by_read_card(tmp_path: Path) -> None:
 
 
 def count_processes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The commands of the processes that are started from now on; they run."""
+    """Return a list that collects the commands of all processes that are started."""
     started: list[object] = []
     real = subprocess.run
 
@@ -580,7 +580,7 @@ def test_metadata_may_be_a_python_literal_and_of_several_outputs(tmp_path: Path)
 
 
 def test_json_of_a_card_is_whole(tmp_path: Path) -> None:
-    """What `model show --json` prints can be a sidecar."""
+    """Use the output of `model show --json` as a sidecar."""
     path = graphs.write_identity(tmp_path / "n.onnx")
     card = card_of_model(path)
     Path(f"{path}.card.json").write_text(json.dumps(json.loads(card.model_dump_json())))

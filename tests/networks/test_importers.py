@@ -1,4 +1,4 @@
-"""Foreign weights against golden vectors, against each other, and every way they can be wrong."""
+"""Test imported weights against golden vectors and each other, and the refusal of wrong weights."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ Weights = dict[str, Tensor]
 
 
 def loaded(weights: Weights, layout: str, network: str, width: float = 1.0) -> nn.Module:
-    """The network as whoever imports weights gets it, float64."""
+    """Return the network with imported weights, float64."""
     classes = [weight for weight in weights.values() if weight.dim() == 4][-1].shape[0]
     options = variant_of(layout=layout, network=network)
     module = skeleton(network, classes=classes, bands=3, width=width, variant=options)
@@ -224,7 +224,7 @@ def test_mmseg_and_semseg_differ_in_the_stem_alone() -> None:
 
 
 def test_deeplabv3_is_the_head_that_torchvision_describes() -> None:
-    """Rates in order, the mean last, written down with the repository's names."""
+    """Test the head of torchvision: rates in order, the mean last, under its own names."""
     state = foreign.random_state(foreign.torchvision_deeplab(50, 5, WIDTH))
     weights = convert(state, layout="torchvision", network="deeplabv3_resnet50", width=WIDTH)
     module = loaded(weights, "torchvision", "deeplabv3_resnet50", WIDTH)
@@ -236,7 +236,7 @@ def test_deeplabv3_is_the_head_that_torchvision_describes() -> None:
 
 
 def aspp_of_torchvision(w: Weights, x: Tensor) -> Tensor:
-    """classifier.0 ... classifier.4 of torchvision's DeepLab v3, on layer4's map."""
+    """Run classifier.0 ... classifier.4 of torchvision's DeepLab v3 on the map of layer4."""
 
     def block(x: Tensor, conv: str, bn: str, padding: int = 0, dilation: int = 1) -> Tensor:
         y = functional.conv2d(x, w[f"{conv}.weight"], padding=padding, dilation=dilation)
@@ -322,7 +322,7 @@ def test_every_reordering_puts_parts_where_ours_has_them(
 
 
 def broken(change: Callable[[Weights], object]) -> str:
-    """What converting says of a state dict after ``change``."""
+    """Return the error of converting a state dict after ``change``."""
     state = small_state()
     change(state)
     with pytest.raises(ModelError) as caught:

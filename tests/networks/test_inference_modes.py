@@ -1,4 +1,4 @@
-"""Modes in the job and in the plan: bounds, the common lattice, what they cost, what is refused."""
+"""Test TTA in jobs and plans: bounds, the common lattice, costs, and refusals."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -111,9 +111,9 @@ def test_patches_start_where_every_scale_has_a_point_of_the_lattice(
 def test_pixels_of_another_size_are_met_by_the_nearest_scale(
     pixel_m: float | None, scale: str
 ) -> None:
-    learnt = card("fcn8s_lean").model_copy(update={"ground_resolution_m": 0.3})
-    assert tta_of(Inference(), learnt, pixel_m).scales == (Fraction(scale),)
-    assert tta_of(Inference(scales=(1,)), learnt, pixel_m).is_plain
+    trained = card("fcn8s_lean").model_copy(update={"ground_resolution_m": 0.3})
+    assert tta_of(Inference(), trained, pixel_m).scales == (Fraction(scale),)
+    assert tta_of(Inference(scales=(1,)), trained, pixel_m).is_plain
     assert tta_of(Inference(), card("fcn8s_lean"), pixel_m).is_plain
 
 

@@ -1,4 +1,4 @@
-"""RefineNet from MATLAB: axes, moments, names; and the file they come in."""
+"""Test RefineNet from MATLAB: axes, moments, names, and the .mat file."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ LEAVES = {"weight": "mult", "bias": "bias"}
 
 
 def matlab(state: Weights) -> Weights:
-    """DrSleep's RefineNet-101 as MatConvNet has it: H, W, in, out; means and deviations."""
+    """Convert DrSleep's RefineNet-101 to MatConvNet: H, W, in, out; means and deviations."""
     params: Weights = {}
     for key, value in state.items():
         home, leaf = matlab_name(key).rsplit(".", 1)
@@ -44,7 +44,7 @@ def matlab_name(key: str) -> str:
 
 
 def improved_name(name: str) -> str:
-    """Where the convolution comes before the pool, it is named after what it convolves."""
+    """Name a convolution before a pool after its input."""
     found = re.fullmatch(r"(mflow_conv_g\d)_pool(\d)_outvar_dimred_filter", name)
     if not found:
         return name

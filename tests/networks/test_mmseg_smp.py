@@ -1,4 +1,4 @@
-"""mmsegmentation's FCN and DeepLab v3, smp's DeepLab v3: the whole nets with their own names.
+"""Test mmsegmentation's FCN and DeepLab v3 and smp's DeepLab v3, written out under their own names.
 
 Dilations, strides and joins are written down here block by block, from facts/networks.md A.2.
 """
@@ -24,14 +24,14 @@ SMP = {1: [1] * 3, 2: [1] * 4, 3: [2] * 6, 4: [4] * 3}
 def joint(
     w: Weights, x: Tensor, conv: str, bn: str, *, stride: int = 1, padding: int = 0, d: int = 1
 ) -> Tensor:
-    """Convolution and BatchNorm."""
+    """Run a convolution and BatchNorm."""
     y = functional.conv2d(x, w[f"{conv}.weight"], None, stride, padding, d)
     stats = (w[f"{bn}.running_mean"], w[f"{bn}.running_var"])
     return functional.batch_norm(y, *stats, w[f"{bn}.weight"], w[f"{bn}.bias"])
 
 
 def stages(w: Weights, x: Tensor, home: str, dilations: dict[int, list[int]]) -> Tensor:
-    """layer1 ... layer4 of ResNet-50; layer2 alone halves, in its first 3x3."""
+    """Run layer1 ... layer4 of ResNet-50; only layer2 halves, in its first 3x3."""
     assert tuple(len(found) for found in dilations.values()) == BLOCKS[50]
     for stage, found in dilations.items():
         for block, d in enumerate(found):
@@ -50,7 +50,7 @@ def bottleneck(w: Weights, x: Tensor, home: str, stride: int, d: int) -> Tensor:
 
 
 def module(w: Weights, x: Tensor, home: str, *, padding: int = 0, d: int = 1) -> Tensor:
-    """Mmsegmentation's ConvModule."""
+    """Run the ConvModule of mmsegmentation."""
     return joint(w, x, f"{home}.conv", f"{home}.bn", padding=padding, d=d).relu()
 
 
@@ -62,7 +62,7 @@ def v1c(w: Weights, x: Tensor) -> Tensor:
 
 
 def seg(w: Weights, y: Tensor, x: Tensor) -> Tensor:
-    """conv_seg, resized to the image."""
+    """Run conv_seg and resize to the image."""
     y = functional.conv2d(y, w["decode_head.conv_seg.weight"], w["decode_head.conv_seg.bias"])
     return functional.interpolate(y, x.shape[2:], mode="bilinear", align_corners=False)
 
@@ -114,7 +114,7 @@ WHOLE = [
 
 
 def logits(state: Weights, x: Tensor, layout: str, network: str) -> Tensor:
-    """Of our network with the converted weights, float64."""
+    """Return the logits of the registry's network with converted weights, float64."""
     weights = convert(state, layout=layout, network=network, width=WIDTH)
     net = build(network, classes=5, width=WIDTH).double().eval()
     net.load_state_dict(weights, strict=True)

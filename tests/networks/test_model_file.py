@@ -1,4 +1,4 @@
-"""Model files: what goes in comes out, and every damaged file is refused in one line."""
+"""Test model files: the round trip, and the refusal of damaged files in one line."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ def path(tmp_path: Path, network: nn.Module, card: Card) -> Path:
 def rewrite(
     path: Path, *, drop: str = "", add: dict[str, Any] | None = None, **card_fields: object
 ) -> None:
-    """The file again, with keys or card fields changed behind `save`'s back."""
+    """Rewrite the file with other keys or card fields, without `save`."""
     fields = json.loads(read_card(path).model_dump_json()) | card_fields
     weights = {key: value for key, value in load_file(path).items() if key != drop}
     save_file(weights | (add or {}), path, metadata={METADATA: json.dumps(fields)})

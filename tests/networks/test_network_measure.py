@@ -1,4 +1,4 @@
-"""Receptive fields and costs against the facts, which were computed another way."""
+"""Test receptive fields and costs against figures that were computed independently."""
 
 import pytest
 import torch

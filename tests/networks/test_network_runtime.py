@@ -1,4 +1,4 @@
-"""The runtime: the same answer as the plain network, whatever the batch, in its own thread."""
+"""Test the runtime: the output of the plain network for every batch size, in a separate thread."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tiled = whole: exactly at the exact halo, and visibly not below it or off the lattice.
+"""Test tiled = whole: it holds at the exact halo, and visibly not below it or off the lattice.
 
 The thresholds come out right only if padding, dilation, stride and phase are right: they test the
 networks as much as the tiling. facts/networks.md section C.

@@ -1,4 +1,4 @@
-"""One suite for all networks of the registry; a new network is a row here."""
+"""Test all networks of the registry; a new network is a new row here."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Parameter counts of the published width: exact integers of the papers' own definitions.
+"""Test parameter counts at the published width: exact integers by the papers' definitions.
 
 facts/networks.md 0.1, each cross-checked there against an independent implementation.
 """

@@ -1,4 +1,4 @@
-"""Weights files: what is read, and that nothing in them is run."""
+"""Test reading weights files, and that no code in them is run."""
 
 import os
 import sys

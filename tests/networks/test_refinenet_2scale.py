@@ -1,4 +1,4 @@
-"""RefineNet of two scales: what the second scale adds to the network that golden vectors hold."""
+"""Test RefineNet of two scales against RefineNet of one scale, which has golden vectors."""
 
 import re
 
@@ -19,7 +19,7 @@ STYLE = Style(4, "bicubic", pool_first=True)
 
 
 def two_scales() -> RefineNet2Scale:
-    """With weights as large as they can be, float64."""
+    """Return the network with large weights, float64."""
     net = network(NAME)
     assert isinstance(net, RefineNet2Scale)
     for layer in net.modules():
@@ -29,7 +29,7 @@ def two_scales() -> RefineNet2Scale:
 
 
 def of_one_scale(key: str) -> str:
-    """Our key of RefineNet for one of the large image's; the paths are sequences here."""
+    """Return the key in RefineNet for a key of the large image; paths are sequences here."""
     key = re.sub(r"\.large\.0\.", ".reduce.", key)
     key = re.sub(r"\.large\.([12])\.", lambda found: f".adapt.{int(found[1]) - 1}.", key)
     key = re.sub(r"\.large\.3\.", ".fusion.own.", key)
@@ -88,7 +88,7 @@ def test_tiled_equals_whole_at_the_measured_halo_and_only_there() -> None:
     probe = build(NAME, classes=1, bands=1, width=1 / 1024)
     field = receptive_field(probe, bands=1, lattice_px=spec(NAME).lattice_px)
     assert field is not None
-    # ours, measured: no oracle but the tiles below
+    # Measured here; the tiles below are the oracle.
     assert (field.size_px, field.halo_px) == (4316, 2176)
     net, x = two_scales(), image(32, 8192).double()
 

@@ -1,4 +1,4 @@
-"""Parts of the networks on ResNets: trunk, heads, pyramid, doubling, chained pooling."""
+"""Test parts of the networks on ResNets: trunk, heads, pyramid, doubling, chained pooling."""
 
 from typing import Any
 
@@ -157,7 +157,7 @@ def test_training_gives_the_logits_and_those_of_layer3(name: str) -> None:
 def test_training_without_an_auxiliary_head_is_refused() -> None:
     network = narrow_network("pspnet50")
     assert isinstance(network, Dilated)
-    with pytest.raises(ModelError, match="no auxiliary head; build a network with auxiliary=True"):
+    with pytest.raises(ModelError, match="no auxiliary head; build it with auxiliary=True"):
         network.training_logits(noise(1, 4, 9, 9))
 
 
@@ -214,14 +214,14 @@ def test_shares_of_pieces_add_up_to_the_grids() -> None:
 
 
 def keys(distance: NDArray[Any]) -> NDArray[Any]:
-    """Keys 1981, a = -0.5."""
+    """Return the cubic kernel of Keys 1981 with a = -0.5."""
     t = np.abs(distance)
     inner, outer = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
     return np.where(t <= 1, inner, np.where(t < 2, outer, 0.0))
 
 
 def slow_double(x: NDArray[Any]) -> NDArray[Any]:
-    """One axis, from the definition: half-pixel positions, a mirrored line, all taps."""
+    """Double one axis by the definition: half-pixel positions, a mirrored line, all taps."""
     line = np.pad(x, 2 * len(x) + 4, mode="symmetric")
     units = np.arange(len(line)) - (2 * len(x) + 4)
     return np.array([(keys((j + 0.5) / 2 - 0.5 - units) * line).sum() for j in range(2 * len(x))])
@@ -243,7 +243,7 @@ def test_bicubic_doubling_is_that_of_pillow_inside() -> None:
 
 
 def slow_halve(x: NDArray[Any]) -> NDArray[Any]:
-    """One axis: as `slow_double`, with the kernel twice as wide."""
+    """Halve one axis as `slow_double`, with the kernel twice as wide."""
     line = np.pad(x, 2 * len(x) + 4, mode="symmetric")
     units = np.arange(len(line)) - (2 * len(x) + 4)
     taps = [keys((2 * j + 0.5 - units) / 2) / 2 for j in range(len(x) // 2)]

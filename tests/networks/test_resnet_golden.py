@@ -1,6 +1,6 @@
-"""The networks on ResNets against numbers printed by independent implementations.
+"""Test the networks on ResNets against numbers of independent implementations.
 
-Weights are a formula of their keys in the named repository, so each layout is spelt out here.
+Weights are a formula of their keys in the named repository, so each layout is written out here.
 """
 
 import re
@@ -23,7 +23,7 @@ def formula_network(
     gain: Callable[[str], float] = lambda _: 24,
     **variant: Any,  # noqa: ANN401 the options of `build`
 ) -> nn.Module:
-    """The published network, every tensor filled as its key in ``layout`` demands."""
+    """Return the published network with tensors that follow from their keys in ``layout``."""
     with torch.device("meta"):
         network = build(name, classes=21, **variant)
     state = {
@@ -57,14 +57,14 @@ def semseg(key: str) -> str:
 
 
 def head(key: str, ours: str, theirs: str) -> str:
-    """main.conv.bn.bias -> cls.1.bias; convolution, BatchNorm, ReLU, dropout, 1x1."""
+    """Rename main.conv.bn.bias to cls.1.bias; convolution, BatchNorm, ReLU, dropout, 1x1."""
     key = re.sub(rf"^{ours}\.conv\.bn\.", f"{theirs}.1.", key)
     key = re.sub(rf"^{ours}\.conv\.", f"{theirs}.0.", key)
     return re.sub(rf"^{ours}\.classifier\.", f"{theirs}.4.", key)
 
 
 def torchvision(key: str) -> str:
-    """Trunk below backbone; main and auxiliary are classifier and aux_classifier."""
+    """Put the trunk below backbone; main and auxiliary are classifier and aux_classifier."""
     if key.startswith(("main", "auxiliary")):
         return head(head(key, "main", "classifier"), "auxiliary", "aux_classifier")
     return f"backbone.{torchvision_block(key)}"
@@ -77,7 +77,7 @@ def torchvision_block(key: str) -> str:
 
 
 def smp(key: str) -> str:
-    """Trunk below encoder; ppm.convs.0.bias -> decoder.psp.blocks.0.pool.1.0.bias."""
+    """Put the trunk below encoder; ppm.convs.0.bias -> decoder.psp.blocks.0.pool.1.0.bias."""
     if key.startswith("classifier"):
         return key.replace("classifier", "segmentation_head.0")
     if found := re.fullmatch(r"(ppm\.convs\.\d|conv)\.(bn\.)?(weight|bias|running_.*)", key):
@@ -87,7 +87,7 @@ def smp(key: str) -> str:
 
 
 def drsleep(key: str) -> str:
-    """Trunk at the top; refine4 is stage 1, refine1 stage 4."""
+    """Put the trunk at the top; refine4 is stage 1, refine1 stage 4."""
     if found := re.fullmatch(r"refine(\d)\.(.*)", key):
         return drsleep_block(5 - int(found[1]), found[2])
     if key.startswith("classifier"):
@@ -96,7 +96,7 @@ def drsleep(key: str) -> str:
 
 
 def drsleep_block(stage: int, key: str) -> str:
-    """fusion.deeper belongs to the stage below there."""
+    """Put fusion.deeper in the stage below."""
     if found := re.fullmatch(r"(adapt|output|pooling\.convs)\.(\d)\.(.*)", key):
         home = {"adapt": f"adapt_stage{stage}_b", "output": f"mflow_conv_g{stage}_b"}
         group, number = home.get(found[1], f"mflow_conv_g{stage}_pool"), int(found[2]) + 1
@@ -112,7 +112,7 @@ def drsleep_block(stage: int, key: str) -> str:
 
 
 def in_pair(tail: str) -> str:
-    """Weight -> conv.weight; bn.bias stays."""
+    """Rename weight to conv.weight; bn.bias stays."""
     return tail if tail.startswith("bn.") else f"conv.{tail}"
 
 

@@ -1,4 +1,4 @@
-"""Networks on ResNets: receptive fields of the table, tiled = whole, PSPNet in two passes.
+"""Test networks on ResNets: receptive fields, tiled = whole, PSPNet in two passes.
 
 facts/networks.md 0.1 and section C. RefineNet's table was made with bilinear enlargement; the
 cubic of the published code reaches further.
@@ -31,7 +31,7 @@ FIELDS: list[tuple[str, dict[str, Any], int, tuple[int, int] | None, int]] = [
     ("refinenet50", BILINEAR, 3115, None, 1568),
     ("refinenet101", BILINEAR, 3659, None, 1856),
     ("refinenet152", BILINEAR, 4139, None, 2080),
-    # ours, measured: no oracle but the tiles below
+    # Measured here; the tiles below are the oracle.
     ("refinenet50", {}, 3211, None, 1632),
     ("refinenet101", {}, 3755, None, 1920),
     ("refinenet152", {}, 4235, None, 2144),
@@ -107,7 +107,7 @@ def silence(net: nn.Module) -> None:
 
 
 def strong(net: nn.Module) -> nn.Module:
-    """He's weights, so that far pixels count for as much as they can; float64."""
+    """Return a float64 network with He-normal weights, so that far pixels have a large effect."""
     torch.manual_seed(0)
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
@@ -154,7 +154,7 @@ class Strip:
         self.height, self.width = net.features(x).shape[2:]
 
     def window(self, core: tuple[int, int]) -> tuple[Tensor, int]:
-        """The pixels of a tile, and where its core begins in it."""
+        """Return the pixels of a tile, and where its core starts in it."""
         begin, end = max(0, core[0] - self.halo), min(self.size, core[1] + self.halo)
         return self.x.narrow(self.axis, begin, end - begin), core[0] - begin
 
@@ -163,7 +163,7 @@ class Strip:
         return Place(row, col, self.height, self.width)
 
     def share(self, core: tuple[int, int]) -> Grids:
-        """First pass: the units of a core; the last one also has the padding's."""
+        """Run the first pass: pool the units of a core; the last core includes the padding."""
         crop, before = self.window(core)
         features = self.net.features(crop)
         rest = features.shape[self.axis] - before // 8
@@ -171,7 +171,7 @@ class Strip:
         return self.net.pool(features.narrow(self.axis, before // 8, count), self.place(core[0]))
 
     def logits(self, core: tuple[int, int], grids: Grids) -> Tensor:
-        """Second pass: the logits of a core."""
+        """Run the second pass: return the logits of a core."""
         crop, before = self.window(core)
         coarse = self.net.head(self.net.features(crop), grids, self.place(core[0] - before))
         return self.net.enlarge(coarse, crop).narrow(self.axis, before, core[1] - core[0])

@@ -1,4 +1,4 @@
-"""The halo that hides a seam, against networks whose answer is known."""
+"""Test the seam halo on networks whose seam halo is known."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""SegNet and SegNet-Basic against the layer tables, executed one by one, and what tiling does."""
+"""Test SegNet and SegNet-Basic against their layer tables, run layer by layer, and tiling."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ FIELDS = [("segnet", 404, 186, 192, 32), ("segnet_basic", 202, 93, 96, 16)]
 
 
 def formula_network(name: str) -> nn.Module:
-    """Narrow, of four bands, every weight and statistic of another value."""
+    """Return a narrow network of four bands with different values in all weights and statistics."""
     net = build(name, classes=3, bands=4, width=1 / 32)
     shapes = {k: tuple(v.shape) for k, v in net.state_dict().items() if v.ndim}
     net.load_state_dict(formula_state(shapes), strict=False)
@@ -41,7 +41,7 @@ def formula_network(name: str) -> nn.Module:
 
 
 def pixels(height: int, width: int) -> Tensor:
-    """Raw values, 0...255, as the published weights take them."""
+    """Return raw values, 0...255, as the published weights take them."""
     generator = torch.Generator().manual_seed(4)
     return 255 * torch.rand(1, 4, height, width, generator=generator, dtype=torch.float64)
 

@@ -52,10 +52,9 @@ def test_a_schedule_does_what_is_new_and_isolates_what_fails(
     failed = next(row for row in server.table(run["id"], "batch") if row["status"] == "failed")
     assert "torn.tif" in failed["error"]
     images = subflow_runs(server, run["id"])
-    assert {each["name"] for each in images} == {f"segment {x}.tif with m" for x in "abcdefgh"} | {
-        "segment old.tif with m",
-        "segment torn.tif with m",
-    }
+    assert sorted(each["name"] for each in images) == [
+        f"segment {x}.tif with m" for x in "abcdefgh"
+    ]
     flows = {each["flow_id"] for each in images}
     assert [server.call(f"/flows/{each}", method="GET")["name"] for each in flows] == ["segment"]
 

@@ -106,7 +106,7 @@ def test_rows_keep_absolute_names_and_urls_and_may_be_globs(tmp_path: Path) -> N
         (
             "a.csv",
             "image,mask\na.tif,a.png\n",
-            r"a\.csv: row 1: labels: Field required",
+            r"a\.csv: row 1: mask: unknown key; known keys: image, labels",
         ),
         ("a.csv", "image,labels\na.tif,b,c\n", r"a\.csv: row 1: extra: unknown key; known"),
         ("a.csv", "image,labels,split\na,b,dev\n", r"row 1: split: Input should be 'train', 'val'"),
@@ -222,7 +222,7 @@ def test_a_colour_table_is_a_legend(tmp_path: Path, text: str) -> None:
             "0,300,0,0\n",
             r"l\.txt: line '0 300 0 0' is no row of a colour table; write id,red,green,blue",
         ),
-        ("l.txt", "0,land\n", r"l\.txt: line '0 land': write id"),
+        ("l.txt", "0,land\n", r"l\.txt: line '0 land' is no row of a colour table; write id"),
     ],
 )
 def test_what_is_no_legend_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:

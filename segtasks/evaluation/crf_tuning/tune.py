@@ -6,7 +6,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context
 
 from segtasks.config.crf import PRESETS
 from segtasks.config.legend import ClassEntry
@@ -22,6 +21,7 @@ from segtasks.evaluation.crf_tuning.search import (
     search,
 )
 from segtasks.evaluation.crf_tuning.trial import Measured, Outcome, Scorer
+from segtasks.pipeline.worker_processes import WorkerContext
 
 WITHOUT = "no CRF"
 OnProgress = Callable[[str, int, int], None]
@@ -140,7 +140,7 @@ def _scoring(job: TuneJob, scorer: Scorer) -> Iterator[ScoreAll]:
     if job.workers == 1:
         yield lambda requests: [scorer(scorer.cropped(*each), each[1]) for each in requests]
         return
-    with ProcessPoolExecutor(job.workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(job.workers, mp_context=WorkerContext()) as pool:
         yield partial(_score_in_processes, pool, scorer)
 
 

@@ -1,6 +1,8 @@
 """VGG16 at output stride 8, the backbone of DeepLab v1 and v2. Chen et al. 2015, sec. 3.1.
 
-pool1 /2 -> pool2 /4 -> pool3 /8 -> pool4 /8 -> conv5 d2 -> pool5 /8
+    pool1 /2 -> pool2 /4 -> pool3 /8 -> pool4 /8 -> conv5 d2 -> pool5 /8
+
+"/8" is the stride of the map in pixels, "d2" a dilation of 2.
 """
 
 from torch import Tensor, nn

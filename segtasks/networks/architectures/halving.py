@@ -1,7 +1,10 @@
 """Downsampling by 2 as imresize of MATLAB: bicubic, with the kernel widened by the step.
 
-in    . . . . . . . .     output pixel i lies between input pixels 2i and 2i + 1 and depends on
-out    o   o   o   o      four on each side: the transpose of `Doubling`, with its taps
+    in    . . . . . . . .     output pixel i lies between input pixels 2i and 2i + 1
+    out    o   o   o   o
+
+An output pixel depends on four input pixels on each side. The layer is the transpose of `Doubling`
+and has its taps.
 """
 
 import torch

@@ -1,10 +1,12 @@
 """Detect the format of a graph by the content of the file, not by its name. Needs no torch.
 
-zip archive    with */constants.pkl and */code/     TorchScript
-               with */models/*.json                 torch.export
-               with */data.pkl only                 pickled weights, not a graph
-other file     protobuf with an IR version          ONNX
-               safetensors, or anything else        not a graph
+    zip archive    with */constants.pkl and */code/     TorchScript
+                   with */models/*.json                 torch.export
+                   with */data.pkl only                 pickled weights, not a graph
+    other file     protobuf with an IR version          ONNX
+                   safetensors, or anything else        not a graph
+
+The suffix counts only where the content is inconclusive.
 """
 
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,9 @@
 """Convert a foreign checkpoint to the state dict of a network, or of its backbone.
 
-checkpoint -> unwrap -> prepare -> check keys, counts and shapes -> transform tensors
-           -> complete with frozen kernels and counters
+    checkpoint -> unwrap -> prepare -> check keys, counts and shapes -> transform tensors
+               -> complete with frozen kernels and counters
+
+A checkpoint that does not fit is refused with one line that names the first key that differs.
 """
 
 import re

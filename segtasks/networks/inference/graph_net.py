@@ -1,9 +1,11 @@
-"""Adapt a foreign graph to the runtime: patches of any size in, one map per class of that size out.
+"""Adapt a foreign graph to the runtime, which runs patches of any size.
 
-patch (N, C, H, W) -> padded to a size that the graph takes -> graph
-                   -> two classes if the graph returns one map
-                   -> upsampled to the input's size if the maps are coarser
-                   -> cropped to H, W
+    patch (N, C, H, W) -> padded to a size that the graph takes -> graph
+                       -> two classes if the graph returns one map
+                       -> upsampled to the input's size if the maps are coarser
+                       -> cropped to H, W
+
+The result has one map per class, of the size of the patch.
 """
 
 from dataclasses import dataclass

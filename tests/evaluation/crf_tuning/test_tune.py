@@ -16,14 +16,14 @@ from segtasks.evaluation.counts import MaskCounts
 from segtasks.evaluation.crf_tuning.sample_windows import open_workspaces
 from segtasks.evaluation.crf_tuning.trial import Scorer
 from segtasks.evaluation.crf_tuning.tune import WITHOUT, Row, Tuning, tune
-from segtasks.evaluation.scoring import evaluate
+from segtasks.evaluation.scoring import count_pairs
 from segtasks.raster.grid import Window
 from tests.helpers.kept import HEIGHT, SIDE, WIDTH, Kept
 
 
 def evaluated(mask: Path, kept: Kept) -> MaskCounts:
     pair = {"mask": str(mask), "labels": str(kept.labels)}
-    return evaluate(validated(EvaluationJob, {"pairs": [pair]})).tally.mask
+    return count_pairs(validated(EvaluationJob, {"pairs": [pair]})).tally.mask
 
 
 def total(row: Row) -> NDArray[np.int64]:
