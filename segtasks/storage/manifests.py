@@ -44,17 +44,6 @@ def read_manifest(url: str, columns: tuple[str, ...] = COLUMNS) -> list[dict[str
     return [_pair(url, columns[:2], number, row) for number, row in enumerate(rows, start=1)]
 
 
-def _pair(
-    url: str, required: tuple[str, ...], number: int, row: dict[str, str | None]
-) -> dict[str, str]:
-    names = {key: value.strip() for key, value in row.items() if value and value.strip()}
-    for key in required:
-        if key not in names:
-            raise JobError(f"{url}: row {number} names no {key}; write one")
-    folder = url.rpartition("/")[0] or "."
-    return {key: _resolve(name, folder) for key, name in names.items()}
-
-
 def find_pairs(sources: Sequence[Source]) -> list[tuple[str, str]]:
     """Return the names (image, labels) of all sources in order, those of a glob sorted.
 
@@ -90,6 +79,17 @@ def splits_of(manifest: str) -> set[Split]:
             "train, val or test in each row"
         )
     return named
+
+
+def _pair(
+    url: str, required: tuple[str, ...], number: int, row: dict[str, str | None]
+) -> dict[str, str]:
+    names = {key: value.strip() for key, value in row.items() if value and value.strip()}
+    for key in required:
+        if key not in names:
+            raise JobError(f"{url}: row {number} names no {key}; write one")
+    folder = url.rpartition("/")[0] or "."
+    return {key: _resolve(name, folder) for key, name in names.items()}
 
 
 def _rows(source: Source) -> Iterator[PairSource]:

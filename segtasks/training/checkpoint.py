@@ -142,7 +142,7 @@ def read(path: Path, identity: dict[str, Any]) -> Checkpoint | None:
     if checkpoint.identity != identity:
         raise JobError(
             f"{path}: is of another job ({_difference(checkpoint.identity, identity)}); finish "
-            "that one, give --fresh to begin anew, or another `to`"
+            "that one, give --fresh to start again, or another `to`"
         )
     return checkpoint
 

@@ -1,8 +1,8 @@
-"""Whatever it is given, a backend answers or raises a CrfError: run as a program of its own.
+"""Check that a backend answers or raises a CrfError for any input, as a separate program.
 
     python crf_fuzz.py BACKEND
 
-Exit status 0, or the traceback of what else happened, or the signal that killed it.
+The exit status is 0, or there is a traceback, or the signal that killed the process.
 """
 
 import math

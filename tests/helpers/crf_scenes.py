@@ -1,7 +1,7 @@
-"""Scenes for the CRF's tests: real photographs where they are, a drawn one where not.
+"""Scenes for the tests of the CRF: real photographs if they exist, else a drawn one.
 
-The softmax is synthetic: colour classes found at stride 8, as a network of that stride would, plus
-noise of low frequency, so that the CRF has something to mend (5-15 % of the labels).
+The softmax is synthetic: colour classes found at stride 8, like a network of that stride, plus
+noise of low frequency, so that the CRF can correct 5-15 % of the labels.
 """
 
 from collections.abc import Iterator
@@ -157,10 +157,10 @@ def tiled_labels(
     parameters: CrfParameters,
     period_px: int | None = None,
 ) -> Labels:
-    """Labels of the scene refined window by window, each giving its core.
+    """Refine the scene window by window, and return the labels of the cores.
 
-    `period_px` is only for showing what goes wrong: window origins are taken modulo it (1: each
-    window believes it lies at the raster's corner).
+    `period_px` is for tests of a wrong method: window origins are taken modulo it (1: each
+    window is taken to be at the raster's corner).
     """
     labels = np.full((scene.side, scene.side), -1)
     for row, col in cores(scene.side, core_px):

@@ -1,4 +1,4 @@
-"""Small label files on disk, and the legend they are read by."""
+"""Small label files on disk, and their legend."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def write_raster(path: Path, bands: Array, **profile: Any) -> str:  # noqa: ANN4
 
 
 def an_image(folder: Path, height: int = 40, width: int = 60, **profile: Any) -> RasterHeader:  # noqa: ANN401
-    """A grey image to lay labels over."""
+    """Write a grey image on whose grid labels are read."""
     grey = np.full((height, width), 128, np.uint8)
     return raster_reader.describe(write_raster(folder / "image.tif", grey, **profile))
 
@@ -52,7 +52,7 @@ def rgb_of(color: str) -> tuple[int, int, int]:
 
 
 def painted(ids: Array, colors: tuple[str, ...] = COLORS) -> npt.NDArray[np.uint8]:
-    """Class ids (h, w) as colours (3, h, w), by plain lookup."""
+    """Convert class ids (h, w) to colours (3, h, w) by lookup."""
     return np.moveaxis(np.array([rgb_of(color) for color in colors], np.uint8)[ids], -1, 0)
 
 

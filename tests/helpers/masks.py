@@ -1,4 +1,4 @@
-"""Masks, labels and kept probabilities to evaluate."""
+"""Masks, labels and stored probabilities to evaluate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ PLACE = Affine(1e-5, 0, 36.8, 0, -1e-5, -1.3)
 
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[Ids, Ids, Ids]:
-    """A mask, its labels, and a noisier mask: blobs of three classes, holes of 255."""
+    """Make a mask, its labels, and a noisier mask: blobs of three classes with holes of 255."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 3, (height // 8 + 1, width // 8 + 1)).astype(np.uint8)
     labels = coarse.repeat(8, 0).repeat(8, 1)[:height, :width]
@@ -50,7 +50,7 @@ def write_ids(path: Path, ids: Ids, *, tags: bool = True, **changes: Any) -> str
 
 
 def keep_probabilities(url: str, likely: Ids, seed: int = 0) -> np.ndarray[Any, Any]:
-    """A workspace with probabilities (3, H, W), the largest of which are those of ``likely``."""
+    """Write a workspace with probabilities (3, H, W), which are largest for ``likely``."""
     rng, (height, width) = np.random.default_rng(seed), likely.shape
     spec = ArraySpec(leading=(3,), dtype="float16", shard_px=128, fill=0)
     workspace.create(url, height, width, {"probabilities": spec})

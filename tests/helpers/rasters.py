@@ -1,7 +1,8 @@
-"""A factory of odd rasters: each says which label and which nodata every pixel must get.
+"""A factory of unusual rasters with the label and nodata that every pixel must get.
 
-The label of a pixel is its value (0..5), the nodata is known by construction, so that reading it
-back needs no code of ours. ``GOOD`` must be segmented, ``BAD`` must be refused in one line.
+The label of a pixel is its value (0..5) and nodata is known by construction, so that no code of
+segtasks is needed to read them back. ``GOOD`` must be segmented, ``BAD`` must be refused in one
+line.
 """
 
 import shutil
@@ -56,13 +57,13 @@ RATIONAL = RPC(
 
 @dataclass(frozen=True, kw_only=True)
 class Odd:
-    """A raster on disk and what its mask must be.
+    """A raster on disk and its expected mask.
 
     Attributes:
-        labels: class of each pixel; ``None`` where lossy, then the file itself says it.
-        nodata: where the mask must be 255, and nowhere else.
-        bands: how many bands the model takes; the last of them holds the labels.
-        job: settings this raster asks for.
+        labels: class of each pixel; ``None`` for lossy files, whose values are read back.
+        nodata: pixels at which the mask must be 255; all others must not be 255.
+        bands: number of bands of the model; the last of them holds the labels.
+        job: settings that this raster needs.
     """
 
     source: str
@@ -76,13 +77,13 @@ Maker = Callable[[Path], Odd]
 
 
 def pattern(bands: int = 1, shape: tuple[int, int] = SHAPE) -> Labels:
-    """Values 0..5 (C, H, W), another pattern in each band."""
+    """Return values 0..5 (C, H, W) with another pattern in each band."""
     band, row, col = np.indices((bands, *shape))
     return np.asarray((row // 3 * 5 + col // 2 + 2 * band) % 6, np.uint8)
 
 
 def holes(shape: tuple[int, int] = SHAPE) -> Bools:
-    """A collar, a hole across tile borders and a single pixel."""
+    """Return nodata with a collar, a hole across tile borders and a single pixel."""
     hidden = np.zeros(shape, bool)
     hidden[:5], hidden[:, -7:], hidden[40:70, 50:75], hidden[-1, 0] = True, True, True, True
     return hidden
@@ -98,7 +99,7 @@ def write(
     placed: bool = True,
     **profile: Any,  # noqa: ANN401 - GDAL's creation options
 ) -> None:
-    """Write ``image`` (C, H, W) by rasterio."""
+    """Write ``image`` (C, H, W) with rasterio."""
     settings: dict[str, Any] = {"driver": "GTiff", "dtype": image.dtype.name}
     if placed:
         settings |= {"crs": UTM, "transform": NORTH_UP}
@@ -128,7 +129,7 @@ def plain(
     lossy: bool = False,
     **options: Any,  # noqa: ANN401 - of write
 ) -> Odd:
-    """A raster by GDAL's creation options; ``hidden_as`` stands in its holes."""
+    """Write a raster with GDAL's creation options and the value ``hidden_as`` in its holes."""
     image = pattern(bands, shape).astype(dtype)
     hidden = np.zeros(shape, bool)
     if hidden_as is not None:
@@ -253,7 +254,7 @@ def nodata_per_band(folder: Path) -> Odd:
 
 
 def palette_without_colours(folder: Path) -> Odd:
-    """It says palette, and has none: the values count."""
+    """Write a file that declares a palette but has none, so that its values are used."""
     write(folder / "index.tif", pattern())
     xml = "<ColorInterp>Palette</ColorInterp>"
     path = vrt(folder / "palette.vrt", [("Byte", xml, "index.tif", 1)])
@@ -286,7 +287,7 @@ def unfinite(folder: Path, dtype: str, **options: Any) -> Odd:  # noqa: ANN401
 
 
 def copied(folder: Path, driver: str, name: str, *, bands: int = 3, **options: Any) -> Odd:  # noqa: ANN401
-    """A driver that can only copy."""
+    """Write with a driver that can only copy."""
     image = pattern(bands)
     write(folder / "first.tif", image, placed=driver != "PNG")
     with warnings.catch_warnings():
@@ -297,7 +298,7 @@ def copied(folder: Path, driver: str, name: str, *, bands: int = 3, **options: A
 
 
 def gcps_without_crs(folder: Path) -> Odd:
-    """Rasterio cannot write that, a VRT can."""
+    """Write a VRT, since rasterio cannot write this directly."""
     write(folder / "part.tif", pattern())
     points = "".join(
         f'<GCP Id="{p.id}" Pixel="{p.col}" Line="{p.row}" X="{p.x}" Y="{p.y}" Z="{p.z}"/>'
@@ -310,7 +311,7 @@ def gcps_without_crs(folder: Path) -> Odd:
 
 
 def overviews(folder: Path) -> Odd:
-    """Reduced copies beside the data."""
+    """Write a raster with overviews."""
     odd = plain(folder, hidden_as=0, nodata=0, tiled=True, blockxsize=64, blockysize=64)
     with rasterio.open(odd.source, "r+") as dataset:
         dataset.build_overviews([2, 4])
@@ -320,7 +321,7 @@ def overviews(folder: Path) -> Odd:
 
 
 def nodata_zero(folder: Path) -> Odd:
-    """Nodata 0, the class that is easily lost."""
+    """Write a raster with nodata 0, a class that is easily lost."""
     image = pattern()
     write(folder / "zero.tif", image, nodata=0)
     return _odd(folder / "zero.tif", image, image[0] == 0)
@@ -503,7 +504,7 @@ GOOD: dict[str, Maker] = {**dtypes(), **NODATA, **LAYOUT, **PLACE}
 
 @dataclass(frozen=True, kw_only=True)
 class Bad:
-    """A source that must be refused, and what the message must say besides its name."""
+    """A source that must be refused, and a pattern that the message must match."""
 
     source: str
     message: str
@@ -531,7 +532,7 @@ def _truncated(folder: Path, share: float, message: str) -> Bad:
 
 
 def _damaged(folder: Path) -> Bad:
-    """Whole, but a block holds rubbish."""
+    """Write a complete file with a damaged block."""
     path = folder / "damaged.tif"
     noise = np.random.default_rng(0).integers(0, 6, (1, 300, 300), np.uint8)
     write(path, noise, compress="deflate", tiled=True, blockxsize=64, blockysize=64)

@@ -193,7 +193,7 @@ def test_refusals(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(JobError, match=r"names all classes of the model; name fewer"):
         run(source, model, tmp_path / "o", {"without": [f"class {i}" for i in range(4)]})
     monkeypatch.setattr(vector_writer, "NEEDED", ("shapely", "nothing_of_that_name"))
-    with pytest.raises(JobError, match=r"need nothing_of_that_name; pip install .*\[vectors\]"):
+    with pytest.raises(JobError, match=r"needs nothing_of_that_name; pip install .*\[vectors\]"):
         run(source, model, tmp_path / "o", {})
     assert not (tmp_path / "o").exists()
 

@@ -1,6 +1,8 @@
 """Predict: a window of ``image`` -> ``probabilities``, or the ``mask`` itself without a CRF.
 
-read window --> patches --> network --> stitched in grid order --> one shard
+    read window --> patches --> network --> stitched in grid order --> one shard
+
+The order does not depend on the tile.
 """
 
 from collections.abc import Callable, Iterator
