@@ -99,4 +99,4 @@ def test_a_run_of_a_server_on_postgresql_from_s3_to_s3(
     masks = {object_store.read_bytes(f"{s3.url}/{to}/mask.tif") for to in ("two", "inline")}
     assert len(masks) == 1
     states = "select string_agg(name || ' ' || state_type, ', ') from flow_run"
-    assert postgres.ask(states) == "segment photo.tif COMPLETED"
+    assert postgres.ask(states) == "segment photo.tif with m COMPLETED"
