@@ -19,5 +19,5 @@ from .pipeline.run import segment as segment
 from .training.import_weights import import_weights as import_weights
 from .training.loop import train as train
 
-__all__: list[str]
+__all__: list[str]  # noqa: PYI035 - lazy_loader makes it from this file
 __version__: str
