@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from segtasks.errors import JobError
 
@@ -65,8 +64,10 @@ def read_text(path: str) -> str:
 
 def _fault(error: ValidationError, model: type[BaseModel]) -> str:
     """Return one line for the first error of a validation."""
+    errors = error.errors()
     # A key is often missing because another was mistyped, which is the more helpful error.
-    first, *others = sorted(error.errors(), key=lambda each: not _is_mistyped(each))
+    mistyped = [e for e in errors if e["type"] == "extra_forbidden" and len(e["loc"]) == 1]
+    first, others = (mistyped or errors)[0], errors[1:]
     # Members of a union appear in the location as type names, which no user wrote.
     keys = [str(key) for key in first["loc"] if str(key).replace("_", "").isalnum()]
     more = f" (and {len(others)} more)" if others else ""
@@ -77,11 +78,6 @@ def _fault(error: ValidationError, model: type[BaseModel]) -> str:
     is_shown = keys and first["type"] not in {"missing", "value_error"}
     value = f" (got {first['input']!r:.80})" if is_shown else ""
     return f"{'.'.join(keys) or 'job'}: {message}{value}{more}"
-
-
-def _is_mistyped(error: ErrorDetails) -> bool:
-    """Whether an error is an unknown key at the top level."""
-    return error["type"] == "extra_forbidden" and len(error["loc"]) == 1
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
