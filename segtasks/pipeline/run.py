@@ -184,7 +184,7 @@ def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan
         return plan, dict.fromkeys(plan.stages, 0)
     with open_executors(plan) as tiles:
         check_memory(plan, tiles.worker_bytes)
-        plan = _settled(plan, tiles)
+        plan = _autotuned(plan, tiles)
         board = TileBoard(plan, before)
         try:
             running = {
@@ -197,7 +197,7 @@ def _run_stages(plan: Plan, start: Start, on_progress: OnProgress) -> tuple[Plan
             board.stop()
 
 
-def _settled(plan: Plan, tiles: Executors) -> Plan:
+def _autotuned(plan: Plan, tiles: Executors) -> Plan:
     """Measure what the job leaves open on a worker, unless the workspace has it already."""
     if plan.tuned.samples or not plan.job.inference.needs_autotuning:
         return plan

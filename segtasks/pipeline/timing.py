@@ -55,7 +55,7 @@ def _timing(plan: Plan, on_progress: OnProgress) -> Timing:
         chosen = timing_sample.sample_plan(timing_sample.with_own_workspace(plan), units)
         prepare_workspace(chosen)
         try:
-            chosen = _settled(chosen, tiles)
+            chosen = _autotuned(chosen, tiles)
             ready = time.perf_counter() - began
             _fill(chosen)
             warm = _done(
@@ -81,7 +81,7 @@ def _fill(chosen: Plan) -> None:
         workspace.write(chosen.job.workspace_url, "probabilities", core, equal)
 
 
-def _settled(chosen: Plan, tiles: Executors) -> Plan:
+def _autotuned(chosen: Plan, tiles: Executors) -> Plan:
     if not chosen.job.inference.needs_autotuning:
         return chosen
     return with_tuned(chosen, tiles.executor("predict").submit(tile_task.autotune, chosen).result())
