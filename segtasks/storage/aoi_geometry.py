@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -58,7 +59,7 @@ def in_pixels(aoi: str, crs: str | None, raster: RasterHeader) -> Iterator[list[
     _require_place(aoi, source, target, raster)
     pixels = ~Affine(*(raster.transform or Affine.identity()))
     is_other = source is not None and source != target
-    for polygon in _polygons(aoi, _clipped(shapes, source, raster) if is_other else shapes):
+    for polygon in _polygons(_clipped(shapes, source, raster) if is_other else shapes):
         rings = [np.array(ring.coords)[:, :2] for ring in (polygon.exterior, *polygon.interiors)]
         if is_other:
             rings = [_reproject_ring(aoi, ring, source, target, pixels) for ring in rings]
@@ -94,11 +95,10 @@ def _box(aoi: str) -> Any:  # noqa: ANN401 - a shapely polygon
     left, bottom, right, top = map(float, aoi.split(","))
     if not (left < right and bottom < top):
         raise JobError(f"aoi {aoi}: is empty; give MINX,MINY,MAXX,MAXY, each MIN below its MAX")
-    return _shapely(aoi).box(left, bottom, right, top)
+    return shapely.box(left, bottom, right, top)
 
 
 def _from_wkt(aoi: str) -> Any:  # noqa: ANN401 - a shapely geometry
-    shapely = _shapely(aoi)
     try:
         return shapely.from_wkt(aoi.rpartition(";")[2])
     except shapely.errors.GEOSException as error:
@@ -116,7 +116,7 @@ def _checked(aoi: str, shapes: Sequence[Any]) -> Sequence[Any]:
         if shape.geom_type not in POLYGONS:
             raise JobError(f"{name} is a {shape.geom_type}; give polygons")
         if not shape.is_valid:
-            reason = _shapely(aoi).is_valid_reason(shape)
+            reason = shapely.is_valid_reason(shape)
             raise JobError(f"{name} is invalid ({reason}); repair it (QGIS: Fix geometries)")
     return filled
 
@@ -157,15 +157,13 @@ def _clipped(shapes: Sequence[Any], source: CRS | None, raster: RasterHeader) ->
     if not np.isfinite(box).all() or left >= right:  # across the date line
         return list(shapes)
     margin_x, margin_y = SURROUNDINGS * (right - left), SURROUNDINGS * (top - bottom)
-    import shapely  # noqa: PLC0415 - comes with geopandas, which is an extra
-
     around = shapely.box(left - margin_x, bottom - margin_y, right + margin_x, top + margin_y)
     return [shape if around.contains(shape) else shape.intersection(around) for shape in shapes]
 
 
-def _polygons(aoi: str, shapes: Sequence[Any]) -> Iterator[Any]:
+def _polygons(shapes: Sequence[Any]) -> Iterator[Any]:
     """Yield the polygons of which shapes consist, without lines and points left by clipping."""
-    for part in _shapely(aoi).get_parts(shapes):
+    for part in shapely.get_parts(shapes):
         for each in getattr(part, "geoms", [part]):
             if each.geom_type == "Polygon" and not each.is_empty:
                 yield each
@@ -211,13 +209,3 @@ def _apply_affine(points: Points, affine: Affine) -> Points:
     x, y = points.T
     columns = affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
     return np.stack(columns, axis=1)
-
-
-def _shapely(aoi: str) -> Any:  # noqa: ANN401 - the module
-    try:
-        import shapely  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise JobError(
-            f"aoi {shorten(aoi)}: areas need shapely; pip install 'segtasks[vectors]'"
-        ) from None
-    return shapely

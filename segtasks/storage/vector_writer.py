@@ -1,6 +1,6 @@
 """Write polygons batch by batch to GeoParquet, FlatGeobuf or GeoPackage.
 
-Needs pyarrow, pyogrio and shapely: ``pip install 'segtasks[vectors]'``.
+Needs pyarrow and pyogrio: ``pip install 'segtasks[vectors]'``.
 """
 
 import json
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from segtasks.config.extras import require_packages
 from segtasks.config.vectors import Vectors
 from segtasks.errors import ResourceError
 
-NEEDED = ("pyarrow", "pyogrio", "shapely")
+NEEDED = ("pyarrow", "pyogrio")
 DRIVERS = {"flatgeobuf": "FlatGeobuf", "gpkg": "GPKG"}
 LAYER, GEOMETRY = "polygons", "geometry"
 BATCH = 4096
@@ -100,7 +101,6 @@ def _write_gdal(path: Path, kind: str, reader: Any, crs_wkt: str | None) -> None
 
 def _write_parquet(path: Path, reader: Any, crs_wkt: str | None) -> None:  # noqa: ANN401 - see _record
     """Write GeoParquet 1.1; its metadata ``geo`` have the bounds and are thus written last."""
-    import shapely  # noqa: PLC0415 - an extra
     from pyarrow import parquet  # noqa: PLC0415 - an extra
 
     low, high = np.full(2, np.inf), np.full(2, -np.inf)

@@ -1,10 +1,10 @@
 """Polygons from rings on the grid of pixel corners, in the coordinates of the raster's CRS."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 Transform = tuple[float, float, float, float, float, float]
 Rings = Sequence[Sequence[tuple[int, int]]]
@@ -16,13 +16,11 @@ def wkb(regions: Sequence[Rings], transform: Transform | None) -> list[bytes]:
 
     Without a ``transform``, x is the column and y the row.
     """
-    import shapely  # noqa: PLC0415 - an extra
-
-    shapes = [_polygon(rings, transform, shapely) for rings in regions]
+    shapes = [_polygon(rings, transform) for rings in regions]
     return list(shapely.to_wkb(shapely.orient_polygons(np.array(shapes, object))))
 
 
-def _polygon(rings: Rings, transform: Transform | None, shapely: Any) -> Any:  # noqa: ANN401 - an extra
+def _polygon(rings: Rings, transform: Transform | None) -> shapely.Polygon:
     """Build a polygon whose shell is the ring of the largest area, which holds all others."""
     corners = [np.array(ring, np.float64) for ring in rings]
     shell = max(range(len(corners)), key=lambda i: _area(corners[i]))
