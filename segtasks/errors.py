@@ -1,15 +1,15 @@
-"""Every error a user can meet: one line with what was wrong, value, bound and mend.
+"""The errors of segtasks, and how URLs are shown in them without secrets.
 
-Urls as they may be shown: results travel further than the credentials they were made with.
+The text of an error is one line: what was wrong, the value, the bound and the remedy.
 """
 
 import re
 
 
 class SegtasksError(Exception):
-    """Base of all errors below; the command line prints it without a traceback and exits with 1.
+    """Base of all errors of segtasks; the command line prints its line and exits with 1.
 
-    Lines end up in logs and in Prefect's database, so the urls in them lose their secrets here.
+    Errors are logged and stored in Prefect's database, so secrets in their URLs are redacted.
     """
 
     def __init__(self, line: str) -> None:
@@ -33,7 +33,7 @@ class DestinationError(SegtasksError):
 
 
 class StorageError(SegtasksError):
-    """A store does not do what it must: no such bucket or object, credentials, network, disk."""
+    """A store fails: no such bucket or object, wrong credentials, no network, a full disk."""
 
 
 class WorkspaceError(SegtasksError):
@@ -65,15 +65,15 @@ _SECRET = re.compile(
 
 
 def redact_url(url: str) -> str:
-    """``url`` without user, query and passwords; a local path as it is.
+    """Return ``url`` without user, query and passwords; a local path is unchanged.
 
     A signed link keeps its secret in the query (AWS ``X-Amz-Signature``, Azure ``sig``), so all of
     the query goes; GDAL's connection strings (``PG:... password=...``) lose their passwords. The
-    keys of object stores have no query: a ``?`` in them is a letter.
+    keys of object stores have no query: a ``?`` in them is part of the name.
     """
     return _SECRET.sub(r"\1***", _QUERY.sub(r"\g<bare>", _USER.sub("", url)))
 
 
 def redact_text(text: str) -> str:
-    """``text`` with the urls in it as `public` shows them: libraries put them into their errors."""
+    """Return ``text`` with the URLs in it redacted; libraries put them into their errors."""
     return _SECRET.sub(r"\1***", _QUERY_IN_TEXT.sub(r"\g<bare>", _USER.sub("", text)))

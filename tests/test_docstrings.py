@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import segtasks
+from tests.helpers.paths import ROOT
 
 PACKAGE = Path(segtasks.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PLAIN_ROOMS = ("raster", "storage", "crf", "evaluation", "training")
-"""Rooms whose docstrings, comments and messages are checked for words that are avoided."""
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 AVOIDED = re.compile(
     r"\b(?:whatever|mend|mended|learnt|anew|of ours|shall|for want of|spelt|told|begun|hence)\b",
     re.IGNORECASE,
@@ -55,12 +55,17 @@ def test_diagrams_are_indented(path: Path) -> None:
     assert flat == []
 
 
-@pytest.mark.parametrize("room", PLAIN_ROOMS)
-def test_words_that_are_avoided(room: str) -> None:
+@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+def test_words_that_are_avoided(path: Path) -> None:
     found = [
-        f"{path.relative_to(PACKAGE)}:{line}: {match[0]}"
-        for path in sorted((PACKAGE / room).rglob("*.py"))
+        f"{line}: {match[0]}"
         for line, text in texts(path.read_text("utf-8"))
         for match in AVOIDED.finditer(text)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_words_that_pages_avoid(page: Path) -> None:
+    # In italics are labels of pictures.
+    assert AVOIDED.findall(re.sub(r"\*[^*]+\*", "", page.read_text("utf-8"))) == []

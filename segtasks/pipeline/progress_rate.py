@@ -10,11 +10,17 @@ from segtasks.planning.formatting import duration
 
 @dataclass
 class ProgressRate:
-    """What is told of one stage's tiles; those done before the first news do not count.
+    """The rate at which a stage does its tiles; those done before the first update do not count.
 
     Attributes:
-        px: of all tiles together; 0 where that is not known.
-        unit: what is counted, one of it.
+        total: number of tiles.
+        first: tiles done before the first update.
+        clock: gives the time in seconds.
+        unit: name of what is counted, in the singular.
+        px: pixels of all tiles together; 0: not known.
+        done: tiles done so far.
+        started: time of the last update before a tile was done.
+        ended: time of the last update.
     """
 
     total: int
@@ -31,37 +37,37 @@ class ProgressRate:
         self.started = self.ended = self.clock()
 
     def tell(self, done: int, total: int, px: int = 0) -> None:
-        """Take the news; until a tile is done they say that none has begun before."""
+        """Take an update; the rate counts from the last one before a tile was done."""
         self.done, self.total, self.px, self.ended = done, total, px, self.clock()
         if done == self.first:
             self.started = self.ended
 
     @property
     def seconds(self) -> float:
-        """From the last news before a tile was done to the last of all."""
+        """Seconds from the last update before a tile was done to the last update."""
         return self.ended - self.started
 
     @property
     def tiles_per_second(self) -> float:
-        """Over all of this run; 0 before the first tile is done."""
+        """Tiles per second of this run; 0 before the first tile is done."""
         return (self.done - self.first) / self.seconds if self.seconds else 0.0
 
     def text(self) -> str:
-        """Tiles done, and how fast."""
-        told, speed = f"{self.done} of {self.total} {self.unit}s", self.speed()
-        return f"{told}, {speed}" if speed else told
+        """Return the tiles done and the rate as text."""
+        count, speed = f"{self.done} of {self.total} {self.unit}s", self.speed()
+        return f"{count}, {speed}" if speed else count
 
     def speed(self) -> str:
-        """Tiles/s, MPx/s where pixels are known, and the time that is left, or that it took."""
+        """Return tiles/s, MPx/s if pixels are known, and the time left or taken, as text."""
         speed = self.tiles_per_second
         if not speed:
             return ""
         unit = self.unit
-        told = f"{speed:.3g} {unit}s/s" if speed >= 1 else f"{1 / speed:.3g} s per {unit}"
+        rate = f"{speed:.3g} {unit}s/s" if speed >= 1 else f"{1 / speed:.3g} s per {unit}"
         area = f", {speed * self.px / self.total / 1e6:.3g} MPx/s" if self.px else ""
         left = (self.total - self.done) / speed
         end = f"{duration(left)} left" if left else duration(self.seconds)
-        return f"{told}{area}, {end}"
+        return f"{rate}{area}, {end}"
 
 
 class OnProgress(Protocol):
