@@ -52,8 +52,8 @@ def table(model: Path, raw: Tensor, truth: Mask) -> None:
         found = Scores(confusion(labels, truth, len(card.classes)))
         cost = "" if halo is None else f"{halo_factor(CORE_PX, halo):.0f}"
         seen = "whole square" if halo is None else halo
-        unlike = percent((labels != whole).mean())
-        row(f"`{card.network}`", seen, f"{found.mean_iou:.4f}", unlike, cost)
+        changed = percent((labels != whole).mean())
+        row(f"`{card.network}`", seen, f"{found.mean_iou:.4f}", changed, cost)
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
     torch.set_num_threads(1)
     raw = windows(chosen.raster, chosen.side, 1)
     truth = label_windows(chosen.labels, chosen.side, 1)[0]
-    header("network", "halo, px", "mIoU", "unlike", "cost")
+    header("network", "halo, px", "mIoU", "labels changed", "cost")
     for model in chosen.model:
         # In the computing slot, as on the route: its freed memory is kept.
         compute(partial(table, model, raw, truth))

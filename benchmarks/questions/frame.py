@@ -135,7 +135,7 @@ def same_weights(picture: Path | None) -> None:
     x = normalised(raw, card.normalisation)
     masks = {name: labels_of(network, x) for name, network in networks.items()}
     lean = masks["lean"]
-    header("form", "mIoU", "labels unlike lean", "edges moved, px: median", "95 %")
+    header("form", "mIoU", "labels changed", "edges moved, px: median", "95 %")
     for name, mask in masks.items():
         score = Scores(confusion(mask, truth, len(card.classes))).mean_iou
         moved = np.concatenate([displacements(*pair) for pair in zip(mask, lean, strict=True)])
@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--width", type=float, default=0.25, help="of the timed networks")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--picture", type=Path, help="of a corner of a drawn scene")
+    parser.add_argument("--picture", type=Path, help="of a corner of a synthetic scene")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     check_recursion()

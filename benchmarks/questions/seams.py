@@ -63,8 +63,8 @@ def largefovs(x: Tensor) -> dict[str, nn.Module]:
     assert isinstance(network, LargeFOV)
     return {
         "LargeFOV, units on 0, 8, 16 … (8k + 1)": network,
-        "LargeFOV, stretched to 8k, corners on corners": Stretched(network, align_corners=True),
-        "LargeFOV, stretched to 8k, half-pixel": Stretched(network, align_corners=False),
+        "LargeFOV, resized to 8k, align_corners": Stretched(network, align_corners=True),
+        "LargeFOV, resized to 8k, half-pixel": Stretched(network, align_corners=False),
     }
 
 

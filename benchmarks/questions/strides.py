@@ -96,7 +96,8 @@ def worth(name: str, truth: NDArray[np.uint8]) -> None:
 def panels(truth: NDArray[np.uint8]) -> list[Panel]:
     """A corner of the labels as each stride leaves it."""
     classes = tuple(ClassEntry(id=i, name=n, color=c) for i, (n, c) in enumerate(LEGEND))
-    forms = {"labels": truth} | {f"kept at 1/{stride}": kept(truth, stride) for stride in STRIDES}
+    reduced = {f"reduced to 1/{stride}": kept(truth, stride) for stride in STRIDES}
+    forms = {"labels": truth} | reduced
     return [Panel(name, coloured(labels, classes)) for name, labels in forms.items()]
 
 
@@ -104,16 +105,16 @@ def main() -> None:
     """Print both tables, draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--labels", type=Path, nargs="*", default=[], help="rasters of class ids")
-    parser.add_argument("--picture", type=Path, help="of a corner of the drawn scene")
+    parser.add_argument("--picture", type=Path, help="of a corner of the synthetic scene")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     header("network", "logits at", "GMAC / Mpx", "B / px", "side in 2 GiB, px")
     for case in ROWS:
         cost(*case)
     finest_block()
-    header("labels", "kept at", "mIoU", "pixels wrong", f"edges lost (> {LOST_PX} px)")
+    header("labels", "reduced to", "mIoU", "pixels wrong", f"edges lost (> {LOST_PX} px)")
     scene = scene_window(201, 0, 0, SIDE_PX, SIDE_PX)[1]
-    worth("drawn scene", scene)
+    worth("synthetic scene", scene)
     for path in chosen.labels:
         worth(path.stem, label_windows(path, SIDE_PX, 1)[0])
     if chosen.picture:

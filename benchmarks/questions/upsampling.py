@@ -33,7 +33,7 @@ from segtasks.networks.model_file import load
 from segtasks.pipeline.compute_slot import compute
 
 TRAINED_ON, STEPS, BATCH = 4, 300, 4
-"""Windows per raster, iterations and windows per iteration of the learnt kernel."""
+"""Windows per raster, iterations and windows per iteration of the trained kernel."""
 SHOWN = slice(128, 384)
 
 Forms = dict[str, nn.Module]
@@ -89,7 +89,7 @@ class NoIndices(nn.Module):
         return functional.interpolate(x / 4, size, mode="bilinear")
 
 
-def learnt(network: FCN8sLean, card: Card, material: Imagery) -> Deconvolution:
+def trained(network: FCN8sLean, card: Card, material: Imagery) -> Deconvolution:
     """The kernel of the last enlargement, trained on what the network makes of the imagery."""
     x = normalised(material.raw, card.normalisation)
     with torch.no_grad():
@@ -120,8 +120,8 @@ def fcn_forms(network: FCN8sLean, card: Card, material: Imagery) -> Forms:
         "bilinear": network,
         "nearest": zoom("nearest"),
         "bicubic": zoom("bicubic", aligned=False),
-        "corners on corners": zoom("bilinear", aligned=True),
-        "learnt": Zoomed(network, learnt(network, card, material)),
+        "align_corners": zoom("bilinear", aligned=True),
+        "trained kernel": Zoomed(network, trained(network, card, material)),
     }
 
 
@@ -154,8 +154,8 @@ def compare(path: Path, material: Imagery, seen: Imagery) -> list[Panel]:
         pairs = zip(mask, published, strict=True)
         moved = np.concatenate([displacements(*pair) for pair in pairs])
         middle, most = np.quantile(moved, (0.5, 0.95))
-        unlike = percent((mask != published).mean())
-        row(f"`{card.network}`", name, f"{score:.4f}", unlike, f"{middle:.1f}", f"{most:.1f}")
+        changed = percent((mask != published).mean())
+        row(f"`{card.network}`", name, f"{score:.4f}", changed, f"{middle:.1f}", f"{most:.1f}")
     return [
         Panel(f"{card.network}, {name}", coloured(mask[0, SHOWN, SHOWN], card.classes))
         for name, mask in masks.items()
@@ -176,7 +176,7 @@ def main() -> None:
     torch.set_num_threads(1)
     material = imagery(chosen.train, chosen.side, TRAINED_ON)
     seen = imagery([(chosen.raster, chosen.labels)], chosen.side, chosen.windows)
-    header("network", "enlarged", "mIoU", "labels unlike", "edges moved, px: median", "95 %")
+    header("network", "upsampling", "mIoU", "labels changed", "edges moved, px: median", "95 %")
     legend = load(chosen.model[0])[1].classes
     panels = [
         Panel("image", pixels(seen.raw[0])[SHOWN, SHOWN]),
