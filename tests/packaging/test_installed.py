@@ -95,7 +95,7 @@ def test_a_run_needs_no_extra(
 def test_what_needs_an_extra_says_so_in_one_line_before_it_starts(
     installed: Installed, folder: Path, words: list[str], says: str
 ) -> None:
-    out = ["--out", "m.safetensors"] if words[0] == "train" else []
+    out = ["--to", "m.safetensors"] if words[0] == "train" else []
     done = without_extras(installed, folder, *words, *out)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"segtasks: {says}\n")
 

@@ -103,7 +103,7 @@ def test_an_array_replaced_by_another_process_is_seen(place: str) -> None:
     program = f"""
 from segtasks.storage import workspace
 from segtasks.storage.workspace import ArraySpec
-workspace.clear({place!r})
+workspace.clear({place!r}, {ARRAYS!r})
 spec = ArraySpec(leading=(), dtype="uint8", shard_px=192, fill=7)
 workspace.create({place!r}, 200, 200, {{"mask": spec}})
 """
